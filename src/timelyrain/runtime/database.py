@@ -1,0 +1,100 @@
+"""Which database this installation uses: the embedded server, or the one named by TIMELYRAIN_DATABASE_URL.
+
+Two addresses, two roles: the owner's makes tables (migrate), the application's is all that the web and worker processes get.
+An address is a libpq URL or a keyword/value string.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from timelyrain.runtime.embedded import APP, OWNER, DatabaseError, EmbeddedPostgres, default_home
+
+OLDEST_SERVER = 15
+
+
+@dataclass(frozen=True)
+class Database:
+    """The owner's and the application's address; `embedded` where the server is ours to start."""
+
+    owner_dsn: str
+    app_dsn: str
+    embedded: EmbeddedPostgres | None
+
+    def prepare(self) -> None:
+        """Make it usable: start the embedded server and create the database, or check the given server and its role.
+
+        Raises DatabaseError.
+        """
+        if self.embedded:
+            self.embedded.start()
+            self.embedded.ensure_database(str(conninfo_to_dict(self.owner_dsn)["dbname"]))
+        else:
+            _check_server(self.owner_dsn)
+            _check_app_role(self.owner_dsn, self.app_dsn)
+
+
+def resolve(
+    home: Path | None = None, name: str = "timelyrain", say: Callable[[str], None] = lambda _: None
+) -> Database:
+    """Read the environment; starts and connects nothing. `name` is the database on the embedded server.
+
+    TIMELYRAIN_DATABASE_URL: the owner's address on a server of yours, PostgreSQL >= 15.
+    TIMELYRAIN_APP_DATABASE_URL: the application's; without it the owner connects and takes the role timelyrain_app.
+    """
+    owner = os.environ.get("TIMELYRAIN_DATABASE_URL")
+    app = os.environ.get("TIMELYRAIN_APP_DATABASE_URL")
+    if owner:
+        return Database(owner, app or as_app_role(owner), None)
+    embedded = EmbeddedPostgres(home or default_home(), say)
+    return Database(embedded.dsn(name, OWNER), embedded.dsn(name, APP), embedded)
+
+
+def as_app_role(owner_dsn: str) -> str:
+    """The same address with every session set to the application's role."""
+    try:
+        options = conninfo_to_dict(owner_dsn).get("options") or ""
+        return make_conninfo(owner_dsn, options=f"{options} -c role={APP}".strip())
+    except psycopg.ProgrammingError as error:
+        raise DatabaseError(
+            f"TIMELYRAIN_DATABASE_URL is no database address: {str(error).strip()}. "
+            "Write it as postgresql://user:password@host:5432/database"
+        ) from None
+
+
+def _check_server(owner_dsn: str) -> None:
+    try:
+        with psycopg.connect(owner_dsn, connect_timeout=10) as connection:
+            version = connection.info.server_version
+    except psycopg.Error as error:
+        raise DatabaseError(f"TIMELYRAIN_DATABASE_URL cannot be used: {str(error).strip()}") from None
+    if version < OLDEST_SERVER * 10_000:
+        raise DatabaseError(
+            f"TIMELYRAIN_DATABASE_URL leads to PostgreSQL {version // 10_000}; TimelyRain needs {OLDEST_SERVER} or newer: "
+            "upgrade that server, or unset the variable to use the embedded one."
+        )
+
+
+def _check_app_role(owner_dsn: str, app_dsn: str) -> None:
+    """Create the application's role where the owner may, and see that its address works."""
+    role = sql.Identifier(APP)
+    try:
+        with psycopg.connect(owner_dsn, autocommit=True) as connection:
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [APP]).fetchone():
+                connection.execute(sql.SQL("CREATE ROLE {}").format(role))
+            member = connection.execute("SELECT pg_has_role(current_user, %s, 'MEMBER')", [APP]).fetchone()
+            if member != (True,):
+                connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
+        with psycopg.connect(app_dsn, connect_timeout=10) as connection:
+            connection.execute("SELECT 1")
+    except psycopg.Error as error:
+        raise DatabaseError(
+            f"The application's role cannot be used: {str(error).strip()}. Let an administrator of that server run\n"
+            f"    CREATE ROLE {APP}; GRANT {APP} TO <the user of TIMELYRAIN_DATABASE_URL>;\n"
+            "or name a login of its own in TIMELYRAIN_APP_DATABASE_URL."
+        ) from None
