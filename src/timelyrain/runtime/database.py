@@ -1,21 +1,23 @@
 """Which database this installation uses: the embedded server, or the one named by TIMELYRAIN_DATABASE_URL.
 
 Two addresses, two roles: the owner's makes tables (migrate), the application's is all that the web and worker processes get.
-An address is a libpq URL or a keyword/value string.
+An address is a libpq URL: postgresql://user:password@host:5432/database
 """
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from timelyrain.runtime.embedded import APP, OWNER, DatabaseError, EmbeddedPostgres, default_home
 
 OLDEST_SERVER = 15
+_NO_ADDRESS = "TIMELYRAIN_DATABASE_URL is no database address{}. Write it as postgresql://user:password@host:5432/database"
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,15 @@ def resolve(
 
 def as_app_role(owner_dsn: str) -> str:
     """The same address with every session set to the application's role."""
+    parts = urlsplit(owner_dsn)
     try:
         options = conninfo_to_dict(owner_dsn).get("options") or ""
-        return make_conninfo(owner_dsn, options=f"{options} -c role={APP}".strip())
     except psycopg.ProgrammingError as error:
-        raise DatabaseError(
-            f"TIMELYRAIN_DATABASE_URL is no database address: {str(error).strip()}. "
-            "Write it as postgresql://user:password@host:5432/database"
-        ) from None
+        raise DatabaseError(_NO_ADDRESS.format(f": {str(error).strip()}")) from None
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise DatabaseError(_NO_ADDRESS.format(""))
+    query = dict(parse_qsl(parts.query)) | {"options": f"{options} -c role={APP}".strip()}
+    return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
 
 
 def _check_server(owner_dsn: str) -> None:
