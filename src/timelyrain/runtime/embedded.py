@@ -391,14 +391,14 @@ class EmbeddedPostgres:
             ).stdout
             rows = (line.split(None, 1) for line in out.splitlines())
             return [int(pid) for pid, command in rows if "postgres" in command and str(self.data) in command]
-        here = os.path.realpath(self.data)
+        here = str(self.data.resolve())
+        places = (here, f"{here} (deleted)")
         found: list[int] = []
         for process in Path("/proc").iterdir():
             with suppress(OSError):
-                if (process / "comm").read_text() == "postgres\n" and os.readlink(process / "cwd") in (
-                    here,
-                    f"{here} (deleted)",
-                ):
+                if (process / "comm").read_text() == "postgres\n" and str(
+                    (process / "cwd").readlink()
+                ) in places:
                     found.append(int(process.name))
         return found
 
