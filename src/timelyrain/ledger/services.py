@@ -1,0 +1,101 @@
+"""Commands of the books."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from django.db import DatabaseError, connection
+
+from timelyrain.ledger import errors
+from timelyrain.ledger.models import DisclosedCharge
+from timelyrain.runtime.ids import new_id
+
+LENDER = UUID(int=0)
+"""Owner of the lender's own accounts."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One side of a transfer. amount_fen: + debit, - credit. owner: a loan, or the lender itself."""
+
+    code: str
+    amount_fen: int
+    owner: UUID = LENDER
+    formula: str | None = None
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One business act. The same `key` with the same content posts once; with other content it is refused."""
+
+    key: str
+    act: str
+    value_on: date
+    booked_at: datetime
+    lines: Sequence[Line]
+    loan_id: UUID | None = None
+    id: UUID = field(default_factory=new_id)
+
+    def digest(self) -> bytes:
+        """What must not differ when the key is repeated: the act and its lines, not the moment of booking."""
+        lines = [[line.code, line.amount_fen, str(line.owner), line.formula] for line in self.lines]
+        return hashlib.sha256(json.dumps([self.act, str(self.loan_id), str(self.value_on), lines]).encode()).digest()
+
+
+def post(shard: int, transfers: Sequence[Transfer]) -> set[UUID]:
+    """Post a batch in one database call, all or nothing; returns the ids that are new (the others had been posted before)."""
+    if not transfers:
+        return set()
+    lines = [(number, line) for number, transfer in enumerate(transfers, 1) for line in transfer.lines]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT ledger_post(%s::smallint, %s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::date[], %s::timestamptz[],"
+                " %s::bytea[], %s::int[], %s::text[], %s::uuid[], %s::bigint[], %s::text[])",
+                [
+                    shard,
+                    [t.id for t in transfers],
+                    [t.key for t in transfers],
+                    [t.act for t in transfers],
+                    [t.loan_id for t in transfers],
+                    [t.value_on for t in transfers],
+                    [t.booked_at for t in transfers],
+                    [t.digest() for t in transfers],
+                    [number for number, _ in lines],
+                    [line.code for _, line in lines],
+                    [line.owner for _, line in lines],
+                    [line.amount_fen for _, line in lines],
+                    [line.formula for _, line in lines],
+                ],
+            )
+            return set(cursor.fetchone()[0])
+    except DatabaseError as error:
+        raise _problem(error) from error
+
+
+def register_disclosure(shard: int, loan_id: UUID, disclosure_sha256: bytes, charges: Iterable[tuple[str, str]]) -> None:
+    """Record the (kind, formula) pairs that may be charged to a loan: those the borrower saw and confirmed."""
+    DisclosedCharge.objects.bulk_create(
+        [
+            DisclosedCharge(shard=shard, loan_id=loan_id, kind=kind, formula=formula, disclosure_sha256=disclosure_sha256)
+            for kind, formula in charges
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _problem(error: DatabaseError) -> Exception:
+    cause = error.__cause__
+    message = str(error).splitlines()[0]
+    match getattr(cause, "sqlstate", None):
+        case "TR001":
+            return errors.Unbalanced(message, remedy="Correct the posting template; nothing was posted.")
+        case "TR002":
+            return errors.UndisclosedCharge(message, remedy="Charge only what the signed disclosure names; nothing was posted.")
+        case "TR003":
+            return errors.TransferKeyReused(message, remedy="Give another act another key; nothing was posted.")
+        case _:
+            return error
