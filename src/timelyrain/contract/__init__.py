@@ -1,0 +1,48 @@
+"""One loan as a value: signed terms, a history of facts, and the fold that turns both into a state.
+
+Terms say what was agreed, events say what happened and from which day it counts; everything else is computed:
+`fold(terms, events, as_of)`. A preview is the same fold with one more event, a back-dated event is the same fold over
+one more fact, and `replay` is the same fold in the hands of anyone who holds the signed JSON.
+"""
+
+from timelyrain.finance import TermsInvalid, TermsProblem
+
+from .events import Event, EventInvalid, EventType, PrepayMode
+from .folding import ContractViolation, fold, preview, replay
+from .state import InstalmentState, LoanState, Status, Totals, bucket_of
+from .terms import (
+    CIVIL_CODE_561,
+    TERMS_VERSION,
+    Allocation,
+    Charge,
+    ChargeKind,
+    Terms,
+    disclosed_charges,
+    plan,
+)
+
+__all__ = [
+    "CIVIL_CODE_561",
+    "TERMS_VERSION",
+    "Allocation",
+    "Charge",
+    "ChargeKind",
+    "ContractViolation",
+    "Event",
+    "EventInvalid",
+    "EventType",
+    "InstalmentState",
+    "LoanState",
+    "PrepayMode",
+    "Status",
+    "Terms",
+    "TermsInvalid",
+    "TermsProblem",
+    "Totals",
+    "bucket_of",
+    "disclosed_charges",
+    "fold",
+    "plan",
+    "preview",
+    "replay",
+]

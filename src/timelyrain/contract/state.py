@@ -1,0 +1,124 @@
+"""What a loan is on a day: the result of the fold."""
+
+from dataclasses import asdict, dataclass, fields
+from datetime import date
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+
+class Status(StrEnum):
+    """PENDING: not paid out. ACTIVE. OVERDUE: an instalment is unpaid after its due date. SETTLED: nothing is owed."""
+
+    PENDING = "PENDING"
+    ACTIVE = "ACTIVE"
+    OVERDUE = "OVERDUE"
+    SETTLED = "SETTLED"
+
+
+class InstalmentState(NamedTuple):
+    """One instalment as of a day. Interest is the whole period's; penalty is what has accrued so far."""
+
+    n: int
+    due_on: date
+    principal_due_fen: int
+    interest_due_fen: int
+    principal_paid_fen: int
+    interest_paid_fen: int
+    penalty_accrued_fen: int
+    penalty_paid_fen: int
+    settled_on: date | None
+
+    @property
+    def unpaid_fen(self) -> int:
+        """Principal, interest and penalty still to pay."""
+        return (
+            self.principal_due_fen
+            - self.principal_paid_fen
+            + self.interest_due_fen
+            - self.interest_paid_fen
+            + self.penalty_accrued_fen
+            - self.penalty_paid_fen
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Cumulative sums since the beginning, in fen. The difference of two is the step between two states.
+
+    principal_receivable + interest_receivable + penalty_receivable
+        = disbursed + interest_accrued + penalty_accrued + fee_charged - received + surplus, always.
+    received: payments not reversed; surplus: the part of it that no debt has taken yet; prepaid_principal: the part
+    of principal_paid that was not due yet; fee: prepayment fees, paid in the moment they are charged.
+    """
+
+    disbursed_fen: int = 0
+    received_fen: int = 0
+    principal_paid_fen: int = 0
+    prepaid_principal_fen: int = 0
+    interest_accrued_fen: int = 0
+    interest_paid_fen: int = 0
+    penalty_accrued_fen: int = 0
+    penalty_paid_fen: int = 0
+    fee_charged_fen: int = 0
+    surplus_fen: int = 0
+
+    def __sub__(self, earlier: "Totals") -> "Totals":
+        return Totals(*(getattr(self, f.name) - getattr(earlier, f.name) for f in fields(self)))
+
+    @property
+    def principal_receivable_fen(self) -> int:
+        return self.disbursed_fen - self.principal_paid_fen
+
+    @property
+    def interest_receivable_fen(self) -> int:
+        return self.interest_accrued_fen - self.interest_paid_fen
+
+    @property
+    def penalty_receivable_fen(self) -> int:
+        return self.penalty_accrued_fen - self.penalty_paid_fen
+
+    def to_json(self) -> dict[str, int]:
+        """Field name to fen; `Totals(**json)` reads it back."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class LoanState:
+    """A loan on `as_of`, all events of that day counted.
+
+    dpd: days since the earliest unpaid instalment fell due (the day after is 1; grace never resets it).
+    bucket: M0, M1 (1-30) to M6 (151-180), M7. next_due: the first instalment after as_of.
+    amount_due_fen: cures the loan on as_of. payoff_fen: settles it on as_of, as PREPAID_FULL or, once all has
+    fallen due, as REPAID. prepayment_fee_fen: the part of payoff_fen that is a fee.
+    """
+
+    as_of: date
+    status: Status
+    instalments: tuple[InstalmentState, ...]
+    outstanding_principal_fen: int
+    dpd: int
+    bucket: str
+    next_due: InstalmentState | None
+    amount_due_fen: int
+    payoff_fen: int
+    prepayment_fee_fen: int
+    totals: Totals
+
+    def to_json(self) -> dict[str, Any]:
+        """The state as a JSON object, money in fen, dates as ISO 8601."""
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["as_of"] = self.as_of.isoformat()
+        values["instalments"] = [_row_json(row) for row in self.instalments]
+        values["next_due"] = None if self.next_due is None else _row_json(self.next_due)
+        values["totals"] = self.totals.to_json()
+        return values
+
+
+def bucket_of(dpd: int) -> str:
+    """Days past due -> M0, M1 (1-30), M2 (31-60) ... M6 (151-180), M7."""
+    return f"M{min(7, (dpd + 29) // 30)}"
+
+
+def _row_json(row: InstalmentState) -> dict[str, Any]:
+    settled = None if row.settled_on is None else row.settled_on.isoformat()
+    return row._asdict() | {"due_on": row.due_on.isoformat(), "settled_on": settled}

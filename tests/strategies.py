@@ -1,0 +1,127 @@
+"""Hypothesis strategies shared by all tests: money, dates, terms, histories of events."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+
+from hypothesis import strategies as st
+
+from timelyrain.contract import Event, EventType, PrepayMode, Terms, disclosed_charges, fold
+from timelyrain.finance import DayBasis, Method, Rounding
+
+CAP_PPM = 240_000
+
+fen = st.integers(1, 50_000_000)
+rates_ppm = st.integers(0, 200_000)
+dates = st.dates(date(2024, 1, 1), date(2027, 12, 31))
+
+
+def make_terms(**changes: object) -> Terms:
+    """Terms of an ordinary 12-month loan of 10,000.00 at 18 %, with `changes`; charges follow the numbers."""
+    values: dict[str, object] = {
+        "principal_fen": 1_000_000,
+        "annual_rate_ppm": 180_000,
+        "method": Method.EQUAL_INSTALMENT,
+        "instalments": 12,
+        "cap_ppm": CAP_PPM,
+        "lender": "timelyrain-demo",
+        "licence": "consumer_finance",
+        "policy_pack": "cn",
+        "product": "instant_consumer",
+        "day_basis": DayBasis.PER_INSTALMENT,
+        "penalty_ppm": 270_000,
+        "grace_days": 3,
+        "prepayment_fee_ppm": 0,
+        **changes,
+    }
+    names = (
+        "annual_rate_ppm",
+        "method",
+        "day_basis",
+        "cap_ppm",
+        "penalty_ppm",
+        "grace_days",
+        "prepayment_fee_ppm",
+    )
+    values.setdefault(
+        "charges", disclosed_charges("timelyrain-demo", **{name: values[name] for name in names})
+    )
+    return Terms(**values)
+
+
+@st.composite
+def terms(draw: st.DrawFn, **fixed: object) -> Terms:
+    """Valid terms of every method and day basis; `fixed` fields as given."""
+    method = fixed.get("method") or draw(st.sampled_from(Method))
+    highest = 120_000 if method is Method.FLAT else 235_000  # FLAT costs almost twice its nominal rate
+    values: dict[str, object] = {
+        "principal_fen": draw(st.one_of(fen, st.integers(1, 500))),
+        "annual_rate_ppm": draw(st.integers(0, highest)),
+        "method": method,
+        "instalments": draw(st.integers(1, 24)),
+        "day_basis": draw(st.sampled_from(DayBasis)),
+        "due_day": draw(st.none() | st.integers(1, 31)),
+        "rounding": draw(st.sampled_from(Rounding)),
+        "penalty_ppm": draw(st.integers(0, 400_000)),
+        "grace_days": draw(st.integers(0, 5)),
+        "prepayment_fee_ppm": draw(st.sampled_from((0, 0, 10_000, 50_000))),
+        **fixed,
+    }
+    return make_terms(**values)
+
+
+def booked(on: date, hour: int = 12) -> datetime:
+    return datetime.combine(on, time(hour % 24, hour // 24), UTC)
+
+
+def disbursed(terms: Terms, on: date) -> Event:
+    return Event("e000", EventType.DISBURSED, on, booked(on, 0), terms.principal_fen)
+
+
+@dataclass(frozen=True)
+class History:
+    """Terms and a possible history: the fold accepts `events` on any day."""
+
+    terms: Terms
+    events: tuple[Event, ...]
+    horizon: date
+
+
+@st.composite
+def histories(draw: st.DrawFn, max_events: int = 8, **fixed: object) -> History:
+    """A loan that was paid out, and then paid, prepaid, left unpaid and reversed in any way its terms allow."""
+    loan = draw(terms(**fixed))
+    day = draw(dates)
+    events = [disbursed(loan, day)]
+    for k in range(1, draw(st.integers(0, max_events)) + 1):
+        day += timedelta(days=draw(st.integers(0, 60)))
+        event = draw(_possible(loan, events, day, k))
+        if event is not None:
+            events.append(event)
+    return History(loan, tuple(events), day + timedelta(days=draw(st.integers(0, 400))))
+
+
+@st.composite
+def _possible(draw: st.DrawFn, loan: Terms, events: list[Event], day: date, k: int) -> Event | None:
+    state = fold(loan, events, day)
+    blank = Event(f"e{k:03}", EventType.REPAID, day, booked(day, k), 1)
+    wish = draw(st.sampled_from(("cure", "cure", "pay", "part", "full", "reverse")))
+    if wish == "reverse":
+        payments = [e for e in events[-1:] if e.type not in (EventType.DISBURSED, EventType.REVERSED)]
+        if payments:
+            last = payments[0]
+            return replace(
+                blank, type=EventType.REVERSED, amount_fen=last.amount_fen, data={"event": last.id}
+            )
+    if wish == "cure" and state.amount_due_fen:
+        return replace(blank, amount_fen=state.amount_due_fen)
+    if wish == "full" and state.outstanding_principal_fen:
+        return replace(blank, type=EventType.PREPAID_FULL, amount_fen=state.payoff_fen)
+    undue = sum(row.principal_due_fen for row in state.instalments if row.due_on > day)
+    if wish == "part" and undue > 1 and not state.amount_due_fen:
+        spread = (
+            loan.method in (Method.EQUAL_INSTALMENT, Method.EQUAL_PRINCIPAL, Method.FLAT) and undue > 10_000
+        )
+        mode = draw(st.sampled_from(PrepayMode)) if spread else PrepayMode.KEEP_TERM
+        amount = draw(st.integers(1, undue - 1))
+        return replace(blank, type=EventType.PREPAID_PART, amount_fen=amount, data={"mode": str(mode)})
+    return replace(blank, amount_fen=draw(st.integers(1, 2 * loan.principal_fen))) if wish == "pay" else None
