@@ -8,10 +8,10 @@ instant, in body or query): the world's day for this request, the real now other
 
     GET  /people/new?profile=good&seed=7   {name, id_number, id_valid_until, phone, bank_card, profile, seed}
     POST /registry/verify                  {name, id_number} -> {result: match | mismatch | not_found}
-    POST /bureau/report                    {name, id_number, purpose, consent_id} -> {PRH, PIM, PSM, PCO, PQO, PDA, POQ}
+    POST /bureau/report                    {name, id_number, purpose, consent_id} -> {PRH, PIM, PSM, PCO, PPO, PQO, PDA, POQ}
     POST /bank/flows                       {bank_card, name, consent_id, months, id_number?}
                                            -> {account, period, fields: [ts, amt, bal, code], rows: [[...], ...]}
-    POST /telecom/bills                    {phone, consent_id, id_number?} -> {in_service_since, bills: [...]}
+    POST /telecom/bills                    {phone, consent_id, id_number?} -> {holder_match, in_service_since, bills: [...]}
     POST /sms {phone, text, key}           GET /sms/{phone} -> {messages: [{key, text, at}]}
     POST /rail/pay-outs, /rail/debits      {key, amount_fen, bank_card, name} -> 201 new | 200 known | 409 other body
     GET  /rail/pay-outs/{key}, /rail/debits/{key}   {key, kind, amount_fen, ..., status, code, reference, value_date};

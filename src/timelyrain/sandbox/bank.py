@@ -47,6 +47,7 @@ def transactions(c: Character, first: int, as_of: datetime) -> tuple[Ints, Ints,
     when = np.concatenate([x[1] for x in parts], axis=1)
     amount = np.concatenate([x[2] for x in parts], axis=1).astype(np.int64)
     real = (amount != 0) | (when > 0) & (code == RTN)[None, :]
+    when = np.clip(when, 1_200, lengths[:, None] - 1_200)  # between the top-up and the sweep
     order = np.argsort(np.where(real, when, np.inf), axis=1, kind="stable")
     amount = np.take_along_axis(amount, order, axis=1)
     when = np.take_along_axis(when, order, axis=1)

@@ -17,7 +17,7 @@ from timelyrain.sandbox.noise import Floats, Ints, normal, uniform
 from timelyrain.sandbox.people import Person
 
 LOOK_BACK = 36  # months in which an account may have been opened and still be listed; the longest term too
-_OPEN, _TERM, _SIZE, _DAY, _LATE, _LONG, _UTIL, _REJECT, _POST, _SELF, _SCORE = range(20, 31)
+_OPEN, _TERM, _SIZE, _DAY, _LATE, _LONG, _UTIL, _REJECT, _POST, _SELF, _SCORE, _COURT = range(20, 32)
 _TERMS = np.array([6, 12, 12, 24, 36])
 _LENDERS = {"D1": "消费金融公司", "R1": "互联网小额贷款公司", "R2": "商业银行", "R3": "商业银行"}
 
@@ -181,6 +181,7 @@ def report(
         ended = opened + term if term and now > opened + term else None
         last = int(behind[i, -1]) if ended is None else 0
         owing = 0 if ended is not None else int(owed[i])
+        status = "settled" if ended is not None else "overdue" if last else "normal"
         state = "C" if ended is not None else str(last) if last else "N" if int(due[i]) else "*"
         marks = _states(behind[i].tolist(), alive[i].tolist(), ended, span)
         full_due = dues(c, a, months)[i] if behind[i].any() else None
@@ -196,6 +197,7 @@ def report(
                 "B": {
                     "closed": month_date(ended, int(a.day[i])).isoformat() if ended is not None else None,
                     "balance_yuan": owing // 100,
+                    "status": status,
                     "state": state,
                 },
                 "C": {
@@ -242,12 +244,17 @@ def report(
                 "I": _summary(active, "R3"),
             }
         },
+        "PPO": {"PC04": {"records": _court_records(c)}},
         "PQO": {
             "PC05": {"last_asked": asked[-1][0].isoformat() if asked else None, "asked_24_months": len(asked)}
         },
         "PDA": [{"PD01": x} for x in accounts],
         "POQ": [{"PH01": {"on": d.isoformat(), "reason": r}} for d, r in asked],
     }
+
+
+def _court_records(c: Character) -> int:
+    return int(uniform(c.seed, _COURT, 0).item() < 0.004 * np.exp(-c.z_discipline))
 
 
 def _summary(accounts: list[dict[str, Any]], kind: str) -> dict[str, int]:

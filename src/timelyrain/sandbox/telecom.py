@@ -13,8 +13,8 @@ from timelyrain.sandbox.people import Person
 _FEE, _LATE, _SINCE = 60, 61, 62
 
 
-def bills(person: Person, c: Character, phone: str, as_of: datetime) -> dict[str, Any]:
-    """The last 12 bills that have fallen due, oldest first."""
+def bills(person: Person, c: Character, phone: str, as_of: datetime, owned: bool = True) -> dict[str, Any]:
+    """The last 12 bills that have fallen due, oldest first; `owned`: the asker named the number's real holder."""
     on = china_date(as_of)
     now = month_index(on) - (1 if on.day >= 20 else 2)  # the newest month whose bill is due
     months = np.arange(now - 11, now + 1)
@@ -42,6 +42,7 @@ def bills(person: Person, c: Character, phone: str, as_of: datetime) -> dict[str
         "carrier": "sandbox-telecom",
         "number": f"{phone[:3]}****{phone[-4:]}",
         "real_name": True,
+        "holder_match": owned,
         "in_service_since": month_text(since),
         "bills": rows,
     }

@@ -146,11 +146,14 @@ def bank_flows(request: Request) -> Answer:
 
 @router.on("POST", "/telecom/bills", "telecom")
 def telecom_bills(request: Request) -> Answer:
-    """{phone, consent_id, id_number?}: the last twelve bills."""
+    """{phone, consent_id, id_number?}: the last twelve bills, and whether the number is that person's."""
     _require_consent(request)
     phone = request.text("phone", r"\d{11}")
-    person = _subject(request)
-    return Answer(telecom.bills(person, draw_character(person), phone, request.as_of()))
+    number = request.optional("id_number").upper()
+    owner = request.store.owner("phone", phone)
+    other = request.store.person(owner) if owner and number and owner != number else None
+    person = other or _subject(request)
+    return Answer(telecom.bills(person, draw_character(person), phone, request.as_of(), owned=other is None))
 
 
 # rail

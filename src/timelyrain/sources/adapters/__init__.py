@@ -1,0 +1,1 @@
+"""Counterparties of `sources`: one module each, an HTTP client and a pure parser."""

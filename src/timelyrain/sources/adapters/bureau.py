@@ -1,0 +1,131 @@
+"""The credit bureau (征信): a second-generation report through a licensed bureau, here the sandbox's.
+
+Block codes and code lists: second-generation report structure (facts in docs/sandbox.md). Amounts are whole yuan there.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from timelyrain.sources.adapters.document import Node, epoch, month_end, read
+from timelyrain.sources.adapters.exchange import ask
+from timelyrain.sources.ports import Column, Extract, RawDocument, Subject
+
+_STATES = "N*1234567MDZBCGA#"
+_NO_STATE = "/"  # before opening and after settlement: not a month of the account
+_STATUS = (
+    "normal",
+    "overdue",
+    "bad_debt",
+    "settled",
+    "closed",
+    "frozen",
+    "stopped",
+    "inactive",
+    "transferred",
+    "unknown",
+)
+
+
+class BureauSource:
+    name = "bureau"
+    recipient = "sandbox-bureau"
+
+    def __init__(self, base_url: str, client: httpx.Client | None = None) -> None:
+        self._url = f"{base_url.rstrip('/')}/bureau/report"
+        self._client = client or httpx.Client()
+
+    def fetch(self, subject: Subject, consent_id: str, as_of: datetime, timeout: float) -> RawDocument:
+        body = {
+            "name": subject.name,
+            "id_number": subject.id_number,
+            "purpose": "loan_approval",
+            "consent_id": consent_id,
+            "as_of": as_of.isoformat(),
+        }
+        return ask(self._client, self.name, self._url, body, timeout)
+
+    def parse(self, document: bytes, as_of: datetime) -> Extract:
+        return parse_report(document, as_of)
+
+
+def parse_report(document: bytes, as_of: datetime) -> Extract:
+    """Report -> bureau_score, public_records; bureau_account, bureau_month, bureau_inquiry, each oldest first."""
+    top, now = read("bureau", document), int(as_of.timestamp())
+    score = top.at("PSM", "PC01", "score")
+    accounts: list[tuple[int, str, int, int, int, str, int]] = []
+    months: list[tuple[int, str, int]] = []
+    for entry in top.at("PDA").each():
+        account = entry.at("PD01")
+        accounts.append(_account(account))
+        months += _months(account)
+    inquiries = [
+        (
+            epoch(q.at("on").day()),
+            q.at("reason").one_of("loan_approval", "card_approval", "post_loan", "self"),
+        )
+        for q in (entry.at("PH01") for entry in top.at("POQ").each())
+    ]
+    tables = {
+        "bureau_account": (
+            ("at", "kind", "limit_fen", "balance_fen", "monthly_due_fen", "state", "closed"),
+            sorted(accounts),
+        ),
+        "bureau_month": (("at", "state", "overdue_fen"), sorted(months)),
+        "bureau_inquiry": (("at", "kind"), sorted(inquiries)),
+    }
+    for name, (_, rows) in tables.items():
+        if rows and rows[-1][0] > now:
+            top.fail(f"{name}: an event after the report's own day {as_of:%Y-%m-%d}")
+    facts = {
+        "bureau_score": None if score.value is None else score.whole(0, 1000),
+        "public_records": top.at("PPO", "PC04", "records").whole(0, 1000),
+    }
+    return Extract(facts, {name: _columns(names, rows) for name, (names, rows) in tables.items()})
+
+
+def _account(account: Node) -> tuple[int, str, int, int, int, str, int]:
+    basic, latest = account.at("A"), account.at("B")
+    opened, closed = basic.at("opened").day(), latest.at("closed")
+    ended = 0 if closed.value is None else epoch(closed.day())
+    if ended and ended < epoch(opened):
+        closed.fail("closed before it was opened")
+    return (
+        epoch(opened),
+        basic.at("account_type").one_of("D1", "R1", "R2", "R3"),
+        _fen(basic.at("limit_yuan")),
+        _fen(latest.at("balance_yuan")),
+        _fen(account.at("C", "due_yuan")),
+        latest.at("status").one_of(*_STATUS),
+        ended,
+    )
+
+
+def _months(account: Node) -> list[tuple[int, str, int]]:
+    """(end of month, state, overdue fen) for the months the account lived, of the last 24."""
+    history = account.at("D")
+    states, month = history.at("states"), history.at("from").month()
+    marks = states.text()
+    if len(marks) != 24:
+        states.fail(f"{len(marks)} months; the report has 24")
+    overdue: dict[date, int] = {}
+    for entry in account.at("E").each():
+        overdue[entry.at("month").month()] = _fen(entry.at("overdue_yuan"))
+    rows: list[tuple[int, str, int]] = []
+    for i, mark in enumerate(marks):
+        if mark != _NO_STATE:
+            if mark not in _STATES:
+                states.fail(f"character {i} is {mark!r}, which is no repayment state")
+            rows.append((epoch(month_end(month)), mark, overdue.get(month, 0)))
+        month = month_end(month) + timedelta(days=1)
+    return rows
+
+
+def _fen(yuan: Node) -> int:
+    return yuan.whole(0, 10**9) * 100
+
+
+def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, Column]:
+    return {name: [row[i] for row in rows] for i, name in enumerate(names)}

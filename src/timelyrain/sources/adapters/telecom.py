@@ -1,0 +1,53 @@
+"""The carrier (运营商): whose number it is, since when, and how its bills were paid. Here the sandbox's."""
+
+from datetime import datetime
+
+import httpx
+
+from timelyrain.sources.adapters.document import epoch, read
+from timelyrain.sources.adapters.exchange import ask
+from timelyrain.sources.ports import Extract, RawDocument, Subject
+
+
+class TelecomSource:
+    name = "telecom"
+    recipient = "sandbox-telecom"
+
+    def __init__(self, base_url: str, client: httpx.Client | None = None) -> None:
+        self._url = f"{base_url.rstrip('/')}/telecom/bills"
+        self._client = client or httpx.Client()
+
+    def fetch(self, subject: Subject, consent_id: str, as_of: datetime, timeout: float) -> RawDocument:
+        body = {
+            "phone": subject.phone,
+            "id_number": subject.id_number,
+            "consent_id": consent_id,
+            "as_of": as_of.isoformat(),
+        }
+        return ask(self._client, self.name, self._url, body, timeout)
+
+    def parse(self, document: bytes, as_of: datetime) -> Extract:
+        return parse_bills(document, as_of)
+
+
+def parse_bills(document: bytes, as_of: datetime) -> Extract:
+    """Bills -> phone_match, phone_tenure_days; telecom_bill at its due day, late when paid after it or still unpaid."""
+    top, now = read("telecom", document), int(as_of.timestamp())
+    rows: list[tuple[int, int, int]] = []
+    for bill in top.at("bills").each():
+        due, paid = bill.at("due_on"), bill.at("paid_on")
+        if epoch(due.day()) > now:
+            due.fail(f"after {as_of:%Y-%m-%d}, the day the bills were asked for")
+        late = paid.value is None or paid.day() > due.day()
+        rows.append((epoch(due.day()), bill.at("amount_fen").whole(), int(late)))
+    rows.sort()
+    since = top.at("in_service_since")
+    tenure = (now - epoch(since.month())) // 86_400
+    if tenure < 0:
+        since.fail(f"after {as_of:%Y-%m-%d}, the day it was asked for")
+    facts = {
+        "phone_match": top.at("holder_match").flag() and top.at("real_name").flag(),
+        "phone_tenure_days": min(tenure, 20_000),
+    }
+    columns = {"at": [r[0] for r in rows], "amount_fen": [r[1] for r in rows], "late": [r[2] for r in rows]}
+    return Extract(facts, {"telecom_bill": columns})
