@@ -90,8 +90,11 @@ def _check_app_role(owner_dsn: str, app_dsn: str) -> None:
         with psycopg.connect(owner_dsn, autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [APP]).fetchone():
                 connection.execute(sql.SQL("CREATE ROLE {}").format(role))
-            member = connection.execute("SELECT pg_has_role(current_user, %s, 'MEMBER')", [APP]).fetchone()
-            if member != (True,):
+            try:
+                connection.execute(sql.SQL("SET ROLE {}").format(role))
+            except (
+                psycopg.errors.InsufficientPrivilege
+            ):  # since PostgreSQL 16 even for a role of its own making
                 connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
         with psycopg.connect(app_dsn, connect_timeout=10) as connection:
             connection.execute("SELECT 1")

@@ -94,7 +94,7 @@ class EmbeddedPostgres:
             if (
                 pid is not None and not self._socket.exists()
             ):  # cleaned from /tmp: nobody can reach this server any more
-                self._stop(pid)
+                self._stop(pid, "fast", "immediate")
                 pid = None
             if pid is None:
                 self._end_orphans()
@@ -108,12 +108,7 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Stop the server, rolling back what is open; do nothing when it does not run."""
-        if not self.data.exists():
-            return
-        with self._locked():
-            pid = self._postmaster_pid()
-            if pid is not None:
-                self._stop(pid)
+        self._stop_in("fast", "immediate")
 
     def status(self) -> Status:
         """Read the state without changing it."""
@@ -122,7 +117,7 @@ class EmbeddedPostgres:
 
     def destroy(self) -> None:
         """Stop the server and erase its data for good."""
-        self.stop()
+        self._stop_in("immediate")
         shutil.rmtree(self.data, ignore_errors=True)
         with suppress(OSError):
             self.socket_dir.rmdir()
@@ -138,8 +133,10 @@ class EmbeddedPostgres:
 
     def ensure_database(self, name: str) -> None:
         """Create the database, owned by the owner role, unless it exists."""
-        with suppress(psycopg.errors.DuplicateDatabase):
-            self.create_database(name)
+        with self._locked(), psycopg.connect(self.dsn("postgres", "postgres")) as connection:
+            exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+            if not exists:
+                self.create_database(name)
 
     def create_database(self, name: str, template: str | None = None) -> None:
         """Create a database, copied from `template` where given (nobody may be connected to that one).
@@ -347,8 +344,15 @@ class EmbeddedPostgres:
                 raise DatabaseError(f"PostgreSQL does not answer on {self.socket_dir}:\n{self.log_tail()}")
             time.sleep(0.1)
 
-    def _stop(self, pid: int) -> None:
-        for mode in ("fast", "immediate"):
+    def _stop_in(self, *modes: str) -> None:
+        if self.data.exists():
+            with self._locked():
+                pid = self._postmaster_pid()
+                if pid is not None:
+                    self._stop(pid, *modes)
+
+    def _stop(self, pid: int, *modes: str) -> None:
+        for mode in modes:
             self._run("pg_ctl", "stop", "-w", "-t30", "-s", "-m", mode, "-D", str(self.data))
             if self._postmaster_pid() is None:
                 return
@@ -381,26 +385,28 @@ class EmbeddedPostgres:
             pid = int((self.data / "postmaster.pid").read_text().split("\n")[0])
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
-        return pid if pid in self._servers() else None
+        return pid if self._is_server(pid) else None
+
+    def _is_server(self, pid: int) -> bool:
+        """Whether this process belongs to a server on our data folder; it stands there, even when the folder was removed."""
+        if sys.platform != "linux":
+            command = _output("ps", "-o", "command=", "-p", str(pid))
+            return "postgres" in command and str(self.data) in command
+        here = str(self.data.resolve())
+        with suppress(OSError):
+            process = Path("/proc", str(pid))
+            name, place = (process / "comm").read_text(), str((process / "cwd").readlink())
+            return name == "postgres\n" and place in (here, f"{here} (deleted)")
+        return False
 
     def _servers(self) -> list[int]:
-        """Processes of any server on this data folder; they stand in it, even when it was removed under them."""
-        if sys.platform != "linux":
-            out = subprocess.run(
-                ["ps", "-axo", "pid=,command="], capture_output=True, text=True, check=True
-            ).stdout
-            rows = (line.split(None, 1) for line in out.splitlines())
-            return [int(pid) for pid, command in rows if "postgres" in command and str(self.data) in command]
-        here = str(self.data.resolve())
-        places = (here, f"{here} (deleted)")
-        found: list[int] = []
-        for process in Path("/proc").iterdir():
-            with suppress(OSError):
-                if (process / "comm").read_text() == "postgres\n" and str(
-                    (process / "cwd").readlink()
-                ) in places:
-                    found.append(int(process.name))
-        return found
+        """The processes of any server on our data folder."""
+        everybody = (
+            [path.name for path in Path("/proc").glob("[0-9]*")]
+            if sys.platform == "linux"
+            else _output("ps", "-axo", "pid=").split()
+        )
+        return [int(pid) for pid in everybody if self._is_server(int(pid))]
 
     def _end_orphans(self) -> None:
         """End what a killed server left behind: its sessions hold the shared memory and cannot commit any more."""
@@ -428,5 +434,8 @@ class EmbeddedPostgres:
 
 def _program_major(postgres: Path) -> int:
     """18 from `postgres (PostgreSQL) 18.4`."""
-    out = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=True).stdout
-    return int(out.split()[2].split(".")[0])
+    return int(_output(str(postgres), "--version").split()[2].split(".")[0])
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
