@@ -1,5 +1,6 @@
 """The contract as a document: made, signed, checked. No database and no Django: bytes in, bytes out."""
 
+from .attachments import extract_attachment
 from .data import Borrower, ConsentRef, ContingentRow, ContractData, CostRow, InstalmentRow, Lender
 from .errors import DocumentError, TimestampUnavailable
 from .fonts import FontSet, cjk_font
@@ -10,7 +11,6 @@ from .verify import (
     IndependentVerdict,
     SignerCheck,
     Verification,
-    extract_attachment,
     independent_check,
     verify_contract,
 )

@@ -113,7 +113,7 @@ class DemoAuthority:
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
             return self._issue(_name(organisation, organisation, None), key, at, SEAL_LIFE), key
 
-        return self._signer(*self._kept(f"{stem}-{at:%Y%m%d}-{len(self._revoked())}.pem", make))
+        return self._signer(*self._kept(f"{stem}-{at:%Y%m%d}-{token_hex(4)}.pem", make))
 
     def revoke(self, certificate: bytes, at: datetime) -> None:
         """Lists the certificate (DER) as revoked from `at` on."""

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from io import BytesIO
 from typing import Any
 
@@ -17,7 +18,7 @@ import httpx
 from asn1crypto import crl as asn1_crl
 from asn1crypto import tsp
 from asn1crypto import x509 as asn1_x509
-from pyhanko.pdf_utils import content, embed, generic, layout
+from pyhanko.pdf_utils import content, layout
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -28,13 +29,13 @@ from pyhanko.sign.timestamps.common_utils import TimestampRequestError
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko.stamp import StaticStampStyle
 
+from .attachments import DISCLOSURE, EVIDENCE, TERMS, attach, read_attachment
 from .errors import DocumentError, TimestampUnavailable
 from .fonts import FontSet
 from .pki import CertificateAuthority, Signer
 from .render import LOCAL, render_stamp
 
 BORROWER_FIELD, LENDER_FIELD = "Borrower", "Lender"
-EVIDENCE = "evidence.json"
 # Where contract.typ draws the boxes, in points from the lower left of the last page.
 BOXES = {BORROWER_FIELD: (71, 543, 275, 651), LENDER_FIELD: (320, 543, 524, 651)}
 CONTAINER = (
@@ -119,7 +120,7 @@ def sign_contract(
         raise TimestampUnavailable(
             f"The time-stamping service {timestamper} gave no usable answer: {error}. Nothing was signed; try again."
         ) from error
-    except (PdfError, SigningError) as error:
+    except (PdfError, SigningError, KeyError) as error:
         raise DocumentError(
             f"The contract could not be signed: {error}. Make the PDF again with render_contract."
         ) from error
@@ -143,11 +144,18 @@ def _first_revision(
 ) -> _Writer:
     """Everything both signatures rest on, in place before the first of them."""
     writer = _Writer(BytesIO(pdf))
+    evidence = borrower.evidence
+    for name, expected in ((TERMS, evidence.terms_sha256), (DISCLOSURE, evidence.disclosure_sha256)):
+        if (found := sha256(read_attachment(writer.prev, name)).hexdigest()) != expected:
+            raise DocumentError(
+                f"The borrower confirmed {name} with SHA-256 {expected}, the contract holds {found}. "
+                "Nothing was signed; show the borrower the contract's own terms and ask again."
+            )
     for name, box in BOXES.items():
         fields.append_signature_field(
             writer, fields.SigFieldSpec(name, on_page=-1, box=box, readable_field_name=name)
         )
-    _attach(writer, EVIDENCE, borrower.evidence.as_json(), "Evidence of the borrower's will to sign", at)
+    attach(writer, EVIDENCE, evidence.as_json(), "Evidence of the borrower's will to sign", at)
     chain = (
         borrower.signer.certificate,
         *borrower.signer.issuers,
@@ -161,20 +169,6 @@ def _first_revision(
         crls=[asn1_crl.CertificateList.load(authority.crl(at))],
     )
     return writer
-
-
-def _attach(writer: _Writer, name: str, data: bytes, description: str, at: datetime) -> None:
-    params = embed.EmbeddedFileParams(creation_date=at, modification_date=at)
-    stream = embed.EmbeddedFileObject.from_file_data(
-        writer, data, params=params, mime_type="application/json"
-    )
-    relationship = generic.pdf_name("/Supplement")
-    embed.embed_file(writer, embed.FileSpec(name, name, stream, description, relationship))
-    # A name tree is searched by bisection, so the new name must stand in order.
-    leaves: Any = writer.root["/Names"]["/EmbeddedFiles"]["/Names"]
-    flat = [leaves.raw_get(index) for index in range(len(leaves))]
-    pairs = sorted(zip(flat[::2], flat[1::2], strict=True), key=lambda pair: str(pair[0]))
-    leaves[:] = [item for pair in pairs for item in pair]
 
 
 def _sign(

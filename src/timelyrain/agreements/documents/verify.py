@@ -16,7 +16,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from asn1crypto import parser as asn1_parser
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -30,13 +29,14 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
 
+from .attachments import DISCLOSURE, EVIDENCE, TERMS, read_attachment
+from .container import container_problems, time_tokens
 from .errors import DocumentError
-from .signing import BORROWER_FIELD, EVIDENCE, LENDER_FIELD
+from .signing import BORROWER_FIELD, LENDER_FIELD
 
 # What is wrong with a file is in the verdict; pyHanko's tracebacks about it would only fill the log.
 logging.getLogger("pyhanko.sign").setLevel(logging.CRITICAL)
 
-TERMS, DISCLOSURE = "terms.json", "disclosure.json"
 TOLERANCE = timedelta(
     minutes=5
 )  # between the clocks of the signer, the time-stamping service and the authority
@@ -86,7 +86,9 @@ def verify_contract(pdf: bytes, trust_roots: Iterable[bytes], at: datetime) -> V
     roots = [_certificate(root) for root in trust_roots]
     try:
         reader = PdfFileReader(BytesIO(pdf))
-        terms, disclosure, evidence = (_attachment(reader, name) for name in (TERMS, DISCLOSURE, EVIDENCE))
+        terms, disclosure, evidence = (
+            read_attachment(reader, name) for name in (TERMS, DISCLOSURE, EVIDENCE)
+        )
         signatures = list(reader.embedded_regular_signatures)
         checks, problems = _run_checks(reader, pdf, signatures, roots, at)
         problems += _evidence_problems(evidence, terms, disclosure, signatures)
@@ -101,26 +103,6 @@ def verify_contract(pdf: bytes, trust_roots: Iterable[bytes], at: datetime) -> V
             (f"the file cannot be read as a signed contract: {error or type(error).__name__}",),
         )
     return Verification(not problems, tuple(checks), terms, disclosure, tuple(problems))
-
-
-def extract_attachment(pdf: bytes, name: str) -> bytes:
-    """The bytes of an embedded file. Raises DocumentError where it is missing or there twice."""
-    try:
-        return _attachment(PdfFileReader(BytesIO(pdf)), name)
-    except (KeyError, PdfError, ValueError) as error:
-        raise DocumentError(
-            f"The attachment {name} cannot be read: {error}. Use the file as it was signed."
-        ) from error
-
-
-def _attachment(reader: PdfFileReader, name: str) -> bytes:
-    leaves: Any = reader.root["/Names"]["/EmbeddedFiles"]["/Names"]
-    found = [leaves[index + 1] for index in range(0, len(leaves), 2) if str(leaves[index]) == name]
-    if len(found) != 1:
-        raise DocumentError(
-            f"The file has {len(found)} attachments named {name}, not one. Use the file as it was signed."
-        )
-    return found[0]["/EF"]["/F"].data
 
 
 def independent_check(pdf: bytes, ca_pem: bytes) -> IndependentVerdict | None:
@@ -209,7 +191,10 @@ async def _check(
     roots: list[asn1_x509.Certificate],
     at: datetime,
 ) -> tuple[SignerCheck, list[str]]:
-    field, problems = str(signature.field_name), list(_container_problems(signature, pdf))
+    field, problems = (
+        str(signature.field_name),
+        list(container_problems(_hole(signature, pdf), (root.dump() for root in roots))),
+    )
     try:
         # First the time stamp, judged at `at`; then the signer, judged at the stamped time.
         stamped_at = _stamped_at(signature)
@@ -286,26 +271,14 @@ def _status_problems(
 
 
 def _stamped_at(signature: EmbeddedPdfSignature) -> datetime | None:
-    tokens = list(_time_tokens(signature.signer_info))
-    return tokens[0]["encap_content_info"]["content"].parsed["gen_time"].native if tokens else None
+    tokens = list(time_tokens(signature.signer_info))
+    return tokens[0]["content"]["encap_content_info"]["content"].parsed["gen_time"].native if tokens else None
 
 
-def _time_tokens(signer_info: Any) -> Iterator[Any]:
-    for attribute in signer_info["unsigned_attrs"] or ():
-        if attribute["type"].native == "signature_time_stamp_token":
-            yield from (value["content"] for value in attribute["values"])
-
-
-def _container_problems(signature: EmbeddedPdfSignature, pdf: bytes) -> Iterator[str]:
-    """The signature's own container is the one place that no signature covers, so it must be exactly what was written:
-    the signature in hex of one case, then zeros to the end."""
+def _hole(signature: EmbeddedPdfSignature, pdf: bytes) -> bytes:
     byte_range: Any = signature.byte_range
     start, length, resume, _ = (int(number) for number in byte_range)
-    hole = pdf[start + length : resume]
-    written = signature.pkcs7_content[: asn1_parser.peek(signature.pkcs7_content)].hex().encode()
-    padded = written.ljust(len(hole) - 2, b"0")
-    if hole not in (b"<%b>" % padded, b"<%b>" % padded.upper()):
-        yield "its container holds bytes that are not part of the signature"
+    return pdf[start + length : resume]
 
 
 def _evidence_problems(
