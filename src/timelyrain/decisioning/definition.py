@@ -1,0 +1,205 @@
+"""Reading a definition file: TOML blocks with positions, all problems collected and shown together."""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import cast
+
+from .language import BAD, Constant, Node, Type, read
+
+MAX_BYTES = 2**20
+_HEADER = re.compile(r"^\s*\[\[?\s*([\w.]+)\s*\]\]?")
+_KEY = re.compile(r"^\s*([\w-]+)\s*=\s*(\"\"\"|'''|\"|')?")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DefinitionProblem:
+    """line and column count from 1; where names the block and key."""
+
+    line: int
+    column: int
+    where: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column} {self.where}: {self.what}; {self.remedy}"
+
+
+class DefinitionInvalid(ValueError):
+    """A definition was refused. `problems` lists every error with its position and remedy, in order."""
+
+    def __init__(self, problems: Sequence[DefinitionProblem]):
+        self.problems = tuple(sorted(problems))
+        super().__init__("definition refused:\n" + "\n".join(f"  {problem}" for problem in self.problems))
+
+
+class Draft:
+    """A definition being read. Blocks report problems here; `finish` raises if there were any."""
+
+    def __init__(self, text: str):
+        if len(text) > MAX_BYTES:
+            raise DefinitionInvalid(
+                [DefinitionProblem(1, 1, "file", f"{len(text)} characters", f"at most {MAX_BYTES}")]
+            )
+        self.problems: list[DefinitionProblem] = []
+        self._places = _places(text)
+        self._counts: dict[str, int] = {}
+        try:
+            self.raw: dict[str, object] = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            found = re.search(r"line (\d+), column (\d+)", str(error))
+            line, column = (int(found[1]), int(found[2])) if found else (1, 1)
+            problem = DefinitionProblem(line, column, "file", f"not TOML: {error}", "write valid TOML 1.0")
+            raise DefinitionInvalid([problem]) from None
+
+    def top(self) -> "Block":
+        """The keys above the first header."""
+        plain = {key: value for key, value in self.raw.items() if not isinstance(value, (dict, list))}
+        return Block(self, "", 0, plain)
+
+    def block(self, header: str) -> "Block":
+        """A [header] block; empty when absent."""
+        raw = self.raw.get(header, {})
+        if not isinstance(raw, dict):
+            self.report(header, 0, "", f"is not a [{header}] block", f"write [{header}]")
+            raw = {}
+        return Block(self, header, 0, cast(dict[str, object], raw))
+
+    def blocks(self, header: str) -> list["Block"]:
+        """All [[header]] blocks in order."""
+        raw = self.raw.get(header, [])
+        items = cast(list[object], raw) if isinstance(raw, list) else [raw]
+        if not isinstance(raw, list) or any(not isinstance(item, dict) for item in items):
+            self.report(header, 0, "", f"is not a list of [[{header}]] blocks", f"write [[{header}]]")
+            return []
+        return [Block(self, header, i, cast(dict[str, object], item)) for i, item in enumerate(items)]
+
+    def headers(self, known: Sequence[str]) -> None:
+        """Reports headers that nobody reads."""
+        for header, value in self.raw.items():
+            if isinstance(value, (dict, list)) and header not in known:
+                self.report(header, 0, "", f"unknown block {header!r}", f"known are {', '.join(known)}")
+
+    def report(self, header: str, index: int, key: str, what: str, remedy: str, shift: int = 0) -> None:
+        """Collects one problem at a key of a block (or at the block's header)."""
+        places = self._places
+        line, column = places.get((header, index, key)) or places.get((header, index, "")) or (1, 1)
+        where = f"{header}[{index}]" if (header, 1, "") in places else header
+        where = ".".join(part for part in (where, key) if part)
+        self.problems.append(DefinitionProblem(line, column + shift, where, what, remedy))
+
+    def finish(self) -> None:
+        if self.problems:
+            raise DefinitionInvalid(self.problems)
+
+
+class Block:
+    """One block of a definition. Every getter reports a problem and returns a harmless value when the key is bad."""
+
+    def __init__(self, draft: Draft, header: str, index: int, raw: Mapping[str, object]):
+        self._draft, self._header, self._index, self._raw = draft, header, index, raw
+        self._read: set[str] = set()
+
+    def report(self, key: str, what: str, remedy: str, shift: int = 0) -> None:
+        self._draft.report(self._header, self._index, key, what, remedy, shift)
+
+    def has(self, key: str) -> bool:
+        return key in self._raw
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self._get(key, default)
+        if isinstance(value, str):
+            return value
+        self.report(key, f"{value!r} is not a text", "write a quoted text")
+        return default or ""
+
+    def name(self, key: str, taken: Mapping[str, object], pattern: str = r"[a-z][a-z0-9_]{0,79}") -> str:
+        """A new name: of the given form and not taken yet."""
+        value = self.text(key)
+        if not re.fullmatch(pattern, value):
+            self.report(key, f"{value!r} is not a name", f"use the form {pattern}")
+        elif value in taken:
+            self.report(key, f"{value!r} is already declared", "choose another name")
+        return value
+
+    def choice(self, key: str, options: Sequence[str], default: str | None = None) -> str:
+        value = self.text(key, default)
+        if value not in options:
+            self.report(key, f"{value!r} is unknown", f"use one of {', '.join(options)}")
+            return options[0]
+        return value
+
+    def integer(self, key: str, default: int, low: int, high: int) -> int:
+        value = self._get(key, default)
+        if type(value) is int and low <= value <= high:
+            return value
+        self.report(
+            key, f"{value!r} is not an integer from {low} to {high}", "write a whole number in that range"
+        )
+        return default
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self._get(key, default)
+        if isinstance(value, bool):
+            return value
+        self.report(key, f"{value!r} is not true or false", "write true or false")
+        return default
+
+    def items(self, key: str, default: Sequence[object] | None = None) -> list[object]:
+        value = self._get(key, default)
+        if isinstance(value, (list, tuple)):
+            return list(cast(Sequence[object], value))
+        self.report(key, f"{value!r} is not a list", "write [ … ]")
+        return []
+
+    def texts(self, key: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
+        values = self.items(key, default)
+        if all(isinstance(value, str) for value in values):
+            return tuple(str(value) for value in values)
+        self.report(key, "a list with something other than texts", "quote every entry")
+        return ()
+
+    def expression(self, key: str, names: Mapping[str, Type], want: str = "") -> Node:
+        """A checked expression; a node of type BAD after problems, so that later checks stay silent."""
+        source = self.text(key)
+        if not source:
+            return Constant(BAD, 0)
+        node, faults = read(source, names, want)
+        lead = len(source) - len(source.lstrip())
+        for fault in faults:
+            self.report(key, fault.what, fault.remedy, fault.column + lead)
+        return Constant(BAD, 0) if faults else node
+
+    def done(self) -> None:
+        """Reports keys that nobody read."""
+        for key in self._raw:
+            if key not in self._read:
+                near = next(iter(get_close_matches(key, self._read, 1)), "")
+                hint = f"did you mean {near!r}?" if near else f"known are {', '.join(sorted(self._read))}"
+                self.report(key, f"unknown key {key!r}", hint)
+
+    def _get(self, key: str, default: object) -> object:
+        self._read.add(key)
+        if key not in self._raw and default is None:
+            self.report(key, f"{key!r} is absent", "add it")
+            return ""
+        return self._raw.get(key, default)
+
+
+def _places(text: str) -> dict[tuple[str, int, str], tuple[int, int]]:
+    """(header, index, key) -> (line, column of the value's first character), found line by line."""
+    places: dict[tuple[str, int, str], tuple[int, int]] = {}
+    header, index = "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if found := _HEADER.match(line):
+            index = index + 1 if header == found[1] else 0
+            while (found[1], index, "") in places:  # the same header again after another one
+                index += 1
+            header = found[1]
+            places[header, index, ""] = (number, 1)
+        elif found := _KEY.match(line):
+            places.setdefault((header, index, found[1]), (number, found.end() + 1))
+    return places

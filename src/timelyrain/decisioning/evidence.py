@@ -1,0 +1,397 @@
+"""What is known about one applicant at one moment: the schema, its checks, its canonical bytes.
+
+The schema below is the only place where a fact, an event table or an enum value is declared. Everything is an
+int64: money in fen, times in epoch seconds, flags 0/1, enums by their position. Bounds are part of the schema, so
+that the sum of any column and any ratio of sums fit in int64 by construction.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+MAX_BYTES = 32 * 2**20
+MAX_ROWS = 100_000
+MAX_FEN = 10**11
+MAX_TOTAL_FEN = 10**12
+"""The absolute values of one money column add up to at most this; 10^12 x 10^6 (ppm) still fits in int64."""
+MAX_TIME = 4_102_444_800
+MAX_PROBLEMS = 50
+
+SOURCES = ("application", "identity", "bureau", "bank", "telecom")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A fact or a table column. `values` of an enum are stored by position; low and high bound an int."""
+
+    kind: Literal["int", "bool", "enum"] = "int"
+    unit: str = ""
+    low: int = 0
+    high: int = 1
+    values: tuple[str, ...] = ()
+    source: str = ""
+    zh: str = ""
+    en: str = ""
+
+
+def _money(zh: str, en: str, source: str = "", low: int = 0) -> Field:
+    return Field("int", "fen", low, MAX_FEN, (), source, zh, en)
+
+
+def _number(high: int, zh: str, en: str, source: str = "", unit: str = "") -> Field:
+    return Field("int", unit, 0, high, (), source, zh, en)
+
+
+def _flag(zh: str, en: str, source: str = "") -> Field:
+    return Field("bool", zh=zh, en=en, source=source)
+
+
+def _enum(values: str, zh: str, en: str, source: str = "") -> Field:
+    return Field("enum", values=tuple(values.split()), zh=zh, en=en, source=source)
+
+
+_AT = _number(MAX_TIME, "时间", "when it happened", unit="seconds")
+
+FACTS: Mapping[str, Field] = {
+    "age": _number(130, "年龄", "age in full years", "application"),
+    "employment": _enum(
+        "employed self_employed farmer retired student unemployed other",
+        "职业状态",
+        "employment status",
+        "application",
+    ),
+    "employed_months": _number(720, "现职月数", "months in the present job", "application"),
+    "declared_income_fen": _money("申报月收入", "declared monthly income", "application"),
+    "city_tier": _number(6, "城市线级（1至6）", "tier of the city, 1 to 6", "application"),
+    "id_match": _flag("身份信息一致", "name and number agree with the registry", "identity"),
+    "id_valid_days": _number(
+        40_000, "证件剩余有效天数", "days until the document expires", "identity", "days"
+    ),
+    "bureau_score": _number(1000, "征信评分", "bureau score, 0 to 1000", "bureau"),
+    "public_records": _number(1000, "公共记录条数", "court and tax records in the report", "bureau"),
+    "phone_match": _flag("手机实名一致", "phone is registered to the applicant", "telecom"),
+    "phone_tenure_days": _number(20_000, "手机在网天数", "age of the phone number", "telecom", "days"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An event table: columns of equal length, oldest first by `at`."""
+
+    source: str
+    columns: Mapping[str, Field]
+
+
+TABLES: Mapping[str, Table] = {
+    "bank_flow": Table(
+        "bank",
+        {
+            "at": _AT,
+            "amount_fen": _money("金额（收入为正）", "amount, + into the account", low=-MAX_FEN),
+            "balance_fen": _money("余额", "balance afterwards", low=-MAX_FEN),
+            "kind": _enum(
+                "salary shop rent utility transfer_in transfer_out cash loan_repayment loan_proceeds gambling "
+                "returned_debit other",
+                "类别",
+                "kind",
+            ),
+        },
+    ),
+    "bureau_account": Table(
+        "bureau",
+        {
+            "at": _number(MAX_TIME, "开立时间", "when it was opened", unit="seconds"),
+            "kind": _enum("D1 R1 R2 R3", "账户类型", "account type of the report"),
+            "limit_fen": _money("授信额度或借款金额", "credit limit or amount lent"),
+            "balance_fen": _money("余额", "balance"),
+            "monthly_due_fen": _money("本月应还", "due this month"),
+            "state": _enum(
+                "normal overdue bad_debt settled closed frozen stopped inactive transferred unknown",
+                "账户状态",
+                "state of the account",
+            ),
+            "closed": _number(
+                MAX_TIME, "关闭时间，未关闭为0", "when it was closed, 0 while open", unit="seconds"
+            ),
+        },
+    ),
+    "bureau_month": Table(
+        "bureau",
+        {
+            "at": _AT,
+            "state": _enum("N * 1 2 3 4 5 6 7 M D Z B C G A # /", "还款状态", "repayment state of the month"),
+            "overdue_fen": _money("逾期金额", "amount overdue"),
+        },
+    ),
+    "bureau_inquiry": Table(
+        "bureau",
+        {
+            "at": _AT,
+            "kind": _enum("loan_approval card_approval post_loan self", "查询原因", "reason of the inquiry"),
+        },
+    ),
+    "telecom_bill": Table(
+        "telecom",
+        {
+            "at": _AT,
+            "amount_fen": _money("账单金额", "amount of the bill"),
+            "late": _flag("是否迟缴", "paid late"),
+        },
+    ),
+}
+
+
+class EvidenceInvalid(ValueError):
+    """Evidence was refused. `problems` lists all that was found (at most 50), each with the value and the remedy."""
+
+    def __init__(self, problems: tuple[str, ...]):
+        super().__init__("evidence refused: " + "; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """facts: code or None when missing. tables: name -> column -> int64[rows], oldest first. missing: sources."""
+
+    as_of: int
+    facts: Mapping[str, int | None]
+    tables: Mapping[str, Mapping[str, Ints]]
+    missing: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the canonical bytes."""
+        return hashlib.sha256(canonical_bytes(self)).hexdigest()
+
+
+def evidence_from_json(data: bytes | Mapping[str, object]) -> Evidence:
+    """Check and encode evidence in the shape of docs/architecture.md.
+
+    A fact that is absent or null is missing; a table may be absent only when its source is listed in `missing`.
+    Raises EvidenceInvalid with every problem: wrong types, unknown names or enum values, future dates, events out
+    of order, absurd sizes, data from a source that is said to be missing.
+    """
+    return _Reading().whole(_load(data) if isinstance(data, bytes) else data)
+
+
+def canonical_bytes(evidence: Evidence) -> bytes:
+    """The evidence as canonical JSON: sorted keys, no spaces, UTF-8, every declared fact and table present."""
+    facts = {name: decode(field, evidence.facts[name]) for name, field in FACTS.items()}
+    events: dict[str, dict[str, list[object]]] = {}
+    for name, table in TABLES.items():
+        columns: dict[str, list[object]] = {}
+        for column, field in table.columns.items():
+            codes: list[int] = evidence.tables[name][column].tolist()
+            columns[column] = [field.values[c] for c in codes] if field.kind == "enum" else list(codes)
+        events[name] = columns
+    return canonical_json(
+        {"as_of": evidence.as_of, "facts": facts, "events": events, "missing": evidence.missing}
+    )
+
+
+def canonical_json(value: object) -> bytes:
+    """JSON with sorted keys, no spaces and no NaN: equal values give equal bytes."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def decode(field: Field, code: int | None) -> int | bool | str | None:
+    """The value as people write it: enum by name, flag as bool."""
+    if code is None:
+        return None
+    return field.values[code] if field.kind == "enum" else bool(code) if field.kind == "bool" else code
+
+
+def _load(data: bytes) -> Mapping[str, object]:
+    if len(data) > MAX_BYTES:
+        raise EvidenceInvalid((f"{len(data)} bytes is too large: send at most {MAX_BYTES}",))
+    try:
+        value = json.loads(data, parse_constant=_no_constant, object_pairs_hook=_no_twins)
+    except (ValueError, RecursionError) as error:
+        raise EvidenceInvalid(
+            (f"not readable as JSON ({error}): send one UTF-8 JSON object, nested 4 deep",)
+        ) from None
+    if not isinstance(value, dict):
+        raise EvidenceInvalid((f"the top is a {type(value).__name__}: send one JSON object",))
+    return cast(dict[str, object], value)
+
+
+def _no_constant(text: str) -> object:
+    raise ValueError(f"{text} is not a value; write null for missing")
+
+
+def _no_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+class _Reading:
+    """One pass over raw evidence, collecting problems."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def whole(self, raw: Mapping[str, object]) -> Evidence:
+        self._only(raw, ("as_of", "facts", "events", "missing"), "top")
+        as_of = self._code(Field("int", high=MAX_TIME), raw.get("as_of"), "as_of") or 0
+        missing = self._missing(raw.get("missing", []))
+        raw_facts = self._object(raw.get("facts"), "facts")
+        self._only(raw_facts, FACTS, "facts")
+        facts = {name: self._fact(name, raw_facts.get(name), missing) for name in FACTS}
+        raw_events = self._object(raw.get("events"), "events")
+        self._only(raw_events, TABLES, "events")
+        tables = {name: self._table(name, raw_events.get(name), as_of, missing) for name in TABLES}
+        if self.problems:
+            raise EvidenceInvalid(tuple(self.problems[:MAX_PROBLEMS]))
+        return Evidence(as_of, facts, tables, missing)
+
+    def _say(self, problem: str) -> None:
+        self.problems.append(problem)
+
+    def _only(
+        self, raw: Mapping[str, object], known: Mapping[str, object] | tuple[str, ...], where: str
+    ) -> None:
+        for name in raw:
+            if name not in known:
+                self._say(f"{where}: unknown name {str(name)[:40]!r}; known are {', '.join(known)}")
+
+    def _object(self, raw: object, where: str) -> Mapping[str, object]:
+        if isinstance(raw, Mapping):
+            return cast(Mapping[str, object], raw)
+        self._say(f"{where}: {_show(raw)} is not an object")
+        return {}
+
+    def _missing(self, raw: object) -> tuple[str, ...]:
+        names = _list(raw)
+        if names is None or any(name not in SOURCES for name in names):
+            self._say(f"missing: {_show(raw)} is not a list of sources; known are {', '.join(SOURCES)}")
+            return ()
+        return tuple(sorted({str(name) for name in names}))
+
+    def _fact(self, name: str, raw: object, missing: tuple[str, ...]) -> int | None:
+        if raw is None:
+            return None
+        source = FACTS[name].source
+        if source in missing:
+            self._say(
+                f"facts.{name}: {_show(raw)} given although source {source!r} is listed as missing; send null"
+            )
+        return self._code(FACTS[name], raw, f"facts.{name}")
+
+    def _code(self, field: Field, raw: object, where: str) -> int | None:
+        if field.kind == "enum":
+            if isinstance(raw, str) and raw in field.values:
+                return field.values.index(raw)
+            self._say(f"{where}: {_show(raw)} is not one of {', '.join(field.values)}")
+        elif field.kind == "bool":
+            if isinstance(raw, bool):
+                return int(raw)
+            self._say(f"{where}: {_show(raw)} is not true or false")
+        elif type(raw) is not int:
+            self._say(f"{where}: {_show(raw)} is not an integer")
+        elif not field.low <= raw <= field.high:
+            self._say(f"{where}: {_show(raw)} is outside {field.low} to {field.high}")
+        else:
+            return raw
+        return None
+
+    def _table(self, name: str, raw: object, as_of: int, missing: tuple[str, ...]) -> dict[str, Ints]:
+        table, where = TABLES[name], f"events.{name}"
+        nothing: dict[str, Ints] = {column: np.zeros(0, np.int64) for column in table.columns}
+        if raw is None:
+            if table.source not in missing:
+                self._say(
+                    f"{where}: absent; send its columns (they may be empty) or list {table.source!r} as missing"
+                )
+            return nothing
+        columns = self._object(raw, where)
+        self._only(columns, table.columns, where)
+        lists: dict[str, list[object]] = {}
+        for column in table.columns:
+            values = _list(columns.get(column))
+            if values is not None:
+                lists[column] = values
+            else:
+                self._say(f"{where}.{column}: {_show(columns.get(column))} is not a list")
+        lengths = {len(values) for values in lists.values()}
+        if len(lists) < len(table.columns):
+            return nothing
+        if len(lengths) > 1:
+            self._say(f"{where}: columns of different length {sorted(lengths)}; a row needs a value in each")
+            return nothing
+        if max(lengths) > MAX_ROWS:
+            self._say(f"{where}: {max(lengths)} rows; send at most {MAX_ROWS}")
+            return nothing
+        if max(lengths) and table.source in missing:
+            self._say(f"{where}: has rows although source {table.source!r} is listed as missing; send none")
+        found = {
+            column: self._column(field, lists[column], f"{where}.{column}")
+            for column, field in table.columns.items()
+        }
+        arrays = {column: values for column, values in found.items() if values is not None}
+        if len(arrays) < len(found):
+            return nothing
+        self._times(arrays, as_of, where)
+        return arrays
+
+    def _column(self, field: Field, raw: list[object], where: str) -> Ints | None:
+        if field.kind == "enum":
+            codes = {value: code for code, value in enumerate(field.values)}
+            bad = next((v for v in raw if not isinstance(v, str) or v not in codes), None)
+            if bad is not None or None in raw:
+                self._say(f"{where}: {_show(bad)} is not one of {', '.join(field.values)}")
+                return None
+            return np.array([codes[cast(str, v)] for v in raw], np.int64)
+        odd = next((i for i, v in enumerate(raw) if type(v) is not int), None)
+        if odd is not None:
+            self._say(f"{where}[{odd}]: {_show(raw[odd])} is not an integer")
+            return None
+        numbers = cast(list[int], raw)
+        if numbers and not (field.low <= min(numbers) and max(numbers) <= field.high):
+            odd = next(i for i, v in enumerate(numbers) if not field.low <= v <= field.high)
+            self._say(f"{where}[{odd}]: {_show(numbers[odd])} is outside {field.low} to {field.high}")
+            return None
+        values = np.array(numbers, np.int64)
+        if field.unit == "fen" and int(np.abs(values).sum()) > MAX_TOTAL_FEN:
+            self._say(
+                f"{where}: adds up to more than {MAX_TOTAL_FEN} fen in absolute value; no one person does"
+            )
+            return None
+        return values
+
+    def _times(self, arrays: Mapping[str, Ints], as_of: int, where: str) -> None:
+        at = arrays["at"]
+        if not len(at):
+            return
+        if (at[1:] < at[:-1]).any():
+            row = int(np.argmax(at[1:] < at[:-1])) + 1
+            self._say(f"{where}.at[{row}]: {int(at[row])} is before the row above; send events oldest first")
+        elif int(at[-1]) > as_of:
+            self._say(
+                f"{where}.at[{len(at) - 1}]: {int(at[-1])} is after as_of {as_of}; the future is not evidence"
+            )
+        closed = arrays.get("closed")
+        if closed is not None and ((closed > as_of) | ((closed > 0) & (closed < at))).any():
+            self._say(f"{where}.closed: a closing time after as_of or before its opening; send 0 while open")
+
+
+def _list(value: object) -> list[object] | None:
+    return cast(list[object], value) if isinstance(value, list) else None
+
+
+def _show(value: object) -> str:
+    text = repr(value) if isinstance(value, (str, bool, float, type(None))) else ""
+    if type(value) is int:
+        text = repr(value) if value.bit_length() < 128 else "a huge integer"
+    return text[:60] or f"a {type(value).__name__}"

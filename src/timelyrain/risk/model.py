@@ -1,0 +1,114 @@
+"""A trained model: its bytes, its manifest, and one-row scoring with reasons."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import exp
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .trees import FlatTrees, flatten
+
+Floats = npt.NDArray[np.float64]
+FORMAT = 1
+
+
+class ModelRefused(ValueError):
+    """A model file is absent, unreadable, or not the one that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """pd in 0..1; contributions in log-odds per feature in the model's order, + raises PD (path attribution)."""
+
+    pd: float
+    contributions: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """content: the canonical bytes that sha256 names. manifest: how it came to be, for people and audits."""
+
+    content: bytes
+    sha256: str
+    feature_names: tuple[str, ...]
+    slope: float
+    intercept: float
+    booster: str
+    manifest: Mapping[str, object]
+
+    @staticmethod
+    def from_bytes(content: bytes, manifest: Mapping[str, object]) -> "TrainedModel":
+        """Raises ModelRefused when the bytes are not of this format."""
+        try:
+            raw = cast(dict[str, object], json.loads(content))
+            if raw["format"] != FORMAT:
+                raise ValueError(f"format {raw['format']!r}")
+            names = tuple(cast(list[str], raw["features"]))
+            slope, intercept = float(cast(float, raw["slope"])), float(cast(float, raw["intercept"]))
+            booster = cast(str, raw["booster"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ModelRefused(f"not a model file of format {FORMAT} ({error}): train it again") from None
+        sha256 = hashlib.sha256(content).hexdigest()
+        return TrainedModel(content, sha256, names, slope, intercept, booster, {**manifest, "sha256": sha256})
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Metrics on the test part."""
+        return cast(Mapping[str, Mapping[str, float]], self.manifest["metrics"])["test"]
+
+    @cached_property
+    def trees(self) -> FlatTrees:
+        return flatten(self.booster, len(self.feature_names))
+
+    def score(self, values: Floats, /) -> Score:
+        """PD of one row, float64[len(feature_names)] with NaN for missing."""
+        if values.shape != (len(self.feature_names),):
+            raise ValueError(
+                f"shape {values.shape}: give one value for each of {len(self.feature_names)} features"
+            )
+        raw, parts = self.trees.walk(values)
+        pd = 1 / (1 + exp(-(self.slope * raw + self.intercept)))
+        return Score(pd, tuple(cast(list[float], (parts * self.slope).tolist())))
+
+
+def encode(booster: str, names: tuple[str, ...], slope: float, intercept: float) -> bytes:
+    """Canonical bytes of a model: what its sha256 is taken of."""
+    whole = {"format": FORMAT, "features": names, "slope": slope, "intercept": intercept, "booster": booster}
+    return json.dumps(
+        whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def save(model: TrainedModel, directory: Path) -> Path:
+    """Write `<sha256>.model` and `<sha256>.json` (the manifest); the path of the model. Written whole or not at all."""
+    directory.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(model.manifest, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    path = directory / f"{model.sha256}.model"
+    for target, content in ((path.with_suffix(".json"), text.encode()), (path, model.content)):
+        part = target.with_suffix(target.suffix + ".part")
+        part.write_bytes(content)
+        part.replace(target)
+    return path
+
+
+def load(path: Path, expected_sha256: str) -> TrainedModel:
+    """Read a model whose bytes have exactly this hash; raises ModelRefused otherwise."""
+    try:
+        content = path.read_bytes()
+        manifest = cast(dict[str, object], json.loads(path.with_suffix(".json").read_bytes()))
+    except (OSError, ValueError) as error:
+        raise ModelRefused(
+            f"{path}: cannot be read ({error}): restore the model and its manifest, or train again"
+        ) from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected_sha256:
+        raise ModelRefused(
+            f"{path}: hash is {found[:16]}…, expected {expected_sha256[:16]}…: restore the registered file"
+        )
+    return TrainedModel.from_bytes(content, manifest)
