@@ -91,19 +91,17 @@ class EmbeddedPostgres:
         """
         with self._locked():
             pid = self._postmaster_pid()
-            if (
-                pid is not None and not self._socket.exists()
-            ):  # cleaned from /tmp: nobody can reach this server any more
+            if pid is not None and not self._socket.exists():  # cleaned from /tmp
                 self._stop(pid, "fast", "immediate")
-                pid = None
-            if pid is None:
+            if not self._comes_up():  # not there, or killed a moment ago and still fading
                 self._end_orphans()
                 if not (self.data / "PG_VERSION").exists():
                     self._make_cluster()
                 self._forget_foreign_pid()
                 self._configure()
                 self._launch()
-            self._wait_ready()
+                if not self._comes_up():
+                    raise DatabaseError(f"PostgreSQL ended right after its start:\n{self.log_tail()}")
             self._ensure_roles()
 
     def stop(self) -> None:
@@ -337,12 +335,16 @@ class EmbeddedPostgres:
         if done.returncode:
             raise DatabaseError(f"PostgreSQL did not start: {done.stderr.strip()}\n{self.log_tail()}")
 
-    def _wait_ready(self) -> None:
+    def _comes_up(self) -> bool:
+        """Wait until the running server takes connections; False when none runs (any more)."""
         deadline = time.monotonic() + START_SECONDS
-        while self._run("pg_isready", "-q", "-h", str(self.socket_dir)).returncode:
-            if time.monotonic() > deadline or self._postmaster_pid() is None:
+        while self._postmaster_pid() is not None:
+            if self._run("pg_isready", "-q", "-h", str(self.socket_dir)).returncode == 0:
+                return True
+            if time.monotonic() > deadline:
                 raise DatabaseError(f"PostgreSQL does not answer on {self.socket_dir}:\n{self.log_tail()}")
             time.sleep(0.1)
+        return False
 
     def _stop_in(self, *modes: str) -> None:
         if self.data.exists():
