@@ -12,23 +12,26 @@ import numpy as np
 from timelyrain.sandbox.character import Character, jobless
 from timelyrain.sandbox.credit import draw_accounts, dues, late_months
 from timelyrain.sandbox.days import DAY, china_date, month_index, month_start
-from timelyrain.sandbox.noise import Floats, Ints, normal, uniform
+from timelyrain.sandbox.noise import Ints, normal, uniform
 from timelyrain.sandbox.people import Person
 
 _BUFFER, _TIME, _SIZE, _HAPPENS, _CODE = 40, 41, 42, 44, 45
 _SHOPS = ("POS:5411", "POS:5812", "POS:5814", "POS:5311", "POS:5541", "POS:4111", "POS:5912", "POS:5651")
 SAL, RENT, UTIL, OUT, IN, ATM, BET, OTH, LND, LNR, RTN, SHOP = range(12)
 CODES = ("SAL", "RENT", "UTIL", "TRF", "TRF", "ATM", "POS:7995", "OTH", "LND", "LNR", "RTN", *_SHOPS)
-# (code, slots a month, chance of each, share of income of each, spread, first day, days)
-_HABITS = (
-    (RENT, 1, 1.0, 0.0, 0.0, 2, 3),
-    (UTIL, 2, 0.9, 0.015, 0.3, 8, 18),
-    (SHOP, 11, 0.85, 0.036, 0.7, 1, 28),
-    (OUT, 2, 0.6, 0.05, 0.8, 1, 28),
-    (IN, 1, 0.4, 0.06, 0.8, 1, 28),
-    (ATM, 1, 0.5, 0.03, 0.4, 1, 28),
-    (OTH, 1, 0.2, 0.02, 0.6, 1, 28),
-)
+# What may happen in a month, one row a slot: code, chance, share of income, spread, first day, days
+_HABITS = np.array(
+    [
+        (RENT, 1.0, 0.0, 0.0, 2, 3),
+        *[(UTIL, 0.9, 0.015, 0.3, 8, 18)] * 2,
+        *[(SHOP, 0.85, 0.036, 0.7, 1, 28)] * 11,
+        *[(OUT, 0.6, 0.05, 0.8, 1, 28)] * 2,
+        (IN, 0.4, 0.06, 0.8, 1, 28),
+        (ATM, 0.5, 0.03, 0.4, 1, 28),
+        (OTH, 0.2, 0.02, 0.6, 1, 28),
+    ]
+).T
+_BETS = 7
 
 
 def transactions(c: Character, first: int, as_of: datetime) -> tuple[Ints, Ints, Ints, list[str]]:
@@ -37,13 +40,9 @@ def transactions(c: Character, first: int, as_of: datetime) -> tuple[Ints, Ints,
     months = np.arange(first, month_index(on) + 1)
     starts = np.array([month_start(int(m)) for m in months])
     lengths = np.array([month_start(int(m) + 1) for m in months]) - starts
-    parts: list[
-        tuple[int, Floats, Floats]
-    ] = []  # code, seconds into the month (M, S), amount (M, S), 0 = nothing
-    parts += _income(c, months)
-    parts += _spending(c, months)
-    parts += _borrowing(c, months, on)
-    code = np.concatenate([np.full(x[2].shape[1], x[0]) for x in parts])
+    # each part: codes (S), seconds into the month (M, S), amounts (M, S), 0 = nothing happens
+    parts = [*_income(c, months), *_spending(c, months), *_borrowing(c, months, on)]
+    code = np.concatenate([x[0] for x in parts])
     when = np.concatenate([x[1] for x in parts], axis=1)
     amount = np.concatenate([x[2] for x in parts], axis=1).astype(np.int64)
     real = (amount != 0) | (when > 0) & (code == RTN)[None, :]
@@ -82,7 +81,7 @@ def _opening(c: Character, months: Ints) -> Ints:
     return (base * np.exp(0.5 * normal(c.seed, _BUFFER, months))).astype(np.int64)
 
 
-def _income(c: Character, months: Ints) -> list[tuple[int, Floats, Floats]]:
+def _income(c: Character, months: Ints) -> list[tuple[Ints, Any, Any]]:
     works = 1 - jobless(c, months)[:, None]
     slots = np.arange(4 if c.gig else 1)[None, :]
     noise = normal(c.seed, _SIZE + 100, months[:, None], slots)
@@ -92,34 +91,29 @@ def _income(c: Character, months: Ints) -> list[tuple[int, Floats, Floats]]:
     else:
         day = c.salary_day - 1 + 0.4 + 0.1 * uniform(c.seed, _TIME + 100, months[:, None], slots)
         pay = c.income_fen * np.exp(0.04 * noise)
-    return [(SAL, day * DAY, np.floor(pay) * works)]
+    return [(np.full(slots.shape[1], SAL), day * DAY, np.floor(pay) * works)]
 
 
-def _spending(c: Character, months: Ints) -> list[tuple[int, Floats, Floats]]:
+def _spending(c: Character, months: Ints) -> list[tuple[Ints, Any, Any]]:
+    code, chance, share, spread, first, days = _HABITS
+    m, k = months[:, None], np.arange(len(code))[None, :]
+    when = (first - 1 + days * uniform(c.seed, _TIME, m, k)) * DAY
     level = (1 - 0.12 * np.tanh(c.z_thrift)) * (1 - 0.35 * jobless(c, months))[:, None]
-    parts: list[tuple[int, Floats, Floats]] = []
-    for code, slots, chance, share, spread, first, days in _HABITS:
-        k = np.arange(slots)[None, :] + 100 * code
-        m = months[:, None]
-        when = (first - 1 + days * uniform(c.seed, _TIME, m, k)) * DAY
-        size = c.income_fen * share * np.exp(spread * normal(c.seed, _SIZE, m, k)) * level
-        if code == RENT:
-            size = np.full(when.shape, c.income_fen * c.rent_share // 10_000 * 10_000)
-        happens = uniform(c.seed, _HAPPENS, m, k) < chance
-        sign = 1 if code == IN else -1
-        parts.append((code, when, sign * np.floor(size) * happens))
+    size = c.income_fen * share * np.exp(spread * normal(c.seed, _SIZE, m, k)) * level
+    size[:, 0] = c.income_fen * c.rent_share // 10_000 * 10_000
+    happens = uniform(c.seed, _HAPPENS, m, k) < chance
+    parts = [(code.astype(np.int64), when, np.where(code == IN, 1, -1) * np.floor(size) * happens)]
     if c.gambling_share:
-        m, k = months[:, None], np.arange(7)[None, :] + 100 * BET
-        size = c.income_fen * c.gambling_share / 5 * np.exp(0.6 * normal(c.seed, _SIZE, m, k))
-        happens = uniform(c.seed, _HAPPENS, m, k) < 0.7
+        k = np.arange(_BETS)[None, :] + 100
+        bet = np.floor(c.income_fen * c.gambling_share / 5 * np.exp(0.6 * normal(c.seed, _SIZE, m, k)))
         when = 27 * DAY * uniform(c.seed, _TIME, m, k)
-        parts.append((BET, when, -np.floor(size) * happens))
-        wins = uniform(c.seed, _HAPPENS, m, k + 50) < 0.12
-        parts.append((BET, when + 7_200, np.floor(size * 2.5) * (happens & wins)))
+        luck = uniform(c.seed, _HAPPENS, m, k)  # below 0.7 they play, below 0.08 they win
+        codes = np.full(_BETS, BET)
+        parts += [(codes, when, -bet * (luck < 0.7)), (codes, when + 7_200, 2.5 * bet * (luck < 0.08))]
     return parts
 
 
-def _borrowing(c: Character, months: Ints, on: date) -> list[tuple[int, Any, Any]]:
+def _borrowing(c: Character, months: Ints, on: date) -> list[tuple[Ints, Any, Any]]:
     a = draw_accounts(c, on)
     if not len(a):
         return []
@@ -130,9 +124,9 @@ def _borrowing(c: Character, months: Ints, on: date) -> list[tuple[int, Any, Any
     proceeds = (months[:, None] == a.month[None, :]) & (a.term > 0)[None, :]
     drawn = np.broadcast_to((a.day - 1 + 0.5)[None, :] * DAY, due.shape)
     return [
-        (LNR, when, -due * paid),
-        (RTN, when * ~paid, 0 * due),
-        (LND, drawn * proceeds, a.limit_fen[None, :] * proceeds.astype(np.float64)),
+        (np.full(len(a), LNR), when, -due * paid),
+        (np.full(len(a), RTN), when * ~paid, 0 * due),
+        (np.full(len(a), LND), drawn * proceeds, a.limit_fen[None, :] * proceeds.astype(np.float64)),
     ]
 
 

@@ -51,7 +51,7 @@ def draw_character(person: Person) -> Character:
     match person.profile:
         case "good":
             income, gig, thin, gambling = max(income, 9_000.0) * 1.2, False, False, 0.0
-            discipline, thrift, appetite = 4.0 + abs(z[1]) / 2, 0.8 + abs(z[2]) / 2, -0.9 + 0.2 * z[3]
+            discipline, thrift, appetite = 6.0 + abs(z[1]) / 2, 0.8 + abs(z[2]) / 2, -0.9 + 0.2 * z[3]
         case "thin":
             income, gig, thin, gambling = 5_500 * exp(0.15 * z[0]), False, True, 0.0
             discipline, thrift, appetite = 0.6, 0.0, -3.0

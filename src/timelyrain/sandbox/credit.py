@@ -16,7 +16,8 @@ from timelyrain.sandbox.days import china_date, month_date, month_index, month_t
 from timelyrain.sandbox.noise import Floats, Ints, normal, uniform
 from timelyrain.sandbox.people import Person
 
-LOOK_BACK = 36  # months in which an account may have been opened and still be listed; the longest term too
+LISTED = 24  # months that a settled account stays in the report, and the longest bank history served
+LOOK_BACK = 36 + LISTED + 1  # the longest term, so that no month served misses an account
 _OPEN, _TERM, _SIZE, _DAY, _LATE, _LONG, _UTIL, _REJECT, _POST, _SELF, _SCORE, _COURT = range(20, 32)
 _TERMS = np.array([6, 12, 12, 24, 36])
 _LENDERS = {"D1": "消费金融公司", "R1": "互联网小额贷款公司", "R2": "商业银行", "R3": "商业银行"}
@@ -110,10 +111,10 @@ def dues(c: Character, a: Accounts, months: Ints) -> Ints:
 def inquiries(c: Character, a: Accounts, as_of: date) -> list[tuple[date, str]]:
     """The last 24 months: one before each account, refused applications, lenders' reviews, own reads."""
     now = month_index(as_of)
-    months = np.arange(now - 24, now + 1)
+    months = np.arange(now - LISTED, now + 1)
     found: list[tuple[date, str]] = []
     for kind, m, day in zip(a.kind, a.month.tolist(), a.day.tolist(), strict=True):
-        if m >= now - 24:
+        if m >= now - LISTED:
             found.append((month_date(m, day), "card_approval" if kind in ("R2", "R3") else "loan_approval"))
     hunger = 0.035 * np.exp(0.75 * c.z_appetite + 1.2 * jobless(c, months) + 1.5 * c.gambling_share)
     reviewed = 0.10 if len(a) else 0.0
@@ -167,7 +168,7 @@ def report(
     on = china_date(as_of)
     now = month_index(on)
     a = draw_accounts(c, on)
-    months = np.arange(now - 24, now)
+    months = np.arange(now - LISTED, now)
     behind = late_months(c, a, months)
     alive = a.alive(months)
     here = np.array([now])
@@ -179,6 +180,8 @@ def report(
     for i, kind in enumerate(a.kind):
         opened, term = int(a.month[i]), int(a.term[i])
         ended = opened + term if term and now > opened + term else None
+        if ended is not None and ended <= now - LISTED:
+            continue
         last = int(behind[i, -1]) if ended is None else 0
         owing = 0 if ended is not None else int(owed[i])
         status = "settled" if ended is not None else "overdue" if last else "normal"
@@ -205,7 +208,7 @@ def report(
                     "overdue_yuan": last * int(due[i]) // 100,
                     "overdue_months": last,
                 },
-                "D": {"from": month_text(now - 24), "states": marks},
+                "D": {"from": month_text(now - LISTED), "states": marks},
                 "E": []
                 if full_due is None
                 else [
@@ -271,6 +274,6 @@ def burden(c: Character, as_of: date) -> tuple[float, Floats]:
     """What the true model reads: due this month over income, and the worst lateness of each of the last 24 months."""
     now = month_index(as_of)
     a = draw_accounts(c, as_of)
-    months = np.arange(now - 24, now)
+    months = np.arange(now - LISTED, now)
     worst = late_months(c, a, months).max(axis=0) if len(a) else np.zeros(24, dtype=np.int64)
     return float(dues(c, a, np.array([now])).sum()) / c.income_fen, worst.astype(np.float64)

@@ -4,6 +4,7 @@ A life simulated to May and the same life simulated to June agree on everything 
 where it stands and not the next output of a generator (SplitMix64, Steele et al. 2014).
 """
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _U = np.uint64
-_GOLDEN = _U(0x9E3779B97F4A7C15)
+_STEPS = (_U(0x9E3779B97F4A7C15), _U(0xD1B54A32D192ED03), _U(0x8CB92BA72F3D8DD7))  # odd: one stride per index
 _MIX1 = _U(0xBF58476D1CE4E5B9)
 _MIX2 = _U(0x94D049BB133111EB)
 
@@ -29,12 +30,17 @@ def seed_of(text: str) -> int:
     return int.from_bytes(sha256(text.encode()).digest()[:8], "big") >> 1
 
 
+@lru_cache(maxsize=4096)
+def _base(seed: int, stream: int) -> NDArray[np.uint64]:
+    return _mix(_mix(np.array([seed], dtype=_U)) + _U(stream))
+
+
 def uniform(seed: int, stream: int, *index: Any) -> Floats:
-    """Draws in (0, 1), shaped by broadcasting the index arrays (integers)."""
-    h = _mix(np.array([seed], dtype=_U) * _GOLDEN + _U(stream))
-    for i in index:
-        h = _mix((h + _GOLDEN) ^ (np.asarray(i).astype(np.int64).view(_U) * _MIX1))
-    return ((h >> _U(11)).astype(np.float64) + 0.5) * 2.0**-53
+    """Draws in (0, 1), shaped by broadcasting one to three index arrays (integers)."""
+    h = _base(seed, stream)
+    for i, step in zip(index, _STEPS, strict=False):
+        h = h + np.atleast_1d(i).astype(np.int64).view(_U) * step
+    return ((_mix(h) >> _U(11)).astype(np.float64) + 0.5) * 2.0**-53
 
 
 def normal(seed: int, stream: int, *index: Any) -> Floats:

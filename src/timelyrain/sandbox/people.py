@@ -114,14 +114,15 @@ def make_person(profile: str, seed: int) -> Person:
         name += given[int(next(pick) * len(given))]
     phone = _PHONE_HEADS[int(next(pick) * len(_PHONE_HEADS))] + digits(8)
     card = _BINS[int(next(pick) * len(_BINS))] + digits(12)
+    number = first17 + check_character(first17)
     return Person(
-        id_number=first17 + check_character(first17),
+        id_number=number,
         name=name,
         phone=phone,
         bank_card=card + luhn_digit(card),
         id_valid_until=date(2036 + int(next(pick) * 10), birth.month, birth.day),
         profile=profile,
-        seed=seed_of(first17),
+        seed=seed_of(number),
     )
 
 

@@ -25,7 +25,8 @@ _KINDS = {
 
 class BankFlowSource:
     name = "bank"
-    recipient = "sandbox-bank-data"
+    purpose = "income_check"
+    recipient = "bank_flow_provider"
 
     def __init__(self, base_url: str, client: httpx.Client | None = None) -> None:
         self._url = f"{base_url.rstrip('/')}/bank/flows"

@@ -5,6 +5,7 @@ Block codes and code lists: second-generation report structure (facts in docs/sa
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -31,7 +32,8 @@ _STATUS = (
 
 class BureauSource:
     name = "bureau"
-    recipient = "sandbox-bureau"
+    purpose = "credit_report_query"
+    recipient = "credit_bureau"
 
     def __init__(self, base_url: str, client: httpx.Client | None = None) -> None:
         self._url = f"{base_url.rstrip('/')}/bureau/report"
@@ -106,21 +108,30 @@ def _account(account: Node) -> tuple[int, str, int, int, int, str, int]:
 def _months(account: Node) -> list[tuple[int, str, int]]:
     """(end of month, state, overdue fen) for the months the account lived, of the last 24."""
     history = account.at("D")
-    states, month = history.at("states"), history.at("from").month()
+    states, ends = history.at("states"), _month_ends(history.at("from").month())
     marks = states.text()
-    if len(marks) != 24:
-        states.fail(f"{len(marks)} months; the report has 24")
-    overdue: dict[date, int] = {}
-    for entry in account.at("E").each():
-        overdue[entry.at("month").month()] = _fen(entry.at("overdue_yuan"))
-    rows: list[tuple[int, str, int]] = []
-    for i, mark in enumerate(marks):
-        if mark != _NO_STATE:
-            if mark not in _STATES:
-                states.fail(f"character {i} is {mark!r}, which is no repayment state")
-            rows.append((epoch(month_end(month)), mark, overdue.get(month, 0)))
-        month = month_end(month) + timedelta(days=1)
+    if len(marks) != len(ends):
+        states.fail(f"{len(marks)} months; the report has {len(ends)}")
+    overdue = {
+        epoch(month_end(entry.at("month").month())): _fen(entry.at("overdue_yuan"))
+        for entry in account.at("E").each()
+    }
+    rows = [
+        (end, mark, overdue.get(end, 0)) for end, mark in zip(ends, marks, strict=True) if mark != _NO_STATE
+    ]
+    for _, mark, _ in rows:
+        if mark not in _STATES:
+            states.fail(f"{mark!r} is no repayment state")
     return rows
+
+
+@lru_cache(maxsize=256)
+def _month_ends(first: date) -> tuple[int, ...]:
+    """The last days of 24 months from this one, epoch seconds."""
+    ends = [month_end(first)]
+    while len(ends) < 24:
+        ends.append(month_end(ends[-1] + timedelta(days=1)))
+    return tuple(epoch(on) for on in ends)
 
 
 def _fen(yuan: Node) -> int:

@@ -11,7 +11,8 @@ from timelyrain.sources.ports import Extract, RawDocument, Subject
 
 class RegistrySource:
     name = "identity"
-    recipient = "sandbox-registry"
+    purpose = "identity_check"
+    recipient = "identity_registry"
 
     def __init__(self, base_url: str, client: httpx.Client | None = None) -> None:
         self._url = f"{base_url.rstrip('/')}/registry/verify"

@@ -11,7 +11,8 @@ from timelyrain.sources.ports import Extract, RawDocument, Subject
 
 class TelecomSource:
     name = "telecom"
-    recipient = "sandbox-telecom"
+    purpose = "stability_check"
+    recipient = "telecom_provider"
 
     def __init__(self, base_url: str, client: httpx.Client | None = None) -> None:
         self._url = f"{base_url.rstrip('/')}/telecom/bills"
