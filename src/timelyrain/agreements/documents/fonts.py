@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +12,7 @@ import typst
 
 log = logging.getLogger(__name__)
 
-# Best first; any of them holds the simplified characters a contract needs.
+# Best first; any of them holds the simplified characters a contract needs. Other Chinese families serve as a last resort.
 SANS = (
     "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "PingFang SC", "Hiragino Sans GB",
     "Microsoft YaHei", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "SimHei", "Droid Sans Fallback",
@@ -66,7 +67,10 @@ def _search(directories: tuple[str, ...], system: bool) -> FontSet:
         include_system_fonts=system, include_embedded_fonts=True, font_paths=list(directories)
     )
     present = set(fonts.families())
-    sans = next((family for family in SANS if family in present), "")
+    lesser = sorted(
+        family for family in present if re.search(r"CJK|Hei|Song|Kai|Ming|Fang|WenQuanYi|Han S", family)
+    )
+    sans = next((family for family in (*SANS, *lesser) if family in present), "")
     serif = next((family for family in SERIF if family in present), sans)
     if not sans:
         log.warning(NO_FONT)

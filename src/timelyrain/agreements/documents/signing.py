@@ -94,6 +94,8 @@ def sign_contract(
     Raises TimestampUnavailable where the service gives no usable token (safe to try again), DocumentError where the
     file cannot be signed.
     """
+    if at.tzinfo is None:
+        raise DocumentError(f"The signing time {at.isoformat()} has no time zone. Give an aware datetime.")
     clock = _TimeService(timestamper) if timestamper else None
     try:
         with_borrower = _sign(

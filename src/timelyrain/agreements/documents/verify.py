@@ -119,7 +119,7 @@ def independent_check(pdf: bytes, ca_pem: bytes) -> IndependentVerdict | None:
         file.write_bytes(pdf)
         store.mkdir()
         can_trust = _trust(store, ca_pem)
-        command = [pdfsig, "-no-ocsp", *(["-nssdir", f"sql:{store}"] if can_trust else []), str(file)]
+        command = [pdfsig, *(["-nssdir", f"sql:{store}"] if can_trust else []), str(file)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         version = subprocess.run([pdfsig, "-v"], capture_output=True, text=True, timeout=60, check=False)
     counted = len(re.findall(r"^Signature #\d+:", done.stdout, re.MULTILINE))
