@@ -107,6 +107,11 @@ def test_a_long_plan_still_ends_with_the_page_of_signatures(authority: DemoAutho
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
+        ({"instalments": ()}, "there are no instalments"),
+        (
+            {"instalments": (replace(make_contract(1).instalments[0], interest_fen=-1),)},
+            "instalment 1 has a negative amount",
+        ),
         ({"principal_fen": 1_200_001}, "repay 1200000 fen of principal, the loan is 1200001 fen"),
         ({"costs": ()}, "the cost table discloses 0 fen"),
         ({"cap_ppm": 127_999}, "128000 ppm is above the cap of 127999 ppm"),

@@ -101,6 +101,11 @@ class ContractData:
 
     def problems(self) -> Iterator[str]:
         """What a reader of the contract would find contradictory, one sentence each."""
+        if not self.instalments:
+            yield "there are no instalments"
+        for row in self.instalments:
+            if min(row.principal_fen, row.interest_fen, row.charges_fen) < 0:
+                yield f"instalment {row.number} has a negative amount"
         principal = sum(row.principal_fen for row in self.instalments)
         if principal != self.principal_fen:
             yield f"the instalments repay {principal} fen of principal, the loan is {self.principal_fen} fen"
