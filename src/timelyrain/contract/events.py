@@ -89,7 +89,7 @@ class Event:
         """The event as a JSON object; times as ISO 8601 in UTC."""
         return {
             "id": self.id,
-            "type": self.type,
+            "type": str(self.type),
             "value_on": self.value_on.isoformat(),
             "booked_at": self.booked_at.isoformat(),
             "amount_fen": self.amount_fen,

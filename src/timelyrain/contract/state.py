@@ -108,6 +108,7 @@ class LoanState:
         """The state as a JSON object, money in fen, dates as ISO 8601."""
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         values["as_of"] = self.as_of.isoformat()
+        values["status"] = str(self.status)
         values["instalments"] = [_row_json(row) for row in self.instalments]
         values["next_due"] = None if self.next_due is None else _row_json(self.next_due)
         values["totals"] = self.totals.to_json()

@@ -93,8 +93,12 @@ class Terms:
     def to_json(self) -> dict[str, Any]:
         """The terms as a JSON object (enums by name, tuples as arrays)."""
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["allocation"] = list(self.allocation)
-        values["charges"] = [{"kind": c.kind, "formula": c.formula, "payee": c.payee} for c in self.charges]
+        for name in ("method", "day_basis", "rounding"):
+            values[name] = str(values[name])
+        values["allocation"] = [str(target) for target in self.allocation]
+        values["charges"] = [
+            {"kind": str(c.kind), "formula": c.formula, "payee": c.payee} for c in self.charges
+        ]
         return values
 
     def canonical_bytes(self) -> bytes:
