@@ -75,7 +75,7 @@ def new_person(request: Request) -> Answer:
 
 
 def _require_consent(request: Request) -> None:
-    if not request.optional("consent_id"):
+    if request.body.get("consent_id") in (None, ""):
         raise Refusal(
             403, "no_consent", "consent_id is required: no data without the person's consent", "consent_id"
         )

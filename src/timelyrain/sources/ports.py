@@ -46,9 +46,10 @@ class Extract:
 
 
 class Source(Protocol):
-    """name: as in evidence and consents. recipient: who receives the question, as the consent names them."""
+    """name: as in evidence. purpose, recipient: those of the consent that must be live before it is asked."""
 
     name: str
+    purpose: str
     recipient: str
 
     def fetch(self, subject: Subject, consent_id: str, as_of: datetime, timeout: float) -> RawDocument:

@@ -1,0 +1,246 @@
+"""Adapters against a running sandbox: what they ask, what they make of the answer, and each way it can go wrong."""
+
+import json
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from copy import deepcopy
+from datetime import UTC, datetime
+from threading import Thread
+from time import sleep
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.worlds import World
+from timelyrain.decisioning import FACTS, TABLES, evidence_from_json
+from timelyrain.sources.adapters.bank_flow import BankFlowSource
+from timelyrain.sources.adapters.bureau import BureauSource
+from timelyrain.sources.adapters.population import fetch_population
+from timelyrain.sources.adapters.registry import RegistrySource
+from timelyrain.sources.adapters.telecom import TelecomSource
+from timelyrain.sources.ports import (
+    Extract,
+    Source,
+    SourceMalformed,
+    SourceRefused,
+    SourceTimeout,
+    SourceUnavailable,
+    Subject,
+    assemble,
+)
+
+AS_OF = datetime(2026, 3, 15, 4, 0, tzinfo=UTC)
+KINDS: list[Callable[[str], Source]] = [BureauSource, BankFlowSource, TelecomSource, RegistrySource]
+
+
+def subject(p: dict[str, str]) -> Subject:
+    return Subject(p["name"], p["id_number"], p["phone"], p["bank_card"])
+
+
+def sources(world: World) -> list[Source]:
+    return [kind(world.url) for kind in KINDS]
+
+
+def gathered(world: World, p: dict[str, str]) -> dict[str, Extract]:
+    return {s.name: s.parse(s.fetch(subject(p), "consent-1", AS_OF, 10).body, AS_OF) for s in sources(world)}
+
+
+@pytest.mark.parametrize("profile", ["good", "thin", "overindebted", "gambler", "late", "random"])
+def test_every_profile_becomes_valid_evidence(world: World, profile: str) -> None:
+    for seed in range(4):
+        evidence = assemble(gathered(world, world.person(profile, seed)), {"age": 30}, AS_OF, [])
+        read = evidence_from_json(evidence)
+        assert set(read.tables) == set(TABLES)
+        assert evidence["as_of"] == int(AS_OF.timestamp())
+        owed = {
+            name for name, fact in FACTS.items() if fact.source in ("bureau", "bank", "telecom", "identity")
+        }
+        assert owed <= set(evidence["facts"])  # type: ignore[call-overload]
+
+
+def test_the_report_is_read_as_it_stands(world: World) -> None:
+    p = world.person("late", 5)
+    source = BureauSource(world.url)
+    raw = source.fetch(subject(p), "consent-1", AS_OF, 10)
+    report, extract = json.loads(raw.body), source.parse(raw.body, AS_OF)
+    accounts, months = extract.events["bureau_account"], extract.events["bureau_month"]
+    listed = [a["PD01"] for a in report["PDA"]]
+    assert sum(accounts["limit_fen"]) == 100 * sum(a["A"]["limit_yuan"] for a in listed)  # type: ignore[arg-type]
+    assert sum(accounts["monthly_due_fen"]) == 100 * sum(a["C"]["due_yuan"] for a in listed)  # type: ignore[arg-type]
+    assert len(months["at"]) == sum(24 - a["D"]["states"].count("/") for a in listed)
+    late = [s for s in months["state"] if str(s) in "1234567"]
+    assert len(late) == sum(len(a["E"]) for a in listed) > 0
+    owed = 100 * sum(e["overdue_yuan"] for a in listed for e in a["E"])
+    assert sum(months["overdue_fen"]) == owed > 0  # type: ignore[arg-type]
+    assert extract.facts["bureau_score"] == report["PSM"]["PC01"]["score"]
+    assert raw.url.endswith("/bureau/report") and len(raw.sha256) == 64
+
+
+def test_month_states_fall_on_the_last_day_of_their_month(world: World) -> None:
+    extract = gathered(world, world.person("late", 6))["bureau"]
+    days = {datetime.fromtimestamp(int(at) + 8 * 3600, UTC) for at in extract.events["bureau_month"]["at"]}
+    assert max(days) == datetime(2026, 2, 28, tzinfo=UTC)
+    assert datetime(2025, 12, 31, tzinfo=UTC) in days
+
+
+def test_flows_are_classified(world: World) -> None:
+    flows = gathered(world, world.person("gambler", 7))["bank"].events["bank_flow"]
+    by_kind: dict[str, list[int]] = {}
+    for kind, amount in zip(flows["kind"], flows["amount_fen"], strict=True):
+        by_kind.setdefault(str(kind), []).append(int(amount))
+    assert {"salary", "shop", "gambling", "transfer_in", "transfer_out", "loan_repayment"} <= set(by_kind)
+    assert min(by_kind["salary"]) > 0 and min(by_kind["transfer_in"]) > 0
+    assert (
+        max(by_kind["transfer_out"]) < 0 and max(by_kind["shop"]) < 0 and max(by_kind["loan_repayment"]) < 0
+    )
+    assert set(by_kind.get("returned_debit", [0])) == {0}
+
+
+def test_a_wrong_name_is_no_match(world: World) -> None:
+    p, source = world.person("good", 8), RegistrySource(world.url)
+    other = Subject("无此人", p["id_number"], p["phone"], p["bank_card"])
+    assert source.parse(source.fetch(other, "c", AS_OF, 10).body, AS_OF).facts == {"id_match": False}
+    assert source.parse(source.fetch(subject(p), "c", AS_OF, 10).body, AS_OF).facts == {"id_match": True}
+
+
+TARGETS = {"bureau": "bureau", "bank": "bank", "telecom": "telecom", "identity": "registry"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_failure_has_its_kind(world: World, kind: Callable[[str], Source]) -> None:
+    source, who = kind(world.url), subject(world.person("good", 9))
+    target = TARGETS[source.name]
+    world.fault(target, "down", times=1)
+    with pytest.raises(SourceUnavailable, match=f"^{source.name}: HTTP 503"):
+        source.fetch(who, "c", AS_OF, 5)
+    world.fault(target, "fail", times=1)
+    with pytest.raises(SourceUnavailable, match="HTTP 500"):
+        source.fetch(who, "c", AS_OF, 5)
+    world.fault(target, "slow", seconds=3, times=1)
+    with pytest.raises(SourceTimeout, match=r"within 0\.3 s"):
+        source.fetch(who, "c", AS_OF, 0.3)
+    with pytest.raises(SourceUnavailable, match="ConnectError"):
+        kind("http://127.0.0.1:1").fetch(who, "c", AS_OF, 5)
+    assert source.fetch(who, "c", AS_OF, 5).body
+
+
+def test_without_consent_a_source_refuses_and_names_no_person(world: World) -> None:
+    p = world.person("good", 10)
+    for kind in (BureauSource, BankFlowSource, TelecomSource):
+        with pytest.raises(SourceRefused, match=r"HTTP 403 .*no_consent") as caught:
+            kind(world.url).fetch(subject(p), "", AS_OF, 5)
+        assert not any(p[k] in str(caught.value) for k in ("name", "id_number", "phone", "bank_card"))
+
+
+def test_a_dripping_answer_meets_the_deadline() -> None:
+    """Each byte arrives in time, the whole does not: the deadline is for everything."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(65_536)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                with suppress(OSError):
+                    for _ in range(200):
+                        peer.sendall(b" ")
+                        sleep(0.05)
+
+        Thread(target=drip, daemon=True).start()
+        source = RegistrySource(f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(SourceTimeout):
+            source.fetch(Subject("张三", "x", "x", "x"), "c", AS_OF, 0.5)
+
+
+Damage = Callable[[dict[str, Any]], object]
+BUREAU: list[tuple[Damage, str]] = [
+    (lambda d: d.pop("PDA"), r"\$: has no 'PDA'"),
+    (lambda d: d["PSM"]["PC01"].update(score=1001), r"\$\.PSM\.PC01\.score: 1001 is outside"),
+    (lambda d: d["PSM"]["PC01"].update(score=True), r"score: a bool is not a whole number"),
+    (lambda d: d["PSM"]["PC01"].update(score=700.5), "is a fraction"),
+    (
+        lambda d: d["PDA"][0]["PD01"]["A"].update(account_type="X9"),
+        r"\$\.PDA\[0\]\.PD01\.A\.account_type: 'X9'",
+    ),
+    (lambda d: d["PDA"][0]["PD01"]["A"].update(limit_yuan=-1), r"limit_yuan: -1 is outside"),
+    (lambda d: d["PDA"][0]["PD01"]["A"].update(opened="2026-13-01"), r"opened: '2026-13-01' is no date"),
+    (lambda d: d["PDA"][-1]["PD01"]["A"].update(opened="2027-01-01"), "an event after the report's own day"),
+    (lambda d: d["PDA"][0]["PD01"]["B"].update(closed="2001-01-01"), "closed before it was opened"),
+    (lambda d: d["PDA"][0]["PD01"]["D"].update(states="N" * 23), "23 months; the report has 24"),
+    (lambda d: d["PDA"][0]["PD01"]["D"].update(states="Q" + "N" * 23), "'Q' is no repayment state"),
+    (
+        lambda d: d["POQ"].append({"PH01": {"on": "2026-01-01", "reason": "gossip"}}),
+        "reason: 'gossip' is none of",
+    ),
+    (lambda d: d["POQ"].append(None), r"\$\.POQ\[\d+\]: nothing \(null\) is not an object"),
+]
+BANK: list[tuple[Damage, str]] = [
+    (lambda d: d.update(fields=["ts", "amt"]), r"\$\.fields: must be"),
+    (lambda d: d["account"].update(currency="USD"), r"currency: 'USD' is none of CNY"),
+    (lambda d: d["rows"].append([1, 2, 3]), r"\$\.rows\[\d+\]: must be"),
+    (lambda d: d["rows"].insert(0, [d["rows"][0][0], True, 3, "SAL"]), r"\$\.rows\[0\]: must be"),
+    (
+        lambda d: d["rows"].append([4_000_000_000, 2, 3, "SAL"]),
+        "time 4000000000 is before the row above or after",
+    ),
+    (lambda d: d["rows"].reverse(), "before the row above"),
+]
+TELECOM: list[tuple[Damage, str]] = [
+    (
+        lambda d: d["bills"][0].update(due_on=None),
+        r"\$\.bills\[0\]\.due_on: nothing \(null\) is not a string",
+    ),
+    (lambda d: d["bills"][0].update(due_on="2027-01-20"), "after 2026-03-15"),
+    (lambda d: d.update(in_service_since="2027-01"), "in_service_since: after"),
+    (lambda d: d.update(holder_match=1), "holder_match: a int is not true or false"),
+]
+IDENTITY: list[tuple[Damage, str]] = [
+    (lambda d: d.update(result="maybe"), r"\$\.result: 'maybe' is none of match")
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "damages"), list(zip(KINDS, (BUREAU, BANK, TELECOM, IDENTITY), strict=True))
+)
+def test_malformed_documents_name_the_path(
+    world: World, kind: Callable[[str], Source], damages: list[tuple[Damage, str]]
+) -> None:
+    source = kind(world.url)
+    sound = json.loads(source.fetch(subject(world.person("overindebted", 1)), "c", AS_OF, 5).body)
+    source.parse(json.dumps(sound).encode(), AS_OF)
+    for damage, message in damages:
+        broken = deepcopy(sound)
+        damage(broken)
+        with pytest.raises(SourceMalformed, match=message):
+            source.parse(json.dumps(broken).encode(), AS_OF)
+    for bytes_ in (b"", b"<html>", b"[]", b"null", b"\xff\xfe", b"[" * 200_000):
+        with pytest.raises(SourceMalformed):
+            source.parse(bytes_, AS_OF)
+
+
+def test_assembling_refuses_contradictions() -> None:
+    one = Extract({"id_match": True}, {})
+    assert assemble({"identity": one}, {"age": 40}, AS_OF, ["bank"]) == {
+        "as_of": int(AS_OF.timestamp()),
+        "facts": {"age": 40, "id_match": True},
+        "events": {},
+        "missing": ["bank"],
+    }
+    with pytest.raises(ValueError, match="identity: listed as missing"):
+        assemble({"identity": one}, {}, AS_OF, ["identity"])
+    with pytest.raises(ValueError, match="id_match: stated by identity and by another"):
+        assemble({"identity": one}, {"id_match": False}, AS_OF, [])
+
+
+def test_the_population_comes_through_the_same_parsers(world: World) -> None:
+    people = list(fetch_population(world.url, 60, seed=5, as_of=AS_OF, span_months=6))
+    assert len(people) == 60 and {p.default_12m for p in people} <= {0, 1}
+    for p in people:
+        evidence_from_json(p.evidence)
+        assert 18 <= p.evidence["facts"]["age"] <= 60 and 0 < p.true_pd < 1  # type: ignore[index]
+    assert any(p.evidence["missing"] == ["telecom"] for p in people)
+    assert len({p.evidence["as_of"] for p in people}) > 30
+    with pytest.raises(httpx.HTTPStatusError):
+        list(fetch_population(world.url, 0, seed=5, as_of=AS_OF))
