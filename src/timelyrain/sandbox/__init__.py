@@ -1,6 +1,6 @@
 """The outside world, simulated over HTTP: people, bureau, bank, carrier, registry, payment rail, SMS, time stamps.
 
-It runs as its own process (`python -m timelyrain.sandbox --port 8300 --state var/sandbox.sqlite3`, or any WSGI server on
+It runs as its own process (`python -m timelyrain.sandbox --port 8901 --state var/sandbox.sqlite3`, or any WSGI server on
 `timelyrain.sandbox.wsgi:application` with TIMELYRAIN_SANDBOX_STATE) and is never imported. GET / lists every route. Money is
 integer fen, except in bureau reports (whole yuan). Bodies are JSON objects. Any request may carry `as_of` (ISO date or
 instant, in body or query): the world's day for this request, the real now otherwise. Errors are

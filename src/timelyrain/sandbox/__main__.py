@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="timelyrain.sandbox", description="The simulated outside world, over HTTP."
     )
-    parser.add_argument("--port", type=int, default=8300, help="0 picks a free one (default %(default)s)")
+    parser.add_argument("--port", type=int, default=8901, help="0 picks a free one (default %(default)s)")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
         "--state", type=Path, default=Path("var/sandbox.sqlite3"), help="SQLite file (default %(default)s)"
