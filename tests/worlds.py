@@ -46,14 +46,14 @@ class World:
         self.process.wait(timeout=10)
 
 
-def start_sandbox(folder: Path) -> World:
-    """Starts a sandbox with its state in `folder`; returns when it listens. The caller stops it."""
+def start_sandbox(folder: Path, port: int = 0) -> World:
+    """Starts a sandbox with its state in `folder` (port 0: any free one); returns when it listens. The caller stops it."""
     command = [
         sys.executable,
         "-m",
         "timelyrain.sandbox",
         "--port",
-        "0",
+        str(port),
         "--state",
         str(folder / "world.sqlite3"),
     ]
@@ -65,8 +65,8 @@ def start_sandbox(folder: Path) -> World:
 
 
 @contextmanager
-def running_sandbox(folder: Path) -> Iterator[World]:
-    world = start_sandbox(folder)
+def running_sandbox(folder: Path, port: int = 0) -> Iterator[World]:
+    world = start_sandbox(folder, port)
     try:
         yield world
     finally:

@@ -67,7 +67,12 @@ def proof_of(act_id: UUID) -> dict[str, Any] | None:
     head = TreeHead.objects.order_by("-size").first()
     if leaf is None or head is None:
         return None
-    hashes = [bytes(h) for h in Leaf.objects.filter(position__lt=head.size).order_by("position").values_list("sha256", flat=True)]
+    hashes = [
+        bytes(h)
+        for h in Leaf.objects.filter(position__lt=head.size)
+        .order_by("position")
+        .values_list("sha256", flat=True)
+    ]
     return {
         "leaf": bytes(leaf.sha256).hex(),
         "position": leaf.position,

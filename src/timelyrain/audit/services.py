@@ -17,7 +17,15 @@ from timelyrain.runtime.ids import new_id
 
 def record(shard: int, act: str, *, actor: str, subject: object, **body: Any) -> UUID:
     """Write down an act in the caller's transaction. `body`: ids, hashes, amounts; no personal data in clear."""
-    row = Act(shard=shard, id=new_id(), act=act, actor=actor, subject=str(subject), body=_plain(body), at=clock.now())
+    row = Act(
+        shard=shard,
+        id=new_id(),
+        act=act,
+        actor=actor,
+        subject=str(subject),
+        body=_plain(body),
+        at=clock.now(),
+    )
     row.leaf_sha256 = merkle.leaf_hash(leaf_bytes(row))
     row.save(force_insert=True)
     return row.id
@@ -36,11 +44,15 @@ def seal() -> int:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext('audit.seal'))")
         size = Leaf.objects.count()
         fresh = Act.objects.exclude(id__in=Leaf.objects.values("act_id")).order_by("id")[:10_000]
-        leaves = [Leaf(position=size + n, act_id=row.id, sha256=row.leaf_sha256) for n, row in enumerate(fresh)]
+        leaves = [
+            Leaf(position=size + n, act_id=row.id, sha256=row.leaf_sha256) for n, row in enumerate(fresh)
+        ]
         if not leaves:
             return 0
         Leaf.objects.bulk_create(leaves)
-        root = merkle.root([bytes(h) for h in Leaf.objects.order_by("position").values_list("sha256", flat=True)])
+        root = merkle.root(
+            [bytes(h) for h in Leaf.objects.order_by("position").values_list("sha256", flat=True)]
+        )
         at = clock.now()
         signature = signing_key().sign(head_bytes(size + len(leaves), root, at.isoformat()))
         TreeHead.objects.create(size=size + len(leaves), root=root, at=at, signature=signature)

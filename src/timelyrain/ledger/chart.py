@@ -22,6 +22,7 @@ BORROWER_SURPLUS = "2241"
 CAPITAL = "4001"
 INTEREST_INCOME = "6011.1"
 PENALTY_INCOME = "6011.2"
+FEE_INCOME = "6021"
 
 CHART = (
     ChartLine(BANK, "Bank, lending account", "银行存款", "asset"),
@@ -33,5 +34,6 @@ CHART = (
     ChartLine(BORROWER_SURPLUS, "Owed back to borrowers", "其他应付款-客户溢缴", "liability"),
     ChartLine(CAPITAL, "Paid-in capital", "实收资本", "equity"),
     ChartLine(INTEREST_INCOME, "Interest income", "利息收入", "income", "interest"),
-    ChartLine(PENALTY_INCOME, "Penalty interest income", "罚息收入", "income", "penalty_interest"),
+    ChartLine(PENALTY_INCOME, "Penalty interest income", "罚息收入", "income", "penalty"),
+    ChartLine(FEE_INCOME, "Prepayment fee income", "提前还款手续费收入", "income", "prepayment_fee"),
 )

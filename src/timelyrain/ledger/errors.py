@@ -6,7 +6,11 @@ class Unbalanced(Problem):
 
 
 class UndisclosedCharge(Problem):
-    slug, status, title = "undisclosed-charge", 500, "A charge that was not disclosed before signing was refused"
+    slug, status, title = (
+        "undisclosed-charge",
+        500,
+        "A charge that was not disclosed before signing was refused",
+    )
 
 
 class TransferKeyReused(Conflict):

@@ -53,7 +53,9 @@ class Entry(models.Model):
     append_only = read_only = True
     pk = models.CompositePrimaryKey("shard", "transfer_id", "line")
     shard = models.SmallIntegerField()
-    transfer = models.ForeignKey(Transfer, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="entries")
+    transfer = models.ForeignKey(
+        Transfer, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="entries"
+    )
     line = models.SmallIntegerField()
     account = models.ForeignKey(Account, models.DO_NOTHING, db_constraint=False, db_index=False)
     amount_fen = models.BigIntegerField()
@@ -74,4 +76,8 @@ class DisclosedCharge(Sharded):
     disclosure_sha256 = models.BinaryField(max_length=32)
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["shard", "loan_id", "kind", "formula"], name="charge_disclosed_once")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["shard", "loan_id", "kind", "formula"], name="charge_disclosed_once"
+            )
+        ]

@@ -85,9 +85,15 @@ class PostedLine:
 
 def loan_postings(shard: int, loan_id: UUID) -> list[PostedLine]:
     """Every line of a loan's transfers, in the order of booking."""
-    transfers = Transfer.objects.filter(shard=shard, loan_id=loan_id).order_by("id").prefetch_related("entries__account__code")
+    transfers = (
+        Transfer.objects.filter(shard=shard, loan_id=loan_id)
+        .order_by("id")
+        .prefetch_related("entries__account__code")
+    )
     return [
-        PostedLine(t.id, t.act, t.value_on, e.account.code_id, e.account.code.name, e.amount_fen, e.balance_after_fen)
+        PostedLine(
+            t.id, t.act, t.value_on, e.account.code_id, e.account.code.name, e.amount_fen, e.balance_after_fen
+        )
         for t in transfers
         for e in sorted(t.entries.all(), key=lambda entry: entry.line)
     ]

@@ -42,7 +42,9 @@ class Transfer:
     def digest(self) -> bytes:
         """What must not differ when the key is repeated: the act and its lines, not the moment of booking."""
         lines = [[line.code, line.amount_fen, str(line.owner), line.formula] for line in self.lines]
-        return hashlib.sha256(json.dumps([self.act, str(self.loan_id), str(self.value_on), lines]).encode()).digest()
+        return hashlib.sha256(
+            json.dumps([self.act, str(self.loan_id), str(self.value_on), lines]).encode()
+        ).digest()
 
 
 def post(shard: int, transfers: Sequence[Transfer]) -> set[UUID]:
@@ -76,11 +78,15 @@ def post(shard: int, transfers: Sequence[Transfer]) -> set[UUID]:
         raise _problem(error) from error
 
 
-def register_disclosure(shard: int, loan_id: UUID, disclosure_sha256: bytes, charges: Iterable[tuple[str, str]]) -> None:
+def register_disclosure(
+    shard: int, loan_id: UUID, disclosure_sha256: bytes, charges: Iterable[tuple[str, str]]
+) -> None:
     """Record the (kind, formula) pairs that may be charged to a loan: those the borrower saw and confirmed."""
     DisclosedCharge.objects.bulk_create(
         [
-            DisclosedCharge(shard=shard, loan_id=loan_id, kind=kind, formula=formula, disclosure_sha256=disclosure_sha256)
+            DisclosedCharge(
+                shard=shard, loan_id=loan_id, kind=kind, formula=formula, disclosure_sha256=disclosure_sha256
+            )
             for kind, formula in charges
         ],
         ignore_conflicts=True,
@@ -94,8 +100,12 @@ def _problem(error: DatabaseError) -> Exception:
         case "TR001":
             return errors.Unbalanced(message, remedy="Correct the posting template; nothing was posted.")
         case "TR002":
-            return errors.UndisclosedCharge(message, remedy="Charge only what the signed disclosure names; nothing was posted.")
+            return errors.UndisclosedCharge(
+                message, remedy="Charge only what the signed disclosure names; nothing was posted."
+            )
         case "TR003":
-            return errors.TransferKeyReused(message, remedy="Give another act another key; nothing was posted.")
+            return errors.TransferKeyReused(
+                message, remedy="Give another act another key; nothing was posted."
+            )
         case _:
             return error

@@ -57,6 +57,46 @@ def resolve(
     return Database(embedded.dsn(name, OWNER), embedded.dsn(name, APP), embedded)
 
 
+def recreate(database: Database, name: str) -> Database:
+    """A sibling database of this name on the same server, made anew; an older one of that name is dropped.
+
+    Raises DatabaseError.
+    """
+    dsns = (sibling(database.owner_dsn, name), sibling(database.app_dsn, name))
+    if database.embedded:
+        database.embedded.start()
+    drop(database, name)
+    if database.embedded:
+        database.embedded.ensure_database(name)
+        return Database(*dsns, database.embedded)
+    _maintain(database.owner_dsn, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    made = Database(*dsns, None)
+    made.prepare()
+    return made
+
+
+def drop(database: Database, name: str) -> None:
+    """Drop a sibling database, whoever is connected to it. Raises DatabaseError."""
+    statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    _maintain(sibling(database.owner_dsn, "postgres") if database.embedded else database.owner_dsn, statement)
+
+
+def sibling(dsn: str, name: str) -> str:
+    """The address of another database on the same server."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+def _maintain(dsn: str, statement: sql.Composed) -> None:
+    try:
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+            connection.execute(statement)
+    except psycopg.Error as error:
+        raise DatabaseError(
+            f"A database could not be made or dropped: {str(error).strip()}. Give the user of TIMELYRAIN_DATABASE_URL the right "
+            "CREATEDB, or unset the variable to use the embedded server."
+        ) from None
+
+
 def as_app_role(owner_dsn: str) -> str:
     """The same address with every session set to the application's role."""
     parts = urlsplit(owner_dsn)

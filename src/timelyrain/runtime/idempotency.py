@@ -23,7 +23,10 @@ class KeyReused(Conflict):
 
 
 class InProgress(Conflict):
-    slug, title = "request-in-progress", "The first request with this Idempotency-Key is still being worked on"
+    slug, title = (
+        "request-in-progress",
+        "The first request with this Idempotency-Key is still being worked on",
+    )
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,13 @@ def once(principal: str, key: str, request: bytes, work: Callable[[UUID], tuple[
         if row.status is not None:
             return Answer(row.status, row.body, repeated=True)
         # A compare-and-set on the claim, so that of several takers after a crash one goes on.
-        taken = IdempotentRequest.objects.filter(pk=request_id, status=None, claimed_until=row.claimed_until, claimed_until__lt=now)
+        taken = IdempotentRequest.objects.filter(
+            pk=request_id, status=None, claimed_until=row.claimed_until, claimed_until__lt=now
+        )
         if not taken.update(claimed_until=now + CLAIM):
-            raise InProgress("The first request is not finished.", remedy="Wait a second and repeat it.", retry_after=1)
+            raise InProgress(
+                "The first request is not finished.", remedy="Wait a second and repeat it.", retry_after=1
+            )
     try:
         status, body = work(request_id)
     except BaseException:

@@ -15,7 +15,7 @@ def new_id() -> uuid.UUID:
 def derived_id(*parts: object) -> uuid.UUID:
     """The same id for the same parts: the identity of an act that may be attempted twice."""
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
-    return uuid.UUID(bytes=digest[:16], version=8)
+    return uuid.UUID(bytes=digest[:16], version=5)
 
 
 def shard_of(blind_index: bytes) -> int:

@@ -60,7 +60,9 @@ class Saga(Sharded):
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["shard", "kind", "key"], name="saga_once")]
         indexes: ClassVar = [
-            models.Index(fields=["due_at"], condition=models.Q(status__in=["ready", "unknown"]), name="saga_due"),
+            models.Index(
+                fields=["due_at"], condition=models.Q(status__in=["ready", "unknown"]), name="saga_due"
+            ),
         ]
 
 

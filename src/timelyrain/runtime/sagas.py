@@ -103,7 +103,9 @@ def register(
 ) -> None:
     """Register a step. `apply(run, answer)` runs in a transaction; what it returns is merged into the saga's data."""
     if (call is None) != (query is None):
-        raise ValueError(f"step {name}: an outside call needs a query to ask what became of it, and the reverse")
+        raise ValueError(
+            f"step {name}: an outside call needs a query to ask what became of it, and the reverse"
+        )
     _steps[name] = _Step(name, apply, call, query)
 
 
@@ -170,7 +172,10 @@ def retry_dead(saga_id: UUID) -> None:
         status=SagaStatus.UNKNOWN, attempts=1, due_at=datetime.now(UTC), claimed_by=None, claimed_until=None
     )
     if not changed:
-        raise Conflict(f"Saga {saga_id} is not waiting for a person.", remedy="Reload the page: somebody may have acted already.")
+        raise Conflict(
+            f"Saga {saga_id} is not waiting for a person.",
+            remedy="Reload the page: somebody may have acted already.",
+        )
 
 
 def _attempt(saga: Saga, owner: str) -> None:
@@ -179,7 +184,9 @@ def _attempt(saga: Saga, owner: str) -> None:
     began = time.perf_counter()
     try:
         outcome = _outside(step, run_, saga.status == SagaStatus.UNKNOWN)
-    except Exception as error:  # an outside call failed in a way its room did not foresee: it may have happened
+    except (
+        Exception
+    ) as error:  # an outside call failed in a way its room did not foresee: it may have happened
         log.exception("saga %s step %s failed outside", saga.id, step.name)
         outcome = Unknown(f"{type(error).__name__}: {error}")
     try:
@@ -194,7 +201,12 @@ def _attempt(saga: Saga, owner: str) -> None:
         with transaction.atomic():
             locked = Saga.objects.select_for_update().get(pk=saga.id)
             if locked.claimed_by == owner:
-                _wait(locked, Unknown(f"{type(error).__name__}: {error}") if step.call else Retry(f"{type(error).__name__}: {error}"))
+                _wait(
+                    locked,
+                    Unknown(f"{type(error).__name__}: {error}")
+                    if step.call
+                    else Retry(f"{type(error).__name__}: {error}"),
+                )
                 _trace(locked, step.name, saga.attempts, Retry(locked.last_error), began)
 
 
@@ -225,7 +237,12 @@ def _book(saga: Saga, step: _Step, run_: Run, outcome: Outcome) -> None:
             saga.data |= {"refused": reason, **data}
             saga.last_error = reason
             if kind.on_refused:
-                saga.data |= _steps[kind.on_refused].apply(Run(saga.id, saga.shard, saga.kind, saga.key, 1, saga.data), {}) or {}
+                saga.data |= (
+                    _steps[kind.on_refused].apply(
+                        Run(saga.id, saga.shard, saga.kind, saga.key, 1, saga.data), {}
+                    )
+                    or {}
+                )
             _finish(saga, SagaStatus.REFUSED)
         case Retry() | Unknown():
             _wait(saga, outcome)

@@ -28,7 +28,7 @@ class _TableSQL(Operation):
         table = state.apps.get_model(app_label, self.model)._meta.db_table
         for key, value in {"table": table, **self.values()}.items():
             sql = sql.replace("{%s}" % key, value)
-        schema_editor.execute(sql)
+        schema_editor.execute(sql, params=None)
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         self._execute(self.forwards, app_label, schema_editor, to_state)
@@ -87,14 +87,20 @@ def grant_application_role(using: str, **_: Any) -> None:
         if cursor.fetchone() is None:
             return  # a given server with a single role: the append-only triggers still hold
         cursor.execute(f"GRANT USAGE ON SCHEMA public TO {APPLICATION_ROLE}")
-        cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APPLICATION_ROLE}")
+        cursor.execute(
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APPLICATION_ROLE}"
+        )
         cursor.execute(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {APPLICATION_ROLE}")
         existing = set(connection.introspection.table_names(cursor))
         for model in apps.get_models():
             if model._meta.db_table not in existing:
                 continue
             if getattr(model, "read_only", False):
-                cursor.execute(f'REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON "{model._meta.db_table}" FROM {APPLICATION_ROLE}')
+                cursor.execute(
+                    f'REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON "{model._meta.db_table}" FROM {APPLICATION_ROLE}'
+                )
             elif getattr(model, "append_only", False):
-                cursor.execute(f'REVOKE UPDATE, DELETE, TRUNCATE ON "{model._meta.db_table}" FROM {APPLICATION_ROLE}')
+                cursor.execute(
+                    f'REVOKE UPDATE, DELETE, TRUNCATE ON "{model._meta.db_table}" FROM {APPLICATION_ROLE}'
+                )
         cursor.execute(f"REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {APPLICATION_ROLE}")

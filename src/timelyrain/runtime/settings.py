@@ -33,7 +33,9 @@ def _database(url: str) -> dict[str, Any]:
 # The application works under a role that cannot change what is immutable; only `migrate` uses the owner.
 _owner = os.environ.get("TIMELYRAIN_DATABASE_URL", "")
 _app = os.environ.get("TIMELYRAIN_APP_DATABASE_URL", "") or _owner
-DATABASES: dict[str, Any] = {"default": _database(_app)} if _app else {"default": {"ENGINE": "django.db.backends.dummy"}}
+DATABASES: dict[str, Any] = (
+    {"default": _database(_app)} if _app else {"default": {"ENGINE": "django.db.backends.dummy"}}
+)
 if _owner:
     DATABASES["owner"] = _database(_owner) | {"TEST": {"MIRROR": "default"}}
 DATABASE_ROUTERS: list[str] = []
@@ -141,5 +143,9 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("TIMELYRAIN_LOG_LEVEL", "INFO")},
-    "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}, "fontTools": {"level": "WARNING"}},
+    "loggers": {
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+        "fontTools": {"level": "WARNING"},
+    },
 }

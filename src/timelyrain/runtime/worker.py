@@ -101,7 +101,9 @@ class Worker:
                         named = True
                     running = {future for future in running if not future.done()}
                     run_due_jobs()
-                    claimed = sagas.claim(self.name, limit=THREADS - len(running)) if len(running) < THREADS else []
+                    claimed = (
+                        sagas.claim(self.name, limit=THREADS - len(running)) if len(running) < THREADS else []
+                    )
                 except DatabaseError as error:  # a restart of the database: begin again once it is back
                     log.warning("the database does not answer (%s); trying again", str(error).strip())
                     close_old_connections()
@@ -117,13 +119,21 @@ class Worker:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [f"worker:{self.name}"])
         released = sagas.release_claims(self.name)
-        log.info("%s is at work%s", self.name, f" and goes on with {released} interrupted saga(s)" if released else "")
+        log.info(
+            "%s is at work%s",
+            self.name,
+            f" and goes on with {released} interrupted saga(s)" if released else "",
+        )
 
     def _carry(self, saga_id: UUID) -> None:
         try:
             sagas.run(saga_id, self.name)
         except DatabaseError as error:
-            log.warning("saga %s was interrupted by the database (%s); it resumes when its claim ends", saga_id, str(error).strip())
+            log.warning(
+                "saga %s was interrupted by the database (%s); it resumes when its claim ends",
+                saga_id,
+                str(error).strip(),
+            )
             connection.close()
         finally:
             close_old_connections()

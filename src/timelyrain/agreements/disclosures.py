@@ -1,0 +1,133 @@
+"""The full cost of one loan, worked out before anything is signed (金规〔2026〕2号; PBOC 公告〔2021〕3号).
+
+Terms and disclosure are made from the same numbers: what the borrower reads is what will be executed.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from timelyrain import policies
+from timelyrain.agreements.errors import AboveCap
+from timelyrain.contract import ChargeKind, Terms, disclosed_charges, plan
+from timelyrain.finance import DayBasis, Method, Rounding, annualised_irr_ppm, annualised_simple_ppm, percent
+
+NAMES = {
+    ChargeKind.INTEREST: ("利息", "Interest"),
+    ChargeKind.PENALTY: ("罚息（逾期时）", "Penalty interest (if overdue)"),
+    ChargeKind.PREPAYMENT_FEE: ("提前还款手续费", "Prepayment fee"),
+}
+
+
+@dataclass(frozen=True)
+class Lender:
+    name: str
+    licence: str
+    licence_no: str
+    complaints: str
+
+
+def make_terms(
+    product: policies.Product,
+    lender: Lender,
+    policy_pack: str,
+    amount_fen: int,
+    instalments: int,
+    rate_ppm: int,
+    cap_ppm: int,
+) -> Terms:
+    """The executable terms of a loan of this product. Raises TermsInvalid naming every contradiction."""
+    penalty_ppm = min(rate_ppm * product.penalty_multiplier_ppm // 1_000_000, cap_ppm)
+    method = Method(product.method)
+    numbers: dict[str, Any] = {
+        "annual_rate_ppm": rate_ppm,
+        "method": method,
+        "day_basis": DayBasis(product.day_basis),
+        "cap_ppm": cap_ppm,
+        "penalty_ppm": penalty_ppm,
+        "grace_days": product.grace_days,
+        "prepayment_fee_ppm": product.prepayment_fee_ppm,
+    }
+    return Terms(
+        principal_fen=amount_fen,
+        instalments=instalments,
+        lender=lender.name,
+        licence=lender.licence_no,
+        policy_pack=policy_pack,
+        product=product.id,
+        rounding=Rounding(product.rounding),
+        charges=disclosed_charges(lender.name, **numbers),
+        **numbers,
+    )
+
+
+def make_disclosure(
+    terms: Terms, lender: Lender, on: date, cap: policies.Rule, read_seconds: int, purpose: str
+) -> dict[str, Any]:
+    """The disclosure as plain JSON values. Dates assume that the money arrives on `on`. Refuses a cost above the cap."""
+    rows = plan(terms, on)
+    flows = [terms.principal_fen, *(-row.total_fen for row in rows)]
+    compound, simple = annualised_irr_ppm(flows), annualised_simple_ppm(flows)
+    # The cap's basis is open in the rule's wording; the stricter reading is the one that cannot be wrong.
+    if max(compound, simple) > terms.cap_ppm or terms.cap_ppm > int(cap.value):
+        raise AboveCap(
+            f"{terms.principal_fen} fen over {terms.instalments} instalments would cost {percent(compound)} a year; the cap is {percent(int(cap.value))}.",
+            field="instalments",
+            remedy="Choose another amount or term; nothing was agreed.",
+        )
+    interest = sum(row.interest_fen for row in rows)
+    by_kind = {charge.kind: charge for charge in terms.charges}
+    return {
+        "version": 1,
+        "lender": {"name": lender.name, "licence_no": lender.licence_no, "complaints": lender.complaints},
+        "purpose": purpose,
+        "principal_fen": terms.principal_fen,
+        "received_fen": terms.principal_fen,
+        "annual_rate_ppm": terms.annual_rate_ppm,
+        "annualised_irr_ppm": compound,
+        "annualised_simple_ppm": simple,
+        "cap_ppm": terms.cap_ppm,
+        "cap_source": cap.source,
+        "method": terms.method,
+        "instalments": [
+            {
+                "n": r.n,
+                "due_on": r.due_on.isoformat(),
+                "principal_fen": r.principal_fen,
+                "interest_fen": r.interest_fen,
+                "total_fen": r.total_fen,
+            }
+            for r in rows
+        ],
+        "normal": [
+            _charge(by_kind[ChargeKind.INTEREST])
+            | {"amount_fen": interest, "collected": "with each instalment"}
+        ]
+        if ChargeKind.INTEREST in by_kind
+        else [],
+        "contingent": [
+            _charge(charge) for kind, charge in by_kind.items() if kind is not ChargeKind.INTEREST
+        ],
+        "total_cost_fen": interest,
+        "total_repaid_fen": sum(row.total_fen for row in rows),
+        "nothing_else": True,
+        "read_seconds": read_seconds,
+        "policy_pack": terms.policy_pack,
+        "terms_sha256": terms.sha256(),
+    }
+
+
+def canonical(body: dict[str, Any]) -> str:
+    return json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _charge(charge: Any) -> dict[str, Any]:
+    zh, en = NAMES[charge.kind]
+    return {
+        "kind": charge.kind,
+        "name_zh": zh,
+        "name_en": en,
+        "formula": charge.formula,
+        "payee": charge.payee,
+    }

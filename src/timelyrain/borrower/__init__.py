@@ -1,0 +1,1 @@
+"""The borrower's phone pages: server-rendered, thin, the same services as the API."""

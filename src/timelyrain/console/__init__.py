@@ -1,0 +1,1 @@
+"""The lender's console: applications, decisions, loans, books and workflows for people with a role."""

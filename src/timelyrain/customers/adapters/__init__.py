@@ -1,0 +1,1 @@
+"""Counterparties of `customers`."""

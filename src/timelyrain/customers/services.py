@@ -1,0 +1,395 @@
+"""Commands about people."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from timelyrain import policies
+from timelyrain.audit import services as audit
+from timelyrain.customers import errors
+from timelyrain.customers.adapters.sandbox_sms import SandboxSms
+from timelyrain.customers.models import (
+    Borrower,
+    Consent,
+    IdentityClaim,
+    Message,
+    OneTimeCode,
+    PersonalDataRead,
+    Session,
+)
+from timelyrain.customers.ports import SmsGateway
+from timelyrain.runtime import clock, law
+from timelyrain.runtime.crypto import blind_index, decrypt, encrypt
+from timelyrain.runtime.ids import new_id, shard_of
+from timelyrain.runtime.problems import Invalid, NotFound, NotSignedIn
+
+
+@cache
+def sms_gateway() -> SmsGateway:
+    return SandboxSms()
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A one-time code on its way to a phone."""
+
+    id: UUID
+    shard: int
+    expires_in_seconds: int
+
+
+def request_code(phone: str, purpose: str, text: str, subject: bytes = b"") -> Challenge:
+    """Send a one-time code. `text` has the place {code}; `subject` is the digest of what the code agrees to."""
+    phone = _mobile(phone)
+    index = blind_index("phone", phone)
+    shard, now = shard_of(index), clock.now()
+    recent = OneTimeCode.objects.filter(
+        shard=shard, phone_index=index, created_at__gt=now - timedelta(hours=1)
+    ).count()
+    if recent >= law.number("otp_per_hour"):
+        raise errors.TooManyCodes(
+            f"{recent} codes were sent to this phone within an hour.",
+            field="phone",
+            remedy="Try again in an hour.",
+            retry_after=3600,
+        )
+    life = law.number("otp_ttl_seconds")
+    code, challenge_id = f"{secrets.randbelow(10**6):06}", new_id()
+    OneTimeCode.objects.create(
+        shard=shard,
+        id=challenge_id,
+        phone_index=index,
+        purpose=purpose,
+        subject=subject,
+        digest=_code_digest(challenge_id, code),
+        expires_at=now + timedelta(seconds=life),
+        created_at=now,
+    )
+    sms_gateway().send(phone, text.format(code=code, minutes=life // 60), key=str(challenge_id))
+    return Challenge(challenge_id, shard, life)
+
+
+def request_code_for(shard: int, borrower_id: UUID, purpose: str, text: str, subject: bytes) -> Challenge:
+    """Send a code to a known borrower's own phone."""
+    borrower = Borrower.objects.get(shard=shard, id=borrower_id)
+    _log_read(borrower, "customers", f"code to {purpose}", "phone")
+    return request_code(_open("phone", borrower.id, borrower.phone_sealed), purpose, text, subject)
+
+
+def use_code(
+    shard: int, challenge_id: UUID, code: str, purpose: str, used_for: UUID, subject: bytes = b""
+) -> bytes:
+    """Spend a code; returns the phone's index. A wrong guess is counted even though the request fails.
+
+    `used_for` is the act that spends it: the same act may present it again after an interruption, no other may.
+    """
+    refusal: Exception | None = None
+    with transaction.atomic(durable=True):
+        row = OneTimeCode.objects.select_for_update().filter(shard=shard, id=challenge_id).first()
+        if row is None:
+            raise NotFound("This code was never sent.", field="challenge_id", remedy="Ask for a new code.")
+        if row.purpose != purpose or not hmac.compare_digest(bytes(row.subject), subject):
+            refusal = errors.CodeNotBound(
+                "The code was sent for another purpose or another document.",
+                field="challenge_id",
+                remedy="Ask for a code for exactly what you are agreeing to now.",
+            )
+        elif row.used_at is not None and row.used_for != used_for:
+            refusal = errors.CodeSpent("The code has been used.", field="code", remedy="Ask for a new code.")
+        elif row.attempts >= law.number("otp_max_attempts"):
+            refusal = errors.CodeSpent("Too many wrong guesses.", field="code", remedy="Ask for a new code.")
+        elif row.used_at is None and row.expires_at <= clock.now():
+            refusal = errors.CodeSpent("The code has expired.", field="code", remedy="Ask for a new code.")
+        elif not hmac.compare_digest(bytes(row.digest), _code_digest(challenge_id, code)):
+            row.attempts += 1
+            left = law.number("otp_max_attempts") - row.attempts
+            refusal = errors.CodeWrong(
+                "That is not the code that was sent.",
+                field="code",
+                remedy=f"Check the message; {left} attempt(s) left.",
+                attempts_left=left,
+            )
+        else:
+            row.used_at, row.used_for = row.used_at or clock.now(), used_for
+        row.save(update_fields=["attempts", "used_at", "used_for"])
+        if refusal is not None:
+            audit.record(
+                shard,
+                "code_refused",
+                actor="borrower",
+                subject=challenge_id,
+                purpose=purpose,
+                why=type(refusal).__name__,
+            )
+    if refusal is not None:
+        raise refusal
+    return bytes(row.phone_index)
+
+
+def request_sign_in(phone: str) -> Challenge:
+    return request_code(
+        phone, "sign_in", "【及时雨】验证码 {code}，{minutes} 分钟内有效。工作人员不会向您索要验证码。"
+    )
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    token: str
+    borrower_id: UUID
+    expires_in_seconds: int
+
+
+def sign_in(phone: str, challenge_id: UUID, code: str, request_id: UUID) -> SignedIn:
+    """Exchange a code for a session; a phone seen for the first time becomes a borrower."""
+    phone = _mobile(phone)
+    index = blind_index("phone", phone)
+    shard, now, life = shard_of(index), clock.now(), law.number("session_ttl_seconds")
+    if use_code(shard, challenge_id, code, "sign_in", request_id) != index:
+        raise errors.CodeNotBound(
+            "The code was sent to another phone.", field="phone", remedy="Ask for a code on this phone."
+        )
+    token = f"{shard}.{secrets.token_urlsafe(32)}"
+    with transaction.atomic():
+        borrower = Borrower.objects.filter(shard=shard, phone_index=index).first()
+        if borrower is None:
+            borrower_id = new_id()
+            borrower = Borrower.objects.create(
+                shard=shard,
+                id=borrower_id,
+                phone_index=index,
+                phone_sealed=_seal("phone", borrower_id, phone),
+                registered_at=now,
+            )
+            audit.record(shard, "borrower_registered", actor="borrower", subject=borrower_id)
+        Session.objects.create(
+            shard=shard,
+            token_sha256=_token_digest(token),
+            borrower=borrower,
+            created_at=now,
+            expires_at=now + timedelta(seconds=life),
+        )
+    return SignedIn(token, borrower.id, life)
+
+
+def borrower_of(token: str) -> Borrower:
+    """The signed-in borrower. Time-outs by the clock of the platform."""
+    shard, _, secret = token.partition(".")
+    if shard.isdecimal() and secret:
+        found = Session.objects.select_related("borrower").filter(
+            shard=int(shard) % settings.SHARDS,
+            token_sha256=_token_digest(token),
+            ended_at=None,
+            expires_at__gt=clock.now(),
+        )
+        if session := found.first():
+            return session.borrower
+    raise NotSignedIn(
+        "The session token is unknown or has ended.",
+        remedy="Sign in with your phone number and a one-time code.",
+    )
+
+
+def sign_out(token: str) -> None:
+    Session.objects.filter(token_sha256=_token_digest(token), ended_at=None).update(ended_at=clock.now())
+
+
+def save_profile(borrower: Borrower, name: str, id_number: str, id_valid_until: date, bank_card: str) -> None:
+    """Keep the minimum data: name, ID number and validity, bank card. Everything wrong is reported at once.
+
+    An ID number and a bank card are sensitive: without the separate consent nothing is kept.
+    """
+    require_consent(borrower.shard, borrower.id, "account_data", "lender")
+    name, bank_card = name.strip(), bank_card.replace(" ", "")
+    today = clock.today()
+    identity = policies.resident_id(id_number, on=today)
+    wrong = {
+        "name": "" if 2 <= len(name) <= 30 else f"a name has 2 to 30 characters, not {len(name)}",
+        "id_number": "" if identity.valid else identity.problem,
+        "id_valid_until": "" if id_valid_until >= today else f"the document expired on {id_valid_until}",
+        "bank_card": ""
+        if policies.bank_card(bank_card)
+        else "the card number's check digit or length is wrong",
+    }
+    if any(wrong.values()):
+        raise errors.ProfileInvalid(
+            "; ".join(filter(None, wrong.values())) + ".",
+            field=next(name for name, problem in wrong.items() if problem),
+            remedy="Correct the fields named in `fields` and send all of them again.",
+            fields={name: problem for name, problem in wrong.items() if problem},
+        )
+    id_number = id_number.strip().upper()
+    index = blind_index("id_number", id_number)
+    try:
+        with transaction.atomic():
+            claim, _ = IdentityClaim.objects.get_or_create(pk=index, defaults={"borrower_id": borrower.id})
+            if claim.borrower_id != borrower.id or borrower.id_number_index not in (None, index):
+                raise errors.IdentityTaken(
+                    "This ID number belongs to another account, or this account has another ID number.",
+                    field="id_number",
+                    remedy="Sign in with the phone number used before, or talk to a person.",
+                )
+            borrower.name_sealed = _seal("name", borrower.id, name)
+            borrower.id_number_sealed = _seal("id_number", borrower.id, id_number)
+            borrower.id_number_index = index
+            borrower.id_valid_until = id_valid_until
+            borrower.bank_card_sealed = _seal("bank_card", borrower.id, bank_card)
+            borrower.profiled_at = clock.now()
+            borrower.save()
+            audit.record(borrower.shard, "profile_saved", actor="borrower", subject=borrower.id)
+    except IntegrityError as error:
+        raise Invalid("The details could not be kept.", remedy="Send them again.") from error
+
+
+@dataclass(frozen=True)
+class Person:
+    """A borrower's personal data in clear. Read through `read_person`, which writes down who read it and why."""
+
+    phone: str
+    name: str
+    id_number: str
+    id_valid_until: date
+    bank_card: str
+
+
+def read_person(shard: int, borrower_id: UUID, *, reader: str, purpose: str) -> Person:
+    borrower = Borrower.objects.get(shard=shard, id=borrower_id)
+    if borrower.profiled_at is None or borrower.id_valid_until is None:
+        raise errors.ProfileMissing(
+            "Name, ID and bank card are not given yet.", remedy="Give them first (PUT /api/v1/profile)."
+        )
+    _log_read(borrower, reader, purpose, "phone,name,id_number,id_valid_until,bank_card")
+    return Person(
+        _open("phone", borrower.id, borrower.phone_sealed),
+        _open("name", borrower.id, borrower.name_sealed),
+        _open("id_number", borrower.id, borrower.id_number_sealed),
+        borrower.id_valid_until,
+        _open("bank_card", borrower.id, borrower.bank_card_sealed),
+    )
+
+
+def grant_consents(borrower: Borrower, texts: Iterable[str], channel: str) -> None:
+    """Record consents by the sha256 of the wordings that were shown; an outdated wording is refused, all or nothing."""
+    current = {text.sha256: text for text in law.pack().consent_texts()}
+    wanted = list(texts)
+    if unknown := [sha for sha in wanted if sha not in current]:
+        raise errors.ConsentTextChanged(
+            f"No present consent text has the sha256 {unknown[0]!r}.",
+            field="texts",
+            remedy="Show the present wordings and ask again.",
+        )
+    with transaction.atomic():
+        for text in (current[sha] for sha in wanted):
+            _write_consent(borrower, text, True, channel)
+
+
+def withdraw_consent(borrower: Borrower, purpose: str, recipient: str, channel: str) -> None:
+    live = live_consent(borrower.shard, borrower.id, purpose, recipient)
+    if live is None:
+        raise NotFound(
+            f"There is no live consent for {purpose} to {recipient}.", remedy="Nothing needs to be withdrawn."
+        )
+    text = next(t for t in law.pack().consent_texts() if (t.purpose, t.recipient) == (purpose, recipient))
+    with transaction.atomic():
+        _write_consent(borrower, text, False, channel)
+
+
+def live_consent(shard: int, borrower_id: UUID, purpose: str, recipient: str) -> UUID | None:
+    """Id of the consent in force for a purpose and a recipient, or None."""
+    newest = (
+        Consent.objects.filter(shard=shard, borrower_id=borrower_id, purpose=purpose, recipient=recipient)
+        .order_by("id")
+        .last()
+    )
+    return newest.id if newest and newest.granted else None
+
+
+def require_consent(shard: int, borrower_id: UUID, purpose: str, recipient: str) -> UUID:
+    """The door in front of every source: no live consent, no data."""
+    consent = live_consent(shard, borrower_id, purpose, recipient)
+    if consent is None:
+        raise errors.ConsentMissing(
+            f"There is no live consent for {purpose} to {recipient}.",
+            field="consents",
+            remedy="Ask the borrower for this consent first.",
+        )
+    return consent
+
+
+def tell(shard: int, borrower_id: UUID, key: str, text: str) -> None:
+    """Keep a message for the borrower, once per key (in the caller's transaction)."""
+    Message.objects.bulk_create(
+        [Message(shard=shard, borrower_id=borrower_id, key=key, text=text, at=clock.now())],
+        ignore_conflicts=True,
+    )
+
+
+def send_sms(shard: int, borrower_id: UUID, key: str, text: str) -> None:
+    """Send a text outside any transaction; the gateway sends a key once."""
+    borrower = Borrower.objects.get(shard=shard, id=borrower_id)
+    _log_read(borrower, "customers", "text message", "phone")
+    sms_gateway().send(_open("phone", borrower.id, borrower.phone_sealed), text, key)
+
+
+def _write_consent(borrower: Borrower, text: policies.ConsentText, granted: bool, channel: str) -> None:
+    Consent.objects.create(
+        shard=borrower.shard,
+        borrower=borrower,
+        purpose=text.purpose,
+        recipient=text.recipient,
+        text_sha256=text.sha256,
+        version=text.version,
+        granted=granted,
+        channel=channel,
+        at=clock.now(),
+    )
+    act = "consent_granted" if granted else "consent_withdrawn"
+    audit.record(
+        borrower.shard,
+        act,
+        actor="borrower",
+        subject=borrower.id,
+        purpose=text.purpose,
+        recipient=text.recipient,
+        text=text.sha256,
+    )
+
+
+def _log_read(borrower: Borrower, reader: str, purpose: str, fields: str) -> None:
+    PersonalDataRead.objects.create(
+        shard=borrower.shard, borrower=borrower, reader=reader, purpose=purpose, fields=fields, at=clock.now()
+    )
+
+
+def _mobile(phone: str) -> str:
+    normal = policies.mobile(phone)
+    if normal is None:
+        raise Invalid(
+            f"{phone!r} is not a mainland mobile number.",
+            field="phone",
+            remedy="Give 11 digits, for example 13800138000.",
+        )
+    return normal
+
+
+def _code_digest(challenge_id: UUID, code: str) -> bytes:
+    return blind_index("one_time_code", f"{challenge_id}:{code.strip()}")
+
+
+def _token_digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _seal(column: str, row: UUID, value: str) -> bytes:
+    return encrypt(value.encode(), f"customers_borrower.{column}:{row}")
+
+
+def _open(column: str, row: UUID, sealed: bytes | None) -> str:
+    return decrypt(sealed or b"", f"customers_borrower.{column}:{row}").decode()

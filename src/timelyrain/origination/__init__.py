@@ -1,0 +1,1 @@
+"""From application to offer: gather, decide, record, price. The instant path runs in the request."""

@@ -1,0 +1,21 @@
+from timelyrain.runtime.problems import Conflict, Invalid, TooMany, Unavailable
+
+
+class RequestOutsideProduct(Invalid):
+    slug, title = "outside-product", "The product does not offer this"
+
+
+class PurposeForbidden(Invalid):
+    slug, title = "purpose-forbidden", "Loans for this purpose are not made"
+
+
+class TooManyApplications(TooMany):
+    slug, title = "too-many-applications", "Too many applications in a day"
+
+
+class OfferExpired(Conflict):
+    slug, title = "offer-expired", "The offer has expired"
+
+
+class NotReady(Unavailable):
+    slug, title = "not-ready-to-decide", "No decision policy or model is active"

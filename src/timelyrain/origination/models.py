@@ -1,0 +1,117 @@
+from typing import ClassVar
+
+from django.db import models
+
+from timelyrain.runtime.models import Sharded
+
+
+class PolicyVersion(models.Model):
+    """A decision policy as it was activated; the newest activation decides (reference table)."""
+
+    append_only = True
+    sha256 = models.CharField(primary_key=True, max_length=64)
+    name = models.CharField(max_length=80)
+    source = models.TextField()
+    activated_by = models.CharField(max_length=80)
+    activated_at = models.DateTimeField()
+
+
+class ScoringModel(models.Model):
+    """A trained model by the hash of its file; the newest activation scores (reference table)."""
+
+    append_only = True
+    sha256 = models.CharField(primary_key=True, max_length=64)
+    manifest = models.JSONField()
+    activated_by = models.CharField(max_length=80)
+    activated_at = models.DateTimeField()
+
+
+class ApplicationState(models.TextChoices):
+    GATHERING = "gathering", "gathering evidence"
+    APPROVED = "approved", "approved"
+    DECLINED = "declined", "declined"
+    REFERRED = "referred", "with a person"
+    MORE_EVIDENCE = "more_evidence", "more evidence is needed"
+
+
+class Application(Sharded):
+    borrower_id = models.UUIDField()
+    product = models.CharField(max_length=60)
+    amount_fen = models.BigIntegerField()
+    instalments = models.SmallIntegerField()
+    purpose = models.CharField(max_length=60)
+    state = models.CharField(
+        max_length=14, choices=ApplicationState.choices, default=ApplicationState.GATHERING
+    )
+    submitted_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["shard", "borrower_id"], name="application_of_borrower")]
+
+
+class DecisionRecord(Sharded):
+    """A decision in canonical bytes, sealed, with the evidence it was made on: enough to replay it byte for byte."""
+
+    append_only = True
+    application = models.ForeignKey(
+        Application, models.DO_NOTHING, db_constraint=False, related_name="decisions"
+    )
+    outcome = models.CharField(max_length=14)
+    reasons = models.JSONField()
+    policy_sha256 = models.CharField(max_length=64)
+    model_sha256 = models.CharField(max_length=64, null=True)
+    record_sha256 = models.CharField(max_length=64)
+    record_sealed = models.BinaryField()
+    evidence_sealed = models.BinaryField()
+    microseconds = models.IntegerField()
+    gather_milliseconds = models.IntegerField()
+    at = models.DateTimeField()
+
+
+class Offer(Sharded):
+    """What the borrower may take: up to limit_fen at rate_ppm, until it expires."""
+
+    append_only = True
+    application = models.ForeignKey(
+        Application, models.DO_NOTHING, db_constraint=False, related_name="offers"
+    )
+    decision = models.ForeignKey(DecisionRecord, models.DO_NOTHING, db_constraint=False)
+    borrower_id = models.UUIDField()
+    product = models.CharField(max_length=60)
+    purpose = models.CharField(max_length=60)
+    minimum_fen = models.BigIntegerField()
+    limit_fen = models.BigIntegerField()
+    requested_fen = models.BigIntegerField()
+    requested_instalments = models.SmallIntegerField()
+    instalments = models.JSONField()  # the terms to choose from
+    rate_ppm = models.IntegerField()
+    cap_ppm = models.IntegerField()
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["shard", "decision"], name="offer_per_decision")
+        ]
+
+
+class Review(Sharded):
+    """An application in the hands of a person: because the policy referred it or because the borrower asked."""
+
+    application = models.ForeignKey(
+        Application, models.DO_NOTHING, db_constraint=False, related_name="reviews"
+    )
+    asked_by = models.CharField(max_length=10)  # policy or borrower
+    note = models.TextField(default="", blank=True)
+    opened_at = models.DateTimeField()
+    answered_by = models.CharField(max_length=80, default="", blank=True)
+    answer = models.TextField(default="", blank=True)
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["shard", "application"], condition=models.Q(answered_at=None), name="one_open_review"
+            ),
+        ]

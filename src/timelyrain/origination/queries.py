@@ -1,0 +1,168 @@
+"""Reads of applications, decisions and offers."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from timelyrain import policies
+from timelyrain.origination import errors, registry
+from timelyrain.origination.models import Application, DecisionRecord, Offer, Review
+from timelyrain.runtime import clock, law
+from timelyrain.runtime.problems import NotFound
+from timelyrain.sources import queries as sources
+
+
+def products() -> list[policies.Product]:
+    """What this lender may offer today."""
+    return [p for p in law.pack().products() if p.offered(clock.today(), settings.LENDER["licence"])]
+
+
+@dataclass(frozen=True)
+class OfferView:
+    """What may be taken: minimum_fen to limit_fen at rate_ppm in one of `instalments`."""
+
+    id: UUID
+    application_id: UUID
+    product: str
+    purpose: str
+    minimum_fen: int
+    limit_fen: int
+    requested_fen: int
+    requested_instalments: int
+    instalments: tuple[int, ...]
+    rate_ppm: int
+    cap_ppm: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class ReviewView:
+    asked_by: str
+    opened_at: datetime
+    answer: str
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ApplicationView:
+    id: UUID
+    product: str
+    amount_fen: int
+    instalments: int
+    purpose: str
+    state: str
+    submitted_at: datetime
+    decided_at: datetime | None
+    decision_id: UUID | None
+    reasons: list[dict[str, Any]]
+    decision_microseconds: int | None
+    gather_milliseconds: int | None
+    offer: OfferView | None
+    reviews: tuple[ReviewView, ...]
+    sources: list[sources.ReadView]
+
+
+def application(shard: int, borrower_id: UUID, application_id: UUID) -> ApplicationView:
+    row = Application.objects.filter(shard=shard, borrower_id=borrower_id, id=application_id).first()
+    if row is None:
+        raise NotFound(
+            f"You have no application {application_id}.",
+            remedy="List your applications (GET /api/v1/applications).",
+        )
+    return _view(row)
+
+
+def applications(shard: int, borrower_id: UUID) -> list[ApplicationView]:
+    return [
+        _view(row)
+        for row in Application.objects.filter(shard=shard, borrower_id=borrower_id).order_by("-id")[:50]
+    ]
+
+
+def _view(row: Application) -> ApplicationView:
+    decision = DecisionRecord.objects.filter(shard=row.shard, application=row).order_by("-id").first()
+    offer = Offer.objects.filter(shard=row.shard, application=row).order_by("-id").first()
+    reviews = Review.objects.filter(shard=row.shard, application=row).order_by("id")
+    return ApplicationView(
+        row.id,
+        row.product,
+        row.amount_fen,
+        row.instalments,
+        row.purpose,
+        row.state,
+        row.submitted_at,
+        row.decided_at,
+        decision.id if decision else None,
+        decision.reasons if decision else [],
+        decision.microseconds if decision else None,
+        decision.gather_milliseconds if decision else None,
+        _offer(offer) if offer else None,
+        tuple(ReviewView(r.asked_by, r.opened_at, r.answer, r.answered_at) for r in reviews),
+        sources.reads_of(row.shard, row.id),
+    )
+
+
+def live_offer(shard: int, borrower_id: UUID, offer_id: UUID) -> OfferView:
+    """The borrower's own offer, if it can still be taken."""
+    row = Offer.objects.filter(shard=shard, borrower_id=borrower_id, id=offer_id).first()
+    if row is None:
+        raise NotFound(f"You have no offer {offer_id}.", remedy="Apply first.")
+    if row.expires_at <= clock.now():
+        raise errors.OfferExpired(
+            f"It was open until {row.expires_at.isoformat()}.", remedy="Apply again; it takes seconds."
+        )
+    return _offer(row)
+
+
+def _offer(row: Offer) -> OfferView:
+    return OfferView(
+        row.id,
+        row.application_id,
+        row.product,
+        row.purpose,
+        row.minimum_fen,
+        row.limit_fen,
+        row.requested_fen,
+        row.requested_instalments,
+        tuple(row.instalments),
+        row.rate_ppm,
+        row.cap_ppm,
+        row.expires_at,
+    )
+
+
+@dataclass(frozen=True)
+class DecisionView:
+    """A decision with its whole record, for people who may see it."""
+
+    id: UUID
+    application_id: UUID
+    outcome: str
+    record: dict[str, Any]
+    record_sha256: str
+    policy_sha256: str
+    model_sha256: str | None
+    microseconds: int
+    at: datetime
+
+
+def decision(decision_id: UUID) -> DecisionView:
+    row = DecisionRecord.objects.filter(id=decision_id).first()
+    if row is None:
+        raise NotFound(f"There is no decision {decision_id}.", remedy="Take the id from the application.")
+    record = json.loads(registry.open_sealed(row, "record"))
+    return DecisionView(
+        row.id,
+        row.application_id,
+        row.outcome,
+        record,
+        row.record_sha256,
+        row.policy_sha256,
+        row.model_sha256,
+        row.microseconds,
+        row.at,
+    )

@@ -1,0 +1,244 @@
+"""Commands of origination: apply, decide, ask for a person, answer a review."""
+
+import json
+import logging
+import secrets
+import time
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from timelyrain import decisioning
+from timelyrain.audit import services as audit
+from timelyrain.customers.models import Borrower
+from timelyrain.decisioning import LawContext, Outcome, Request
+from timelyrain.origination import errors, queries, registry
+from timelyrain.origination.models import Application, ApplicationState, DecisionRecord, Offer, Review
+from timelyrain.origination.pricing import max_rate_ppm
+from timelyrain.runtime import clock, law
+from timelyrain.runtime.crypto import encrypt
+from timelyrain.runtime.ids import new_id
+from timelyrain.runtime.problems import Conflict, NotFound
+from timelyrain.sources import services as sources
+
+log = logging.getLogger(__name__)
+DRAWS = 1_000_000
+
+_STATES = {
+    Outcome.APPROVE: ApplicationState.APPROVED,
+    Outcome.DECLINE: ApplicationState.DECLINED,
+    Outcome.REFER: ApplicationState.REFERRED,
+    Outcome.MORE_EVIDENCE: ApplicationState.MORE_EVIDENCE,
+}
+
+
+def submit_application(
+    borrower: Borrower, request_id: UUID, product: str, amount_fen: int, instalments: int, purpose: str
+) -> UUID:
+    """Apply: gather evidence, decide, and make an offer or give reasons, all before this returns. Returns the application's id."""
+    _judge_request(product, amount_fen, instalments, purpose)
+    application = Application.objects.filter(shard=borrower.shard, id=request_id).first()
+    if application is None:
+        _judge_frequency(borrower)
+        application = Application.objects.create(
+            shard=borrower.shard,
+            id=request_id,
+            borrower_id=borrower.id,
+            product=product,
+            amount_fen=amount_fen,
+            instalments=instalments,
+            purpose=purpose,
+            submitted_at=clock.now(),
+        )
+    if application.state == ApplicationState.GATHERING:
+        _decide(application)
+    return application.id
+
+
+def _judge_frequency(borrower: Borrower) -> None:
+    since = clock.now() - timedelta(days=1)
+    recent = Application.objects.filter(
+        shard=borrower.shard, borrower_id=borrower.id, submitted_at__gt=since
+    ).count()
+    if recent >= law.number("applications_per_day"):
+        raise errors.TooManyApplications(
+            f"{recent} applications were made within a day.",
+            remedy="Look at their results, or apply again tomorrow.",
+        )
+
+
+def _judge_request(product_id: str, amount_fen: int, instalments: int, purpose: str) -> None:
+    product = next((p for p in queries.products() if p.id == product_id), None)
+    if product is None:
+        raise errors.RequestOutsideProduct(
+            f"There is no product {product_id!r} today.",
+            field="product",
+            remedy="Choose one of GET /api/v1/products.",
+        )
+    allowed = [p.code for p in product.purposes]
+    if purpose in {p.code for p in product.forbidden_purposes}:
+        raise errors.PurposeForbidden(
+            f"{purpose!r} is not a purpose this loan may serve.",
+            field="purpose",
+            remedy=f"Choose one of {', '.join(allowed)}.",
+        )
+    low, high, step = product.min_amount_fen, product.max_amount_fen, product.step_fen
+    wrong = {
+        "amount_fen": ""
+        if low <= amount_fen <= high and amount_fen % step == 0
+        else f"{amount_fen} fen is not from {low} to {high} in steps of {step}",
+        "instalments": ""
+        if instalments in product.instalments
+        else f"{instalments} is none of {', '.join(map(str, product.instalments))}",
+        "purpose": "" if purpose in allowed else f"{purpose!r} is none of {', '.join(allowed)}",
+    }
+    if any(wrong.values()):
+        raise errors.RequestOutsideProduct(
+            "; ".join(filter(None, wrong.values())) + ".",
+            field=next(name for name, problem in wrong.items() if problem),
+            remedy="Choose values that the product offers (GET /api/v1/products).",
+            fields={name: problem for name, problem in wrong.items() if problem},
+        )
+
+
+def _decide(application: Application) -> None:
+    policy, model = registry.active_policy(), registry.active_model()
+    gathered = sources.gather(application.shard, application.borrower_id)
+    evidence = decisioning.evidence_from_json(gathered.evidence)
+    cap, product = law.number("cost_cap_ppm"), law.pack().product(application.product)
+    context = LawContext(
+        cap_ppm=cap,
+        max_rate_ppm=min(max_rate_ppm(cap), product.max_rate_ppm),
+        limit_max_fen=min(law.number("consumer_unsecured_limit_fen"), product.max_amount_fen),
+        instalments_max=max(product.instalments),
+    )
+    request = Request(application.amount_fen, application.instalments, application.purpose)
+    draw = secrets.randbelow(DRAWS)
+    began = time.perf_counter_ns()
+    decision = decisioning.decide(policy, evidence, request, model, draw, context)
+    record = decisioning.decision_record(decision, policy, evidence, request, model, draw, context)
+    microseconds = (time.perf_counter_ns() - began) // 1000
+    decision_id = new_id()
+    now = clock.now()
+    with transaction.atomic():
+        locked = Application.objects.select_for_update().get(shard=application.shard, id=application.id)
+        if locked.state != ApplicationState.GATHERING:
+            return  # the same request was decided beside us
+        sources.keep(application.shard, application.id, application.borrower_id, gathered)
+        row = DecisionRecord.objects.create(
+            shard=application.shard,
+            id=decision_id,
+            application=locked,
+            outcome=decision.outcome,
+            reasons=[
+                {
+                    "code": r.code,
+                    "effect": r.effect,
+                    "zh": r.zh,
+                    "en": r.en,
+                    "change_zh": r.change_zh,
+                    "change_en": r.change_en,
+                    "values": dict(r.values),
+                }
+                for r in decision.reasons
+            ],
+            policy_sha256=policy.sha256,
+            model_sha256=model.sha256 if model else None,
+            record_sha256=registry.sha256(record),
+            record_sealed=encrypt(record, f"origination_decisionrecord.record:{decision_id}"),
+            evidence_sealed=encrypt(
+                decisioning.canonical_bytes(evidence), f"origination_decisionrecord.evidence:{decision_id}"
+            ),
+            microseconds=microseconds,
+            gather_milliseconds=gathered.milliseconds,
+            at=now,
+        )
+        locked.state, locked.decided_at = _STATES[decision.outcome], now
+        locked.save()
+        if decision.outcome == Outcome.APPROVE:
+            _make_offer(locked, row, decision.limit_fen, decision.rate_ppm, cap)
+        elif decision.outcome == Outcome.REFER:
+            Review.objects.create(shard=locked.shard, application=locked, asked_by="policy", opened_at=now)
+        audit.record(
+            locked.shard,
+            "application_decided",
+            actor="origination",
+            subject=locked.id,
+            outcome=decision.outcome,
+            reasons=[r.code for r in decision.reasons],
+            record=row.record_sha256,
+            policy=policy.sha256,
+            model=row.model_sha256,
+        )
+
+
+def _make_offer(
+    application: Application, decision: DecisionRecord, limit_fen: int, rate_ppm: int, cap_ppm: int
+) -> None:
+    product = law.pack().product(application.product)
+    limit_fen -= limit_fen % product.step_fen
+    Offer.objects.create(
+        shard=application.shard,
+        application=application,
+        decision=decision,
+        borrower_id=application.borrower_id,
+        product=product.id,
+        purpose=application.purpose,
+        minimum_fen=product.min_amount_fen,
+        limit_fen=limit_fen,
+        requested_fen=min(application.amount_fen, limit_fen),
+        requested_instalments=application.instalments,
+        instalments=list(product.instalments),
+        rate_ppm=rate_ppm,
+        cap_ppm=cap_ppm,
+        expires_at=clock.now() + timedelta(days=law.number("offer_valid_days")),
+        created_at=clock.now(),
+    )
+
+
+def request_review(shard: int, borrower_id: UUID, application_id: UUID, note: str) -> None:
+    """The borrower asks for a person: on every result, as the law gives the right to (PIPL 24)."""
+    application = Application.objects.filter(shard=shard, borrower_id=borrower_id, id=application_id).first()
+    if application is None:
+        raise NotFound(f"You have no application {application_id}.", remedy="List your applications.")
+    try:
+        with transaction.atomic():
+            Review.objects.create(
+                shard=shard,
+                application=application,
+                asked_by="borrower",
+                note=note[:2000],
+                opened_at=clock.now(),
+            )
+            audit.record(shard, "review_requested", actor="borrower", subject=application_id)
+    except IntegrityError:
+        pass  # one open review is enough; asking again changes nothing
+
+
+def answer_review(review_id: UUID, reviewer: str, answer: str) -> None:
+    """A person answers a review; the answer is told to the borrower with the application."""
+    with transaction.atomic():
+        review = Review.objects.select_for_update().filter(id=review_id).first()
+        if review is None:
+            raise NotFound(f"There is no review {review_id}.", remedy="Choose one from the list.")
+        if review.answered_at is not None:
+            raise Conflict(f"{review.answered_by} has answered this review.", remedy="Reload the page.")
+        if not answer.strip():
+            raise Conflict(
+                "An answer cannot be empty.", field="answer", remedy="Write what the borrower shall read."
+            )
+        review.answered_by, review.answer, review.answered_at = reviewer, answer.strip(), clock.now()
+        review.save()
+        audit.record(
+            review.shard, "review_answered", actor=reviewer, subject=review.application_id, review=review_id
+        )
+
+
+def replay_decision(decision_id: UUID) -> decisioning.Replay:
+    """Decide again from the stored evidence with the policy and the model of then, and compare byte for byte."""
+    row = DecisionRecord.objects.get(id=decision_id)
+    evidence = decisioning.evidence_from_json(json.loads(registry.open_sealed(row, "evidence")))
+    policy = registry.policy(row.policy_sha256)
+    model = registry.model(row.model_sha256) if row.model_sha256 else None
+    return decisioning.replay(registry.open_sealed(row, "record"), policy, evidence, model)

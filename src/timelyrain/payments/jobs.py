@@ -1,0 +1,110 @@
+"""Saga steps: send an order to the rail, ask what became of it, book it."""
+
+from functools import cache
+from typing import Any
+
+from django.db.models import F
+
+from timelyrain.audit import services as audit
+from timelyrain.customers import services as customers
+from timelyrain.ledger import chart
+from timelyrain.ledger import services as ledger
+from timelyrain.payments.adapters.sandbox_rail import SandboxRail
+from timelyrain.payments.models import Direction, OrderState, PaymentOrder
+from timelyrain.payments.ports import Instruction, Rail, RailAnswer, RailSilent, RailUnreachable
+from timelyrain.runtime import clock, sagas
+from timelyrain.runtime.sagas import Done, Outcome, Refused, Retry, Run, Unknown
+
+
+@cache
+def rail() -> Rail:
+    return SandboxRail()
+
+
+def _order(run: Run) -> PaymentOrder:
+    return PaymentOrder.objects.get(shard=run.shard, id=run.data["order_id"])
+
+
+def _send(run: Run) -> Outcome:
+    order = _order(run)
+    person = customers.read_person(run.shard, order.borrower_id, reader="payments", purpose=order.direction)
+    # Committed before the call: from here on the order may be known to the rail.
+    PaymentOrder.objects.filter(shard=run.shard, id=order.id).update(
+        state=OrderState.SENT, calls=F("calls") + 1
+    )
+    instruction = Instruction(order.id, order.amount_fen, person.bank_card, person.name, clock.today())
+    try:
+        answer = (
+            rail().pay_out(instruction) if order.direction == Direction.PAY_OUT else rail().debit(instruction)
+        )
+    except RailUnreachable as error:
+        return Retry(str(error))
+    except RailSilent as error:
+        return _unknown(run, str(error))
+    return _outcome(run, answer)
+
+
+def _ask(run: Run) -> Outcome:
+    order = _order(run)
+    PaymentOrder.objects.filter(shard=run.shard, id=order.id).update(queries=F("queries") + 1)
+    try:
+        answer = rail().find("pay_out" if order.direction == Direction.PAY_OUT else "debit", order.id)
+    except RailSilent as error:
+        return _unknown(run, str(error))
+    return Retry("the rail has never seen the order") if answer is None else _outcome(run, answer)
+
+
+def _outcome(run: Run, answer: RailAnswer) -> Outcome:
+    if answer.status == "succeeded":
+        return Done({"rail_reference": answer.reference, "moved_on": clock.today().isoformat()})
+    if answer.status == "refused":
+        PaymentOrder.objects.filter(shard=run.shard, id=run.data["order_id"]).update(
+            state=OrderState.REFUSED, refusal=answer.refusal, finished_at=clock.now()
+        )
+        return Refused(answer.refusal)
+    return _unknown(run, "the rail is still processing the order")
+
+
+def _unknown(run: Run, reason: str) -> Unknown:
+    PaymentOrder.objects.filter(shard=run.shard, id=run.data["order_id"]).update(state=OrderState.UNKNOWN)
+    return Unknown(reason)
+
+
+def _book(run: Run, answer: dict[str, Any]) -> None:
+    order = PaymentOrder.objects.select_for_update().get(shard=run.shard, id=run.data["order_id"])
+    order.state, order.rail_reference, order.finished_at = (
+        OrderState.SUCCEEDED,
+        answer["rail_reference"],
+        clock.now(),
+    )
+    order.save()
+    if order.direction == Direction.PAY_OUT:
+        lines = (
+            ledger.Line(chart.PAY_OUT_CLEARING, order.amount_fen),
+            ledger.Line(chart.BANK, -order.amount_fen),
+        )
+    else:
+        lines = (
+            ledger.Line(chart.BANK, order.amount_fen),
+            ledger.Line(chart.RECEIPT_CLEARING, -order.amount_fen),
+        )
+    transfer = ledger.Transfer(
+        key=f"{order.direction}:{order.id}",
+        act=f"{order.direction}_confirmed",
+        value_on=clock.business_date(clock.now()),
+        booked_at=clock.now(),
+        lines=lines,
+    )
+    ledger.post(run.shard, [transfer])
+    audit.record(
+        run.shard,
+        f"{order.direction}_confirmed",
+        actor="payments",
+        subject=order.subject,
+        amount_fen=order.amount_fen,
+        order=order.id,
+    )
+
+
+sagas.register("payments.pay_out", _book, call=_send, query=_ask)
+sagas.register("payments.debit", _book, call=_send, query=_ask)

@@ -1,0 +1,31 @@
+"""Commands on payment orders. The saga steps that send them are in `jobs.py`."""
+
+from uuid import UUID
+
+from timelyrain.payments.models import Direction, OrderState, PaymentOrder
+from timelyrain.runtime import clock
+from timelyrain.runtime.ids import derived_id
+from timelyrain.runtime.problems import Conflict
+
+
+def order(shard: int, direction: Direction, subject: UUID, borrower_id: UUID, amount_fen: int) -> UUID:
+    """Place an order in the caller's transaction: one per direction and subject; other terms for the same subject are refused."""
+    row, _ = PaymentOrder.objects.get_or_create(
+        shard=shard,
+        direction=direction,
+        subject=subject,
+        defaults={
+            "id": derived_id("payment", direction, subject),
+            "borrower_id": borrower_id,
+            "amount_fen": amount_fen,
+            "state": OrderState.NEW,
+            "created_at": clock.now(),
+        },
+    )
+    if (row.borrower_id, row.amount_fen) != (borrower_id, amount_fen):
+        raise Conflict(
+            f"There is already a {direction.label} of {row.amount_fen} fen for {subject}.",
+            field="amount_fen",
+            remedy="A loan is paid out once and a repayment is debited once; nothing was sent.",
+        )
+    return row.id

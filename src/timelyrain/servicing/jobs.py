@@ -1,0 +1,80 @@
+"""Saga steps of a loan's life, and the run of business days."""
+
+from datetime import date
+from uuid import UUID
+
+from timelyrain.customers import services as customers
+from timelyrain.finance import yuan
+from timelyrain.runtime import clock, sagas
+from timelyrain.runtime.problems import Unavailable
+from timelyrain.runtime.sagas import Data, Done, Outcome, Retry, Run
+from timelyrain.runtime.worker import every
+from timelyrain.servicing import services
+from timelyrain.servicing.models import Loan, Repayment, RepaymentState
+
+
+def _open_loan(run: Run, _: Data) -> Data:
+    services.open_loan(
+        run.shard,
+        UUID(run.data["loan_id"]),
+        UUID(run.data["borrower_id"]),
+        UUID(run.data["agreement_id"]),
+        run.data["terms_json"],
+        date.fromisoformat(run.data["moved_on"]),
+    )
+    loan = Loan.objects.get(shard=run.shard, id=run.data["loan_id"])
+    terms = services.terms_of(loan)
+    text = f"【及时雨】{yuan(terms.principal_fen)} 元已到账。首期还款日 {loan.next_due_on}，请保持还款卡余额充足。"
+    customers.tell(run.shard, loan.borrower_id, f"{run.kind}:{run.key}", text)
+    return {"text": text}
+
+
+def _book_repayment(run: Run, _: Data) -> Data:
+    repayment = Repayment.objects.select_for_update().get(shard=run.shard, id=run.data["repayment_id"])
+    state = services.book_repayment(repayment, date.fromisoformat(run.data["moved_on"]))
+    rest = (
+        "贷款已全部结清。"
+        if state.status == "SETTLED"
+        else f"剩余本金 {yuan(state.outstanding_principal_fen)} 元。"
+    )
+    text = f"【及时雨】已收到还款 {yuan(repayment.amount_fen)} 元，{rest}"
+    customers.tell(run.shard, repayment.loan.borrower_id, f"{run.kind}:{run.key}", text)
+    return {"text": text}
+
+
+def _repayment_refused(run: Run, _: Data) -> Data:
+    repayment = Repayment.objects.select_for_update().get(shard=run.shard, id=run.data["repayment_id"])
+    repayment.state, repayment.refusal, repayment.finished_at = (
+        RepaymentState.REFUSED,
+        run.data["refused"],
+        clock.now(),
+    )
+    repayment.save()
+    text = f"【及时雨】{yuan(repayment.amount_fen)} 元扣款未成功，请在还款卡存足资金后手动还款，或联系人工。"
+    customers.tell(run.shard, repayment.loan.borrower_id, f"{run.kind}:{run.key}", text)
+    sagas.start(
+        "tell_borrower",
+        f"{run.kind}:{run.key}",
+        run.shard,
+        {"borrower_id": run.data["borrower_id"], "text": text},
+    )
+    return {"text": text}
+
+
+def _send(run: Run) -> Outcome:
+    try:
+        customers.send_sms(
+            run.shard, UUID(run.data["borrower_id"]), f"{run.kind}:{run.key}", run.data["text"]
+        )
+    except Unavailable as error:
+        return Retry(error.detail)
+    return Done()
+
+
+# The gateway sends a key once, so asking and sending again are the same call.
+sagas.register("servicing.tell_borrower", lambda run, answer: None, call=_send, query=_send)
+sagas.register("servicing.open_loan", _open_loan)
+sagas.register("servicing.book_repayment", _book_repayment)
+sagas.register("servicing.repayment_refused", _repayment_refused)
+sagas.define("tell_borrower", ["servicing.tell_borrower"])
+every(0.5, "servicing.run_due_days")(services.run_due_days)

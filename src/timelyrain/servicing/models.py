@@ -1,0 +1,90 @@
+from typing import ClassVar
+
+from django.db import models
+
+from timelyrain.runtime.models import Sharded
+
+
+class Loan(Sharded):
+    """A loan that was paid out. Terms are the signed bytes; the rest is the fold's summary for lists and day runs."""
+
+    borrower_id = models.UUIDField()
+    agreement_id = models.UUIDField()
+    terms_json = models.TextField()
+    terms_sha256 = models.CharField(max_length=64)
+    opened_on = models.DateField()
+    posted_on = models.DateField()  # the books hold the fold as of this day
+    status = models.CharField(max_length=10)
+    outstanding_fen = models.BigIntegerField()
+    dpd = models.IntegerField(default=0)
+    bucket = models.CharField(max_length=2, default="M0")
+    next_due_on = models.DateField(null=True)
+    settled_on = models.DateField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["shard", "agreement_id"], name="loan_per_agreement")
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["shard", "posted_on"], condition=~models.Q(status="SETTLED"), name="loan_open"
+            ),
+            models.Index(fields=["shard", "borrower_id"], name="loan_of_borrower"),
+        ]
+
+
+class LoanEvent(Sharded):
+    """A fact about a loan, exactly as the fold reads it."""
+
+    append_only = True
+    loan = models.ForeignKey(Loan, models.DO_NOTHING, db_constraint=False, related_name="events")
+    type = models.CharField(max_length=20)
+    value_on = models.DateField()
+    booked_at = models.DateTimeField()
+    amount_fen = models.BigIntegerField()
+    data = models.JSONField(default=dict)
+
+
+class RepaymentKind(models.TextChoices):
+    DUE = "due", "what is due"
+    PART = "part", "early, in part"
+    FULL = "full", "early, in full"
+
+
+class RepaymentState(models.TextChoices):
+    PENDING = "pending", "on its way"
+    BOOKED = "booked", "booked"
+    REFUSED = "refused", "refused"
+
+
+class Repayment(Sharded):
+    """A payment by the borrower or a debit on a due day, from the wish to the booking."""
+
+    loan = models.ForeignKey(Loan, models.DO_NOTHING, db_constraint=False, related_name="repayments")
+    kind = models.CharField(max_length=4, choices=RepaymentKind.choices)
+    mode = models.CharField(max_length=16, default="", blank=True)
+    amount_fen = models.BigIntegerField()
+    state = models.CharField(max_length=8, choices=RepaymentState.choices, default=RepaymentState.PENDING)
+    automatic = models.BooleanField(default=False)
+    refusal = models.CharField(max_length=80, default="", blank=True)
+    requested_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            # Two payments on their way at once could together pay too much.
+            models.UniqueConstraint(
+                fields=["shard", "loan"], condition=models.Q(state="pending"), name="one_repayment_on_its_way"
+            ),
+        ]
+
+
+class DayRun(models.Model):
+    """A business day that was run for a shard: accrual booked, debits queued, late loans marked."""
+
+    append_only = True
+    pk = models.CompositePrimaryKey("shard", "on")
+    shard = models.SmallIntegerField()
+    on = models.DateField()
+    loans = models.IntegerField()
+    at = models.DateTimeField()

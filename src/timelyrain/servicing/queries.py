@@ -1,0 +1,117 @@
+"""Reads of loans."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from timelyrain.contract import LoanState, fold
+from timelyrain.ledger import queries as ledger
+from timelyrain.runtime import clock
+from timelyrain.servicing import books
+from timelyrain.servicing.models import Loan, Repayment
+from timelyrain.servicing.services import events_of, loan_for, state_of, terms_of
+
+
+@dataclass(frozen=True)
+class LoanView:
+    """A loan as its borrower sees it today."""
+
+    id: UUID
+    agreement_id: UUID
+    principal_fen: int
+    annual_rate_ppm: int
+    opened_on: date
+    state: LoanState
+
+
+def loans_of(shard: int, borrower_id: UUID) -> list[LoanView]:
+    return [_view(loan) for loan in Loan.objects.filter(shard=shard, borrower_id=borrower_id).order_by("-id")]
+
+
+def loan(shard: int, borrower_id: UUID, loan_id: UUID, on: date | None = None) -> LoanView:
+    return _view(loan_for(shard, borrower_id, loan_id), on)
+
+
+def _view(row: Loan, on: date | None = None) -> LoanView:
+    terms = terms_of(row)
+    return LoanView(
+        row.id, row.agreement_id, terms.principal_fen, terms.annual_rate_ppm, row.opened_on, state_of(row, on)
+    )
+
+
+def events(shard: int, borrower_id: UUID, loan_id: UUID) -> list[dict[str, Any]]:
+    """The facts of a loan in the form that `contract.replay` reads."""
+    return [event.to_json() for event in events_of(loan_for(shard, borrower_id, loan_id))]
+
+
+@dataclass(frozen=True)
+class RepaymentView:
+    id: UUID
+    kind: str
+    amount_fen: int
+    state: str
+    automatic: bool
+    refusal: str
+    requested_at: datetime
+    finished_at: datetime | None
+
+
+def repayments(shard: int, borrower_id: UUID, loan_id: UUID) -> list[RepaymentView]:
+    rows = Repayment.objects.filter(shard=shard, loan=loan_for(shard, borrower_id, loan_id)).order_by("-id")
+    return [
+        RepaymentView(
+            r.id, r.kind, r.amount_fen, r.state, r.automatic, r.refusal, r.requested_at, r.finished_at
+        )
+        for r in rows
+    ]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The books of a loan against the replay of its signed terms and events, account by account, in fen."""
+
+    loan_id: UUID
+    on: date
+    replayed: dict[str, int]
+    booked: dict[str, int]
+
+    @property
+    def equal(self) -> bool:
+        return all(self.booked.get(code, 0) == amount for code, amount in self.replayed.items())
+
+
+def proof(shard: int, loan_id: UUID) -> Proof:
+    """Fold the loan afresh as of the day its books stand at, and compare with the ledger's balances."""
+    row = Loan.objects.get(shard=shard, id=loan_id)
+    state = fold(terms_of(row), events_of(row), row.posted_on)
+    return Proof(
+        loan_id, row.posted_on, books.receivables(state.totals), ledger.loan_balances(shard, loan_id)
+    )
+
+
+def days_run_up_to() -> date | None:
+    """The last business day run in every shard that has open loans; None when there are none."""
+    from timelyrain.servicing.models import DayRun
+
+    open_shards = set(Loan.objects.exclude(status="SETTLED").values_list("shard", flat=True))
+    ends = [
+        DayRun.objects.filter(shard=shard).order_by("-on").values_list("on", flat=True).first()
+        for shard in open_shards
+    ]
+    return None if not ends or None in ends else min(ends)
+
+
+def portfolio() -> dict[str, Any]:
+    """Open loans by bucket: count and outstanding principal."""
+    rows: dict[str, list[int]] = {}
+    for bucket, outstanding in Loan.objects.exclude(status="SETTLED").values_list(
+        "bucket", "outstanding_fen"
+    ):
+        entry = rows.setdefault(bucket, [0, 0])
+        entry[0] += 1
+        entry[1] += outstanding
+    return {
+        "on": clock.today().isoformat(),
+        "buckets": {b: {"loans": n, "outstanding_fen": fen} for b, (n, fen) in sorted(rows.items())},
+    }

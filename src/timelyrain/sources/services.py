@@ -1,0 +1,151 @@
+"""Gathering evidence about an applicant."""
+
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from uuid import UUID
+
+import httpx
+from django.conf import settings
+from django.db import transaction
+
+from timelyrain import policies
+from timelyrain.customers import services as customers
+from timelyrain.runtime import clock
+from timelyrain.runtime.crypto import encrypt
+from timelyrain.runtime.ids import new_id
+from timelyrain.sources.adapters.bank_flow import BankFlowSource
+from timelyrain.sources.adapters.bureau import BureauSource
+from timelyrain.sources.adapters.population import fetch_population
+from timelyrain.sources.adapters.registry import RegistrySource
+from timelyrain.sources.adapters.telecom import TelecomSource
+from timelyrain.sources.models import ReadStatus, SourceRead
+from timelyrain.sources.ports import Extract, RawDocument, Source, SourceError, Subject, assemble
+
+__all__ = ["Gathered", "Read", "fetch_population", "gather", "keep", "sources"]
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def sources() -> tuple[Source, ...]:
+    client = httpx.Client(limits=httpx.Limits(max_keepalive_connections=32))
+    kinds = (RegistrySource, BureauSource, BankFlowSource, TelecomSource)
+    return tuple(kind(settings.SANDBOX_URL, client) for kind in kinds)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(32, thread_name_prefix="source")
+
+
+@dataclass
+class Read:
+    """One source's part of a gathering."""
+
+    source: Source
+    consent_id: UUID | None
+    status: ReadStatus
+    detail: str = ""
+    document: RawDocument | None = None
+    extract: Extract | None = None
+    milliseconds: int = 0
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Evidence in the shape of docs/architecture.md, and how each source answered."""
+
+    evidence: dict[str, object]
+    reads: Sequence[Read]
+    milliseconds: int
+    as_of: datetime = field(repr=False)
+
+
+def gather(shard: int, borrower_id: UUID) -> Gathered:
+    """Ask every source with a live consent at once; whoever is late by the deadline is missing. Not inside a transaction."""
+    if transaction.get_connection().in_atomic_block:
+        raise RuntimeError("sources are asked over HTTP, which must not happen inside a database transaction")
+    as_of, began = clock.now(), time.perf_counter()
+    person = customers.read_person(shard, borrower_id, reader="sources", purpose="credit assessment")
+    subject = Subject(person.name, person.id_number, person.phone, person.bank_card)
+    reads, running = [], {}
+    for source in sources():
+        consent = customers.live_consent(shard, borrower_id, source.purpose, source.recipient)
+        if consent is None:
+            reads.append(Read(source, None, ReadStatus.NO_CONSENT, "the borrower has not consented"))
+            continue
+        read = Read(
+            source, consent, ReadStatus.TIMEOUT, f"no answer within {settings.SOURCE_DEADLINE_SECONDS:g} s"
+        )
+        reads.append(read)
+        running[_pool().submit(_ask, source, subject, str(consent), as_of)] = read
+    done, _ = wait(running, timeout=settings.SOURCE_DEADLINE_SECONDS)
+    for future in done:
+        _settle(running[future], future)
+    for future, read in running.items():
+        if future not in done:
+            read.milliseconds = round((time.perf_counter() - began) * 1000)
+            future.cancel()
+    birth = policies.resident_id(person.id_number, on=clock.business_date(as_of))
+    facts: dict[str, int | bool | str | None] = {
+        "age": birth.age(clock.business_date(as_of)),
+        "id_valid_days": max(0, (person.id_valid_until - clock.business_date(as_of)).days),
+    }
+    extracts = {read.source.name: read.extract for read in reads if read.extract is not None}
+    missing = [read.source.name for read in reads if read.extract is None]
+    evidence = assemble(extracts, facts, as_of, missing)
+    return Gathered(evidence, reads, round((time.perf_counter() - began) * 1000), as_of)
+
+
+def keep(shard: int, application_id: UUID, borrower_id: UUID, gathered: Gathered) -> None:
+    """Keep how each source answered, with the raw documents sealed (in the caller's transaction)."""
+    rows = []
+    for read in gathered.reads:
+        row_id = new_id()
+        document = read.document
+        rows.append(
+            SourceRead(
+                shard=shard,
+                id=row_id,
+                application_id=application_id,
+                borrower_id=borrower_id,
+                source=read.source.name,
+                recipient=read.source.recipient,
+                consent_id=read.consent_id,
+                status=read.status,
+                detail=read.detail[:500],
+                url=document.url if document else "",
+                document_sha256=document.sha256 if document else "",
+                document_sealed=encrypt(document.body, f"sources_sourceread.document:{row_id}")
+                if document
+                else None,
+                milliseconds=read.milliseconds,
+                at=gathered.as_of,
+            )
+        )
+    SourceRead.objects.bulk_create(rows)
+
+
+def _ask(
+    source: Source, subject: Subject, consent_id: str, as_of: datetime
+) -> tuple[RawDocument, Extract, int]:
+    began = time.perf_counter()
+    document = source.fetch(subject, consent_id, as_of, settings.SOURCE_DEADLINE_SECONDS)
+    return document, source.parse(document.body, as_of), round((time.perf_counter() - began) * 1000)
+
+
+def _settle(read: Read, future: Future[tuple[RawDocument, Extract, int]]) -> None:
+    try:
+        read.document, read.extract, read.milliseconds = future.result()
+        read.status, read.detail = ReadStatus.OK, ""
+    except SourceError as error:
+        known = error.kind in ReadStatus.values
+        read.status, read.detail = ReadStatus(error.kind) if known else ReadStatus.ERROR, error.detail
+    except Exception as error:
+        log.exception("source %s failed", read.source.name)
+        read.status, read.detail = ReadStatus.ERROR, type(error).__name__

@@ -1,0 +1,8 @@
+"""The WSGI application: `granian --interface wsgi timelyrain.wsgi:application`."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "timelyrain.runtime.settings")
+application = get_wsgi_application()

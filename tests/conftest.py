@@ -1,0 +1,75 @@
+"""The platform as the tests meet it: embedded PostgreSQL under the application's own role, a sandbox process, real commits.
+
+There is no rollback between tests: rows that are append only cannot be taken back here either. Each test works with a borrower of
+its own. Tests of the ground floor ask for no fixture and touch no database.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.worlds import World, running_sandbox
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = Path(os.environ.get("TIMELYRAIN_TEST_HOME", ROOT / "var" / "test"))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def pytest_configure() -> None:
+    """Point the settings at the test's own home and database before anything reads them."""
+    import django
+
+    from timelyrain.runtime import database
+
+    os.environ["TIMELYRAIN_HOME"] = str(HOME)
+    server = database.resolve(HOME)
+    name = f"timelyrain_test_{os.getpid()}"
+    os.environ["TIMELYRAIN_DATABASE_URL"] = database.sibling(server.owner_dsn, name)
+    os.environ["TIMELYRAIN_APP_DATABASE_URL"] = database.sibling(server.app_dsn, name)
+    os.environ["TIMELYRAIN_SANDBOX_URL"] = f"http://127.0.0.1:{_free_port()}"
+    os.environ["TIMELYRAIN_SIMULATED"] = "1"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "timelyrain.runtime.settings"
+    _SERVER.append((server, name))
+    django.setup()
+
+
+_SERVER: list = []
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A migrated, seeded platform in this process, and the sandbox it talks to. Yields the sandbox."""
+    from django.core.management import call_command
+
+    from timelyrain.origination import registry, training
+    from timelyrain.runtime import database
+
+    server, name = _SERVER[0]
+    database.recreate(server, name)
+    call_command("migrate", database="owner", verbosity=0)
+    port = int(os.environ["TIMELYRAIN_SANDBOX_URL"].rpartition(":")[2])
+    with running_sandbox(tmp_path_factory.mktemp("world"), port) as world:
+        registry.activate_policy(registry.default_policy_source(), "tests")
+        training.train_on_population(1500, 1, datetime(2025, 6, 30, tzinfo=UTC), "tests")
+        yield world
+    from django.db import connections
+
+    connections.close_all()
+    database.drop(server, name)
+
+
+@pytest.fixture
+def world(platform: World) -> Iterator[World]:
+    """The sandbox without left-over faults."""
+    platform.delete("/faults")
+    yield platform
+    platform.delete("/faults")
