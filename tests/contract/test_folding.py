@@ -333,6 +333,8 @@ def test_paying_what_is_asked_always_settles_at_zero(history: History):
 
 def cap_fen(terms: Terms, events: tuple[Event, ...], on: date) -> float:
     """The cap on principal by days, counted a day at a time from states alone; a month's day is its part of 1/12."""
+    undone = {id for e in events if e.type is EventType.REVERSED for id in (e.id, e.data["event"])}
+    events = tuple(e for e in events if e.id not in undone)  # what is known in the end, on every day
     total, day = 0.0, events[0].value_on
     while day < on:
         state = fold(terms, events, day)

@@ -165,9 +165,7 @@ class _Loan:
             row = self.rows[self.current]
             row.fallen = True
             owed = self.owed_fen_days + self.undue * (row.due_on - self.since).days
-            self.allowed += period_interest(
-                owed, self.terms.cap_ppm, self.periods[self.current], Rounding.DOWN
-            )
+            self.allowed += self.cap_worth(owed)
             self.undue -= row.principal
             if not self.flat:
                 self.base = self.undue
