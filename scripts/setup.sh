@@ -35,8 +35,8 @@ lock=requirements.lock
 [ "$kind" = run ] || lock=requirements-dev.lock
 say "installing the packages of $lock (about half a minute the first time)"
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
-pip install --quiet --require-hashes -r "$lock" ||
+pip install -qq --require-hashes -r "$lock" ||
     fail "The packages of $lock could not be installed: see the message above; most often the package index was out of reach."
-pip install --quiet --no-deps --no-build-isolation -e . ||
+pip install -qq --no-deps --no-build-isolation -e . ||
     fail "TimelyRain itself could not be installed into .venv: see the message above."
 printf '%s' "$state" >".venv/.$kind"

@@ -302,7 +302,7 @@ def _refuse_while_running(home: Path) -> None:
 
 def replay(given: argparse.Namespace) -> None:
     """A loan's balances from its signed terms and its events; needs no database."""
-    from timelyrain.agreements.documents import extract_attachment
+    from timelyrain.agreements.documents import DocumentError, extract_attachment
     from timelyrain.contract import ContractViolation, EventInvalid, TermsInvalid
     from timelyrain.contract import replay as fold
 
@@ -312,7 +312,7 @@ def replay(given: argparse.Namespace) -> None:
         if terms.startswith(b"%PDF"):
             terms = extract_attachment(terms, "terms.json")
         print(json.dumps(fold(terms, events, given.as_of), indent=2, ensure_ascii=False))
-    except (OSError, ValueError, TermsInvalid, EventInvalid, ContractViolation) as error:
+    except (OSError, ValueError, DocumentError, TermsInvalid, EventInvalid, ContractViolation) as error:
         raise Refusal(f"The contract cannot be replayed: {error}") from error
 
 

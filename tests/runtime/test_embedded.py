@@ -137,7 +137,9 @@ def test_committed_rows_survive_a_killed_server(server: EmbeddedPostgres) -> Non
         busy.execute("INSERT INTO kept VALUES (-1)")
         old = running_pid(server)
         os.kill(old, signal.SIGKILL)
-        server.start()  # at once, while the killed one still fades
+        said: list[str] = []
+        EmbeddedPostgres(server.home, said.append).start()  # at once, while the killed one still fades
+        assert said == ["the database was not shut down in order: recovering it"]
         assert server.status().pid != old
     assert read_row(server) == 1234
 

@@ -95,6 +95,8 @@ class EmbeddedPostgres:
                 self._stop(pid, "fast", "immediate")
             if not self._comes_up():  # not there, or killed a moment ago and still fading
                 self._end_orphans()
+                if (self.data / "postmaster.pid").exists():
+                    self._say("the database was not shut down in order: recovering it")
                 if not (self.data / "PG_VERSION").exists():
                     self._make_cluster()
                 self._forget_foreign_pid()
