@@ -12,7 +12,7 @@ import numpy as np
 
 from .compilers import Column, run_columns
 from .evidence import MAX_ROWS, MAX_TOTAL_FEN, TABLES, Bools, Evidence, Ints
-from .language import BOOL, Apply, Name, Node, Type, names_read
+from .language import BOOL, Apply, Name, Node, Type
 
 Stat = Literal["count", "sum", "mean", "min", "max", "last", "recency", "first", "periods", "distinct"]
 STATS: Mapping[Stat, tuple[str, str]] = {
@@ -106,14 +106,19 @@ class Aggregation:
         self.names = tuple(name for a in aggregates for name, _, _ in a.outputs())
         self._offset = utc_offset_minutes * 60
         self._by_table = {t: [a for a in aggregates if a.table == t] for t in TABLES}
-        self._order = {name: i for i, name in enumerate(self.names)}
+        order = {name: i for i, name in enumerate(self.names)}
+        self._columns = {
+            (a.name, stat): np.array([order[name] for name, s, _ in a.outputs() if s == stat], np.int64)
+            for a in aggregates
+            for stat in a.stats
+        }
 
     def run(self, evidences: Sequence[Evidence]) -> tuple[Ints, Bools]:
         """(values int64[n, k], known bool[n, k]), n applicants by k names; 0 where not known."""
         shape = (len(evidences), len(self.names))
         values, known = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
         for table, aggregates in self._by_table.items():
-            if aggregates:
+            if aggregates and len(evidences):
                 events = _Events(table, evidences, self._offset)
                 for aggregate in aggregates:
                     self._family(aggregate, events, values, known)
@@ -121,15 +126,13 @@ class Aggregation:
 
     def _family(self, aggregate: Aggregate, events: "_Events", values: Ints, known: Bools) -> None:
         cell = _Cell(aggregate, events)
-        for window in aggregate.windows:
-            low = cell.rank[events.start(window)]
-            some = cell.high > low
-            for stat in aggregate.stats:
-                at = self._order[f"{aggregate.name}_{stat}_{window_name(window)}"]
-                found = cell.statistic(stat, low)
-                ok = events.given if stat in _OF_NOTHING else events.given & some
-                values[:, at] = np.where(ok, found, 0)
-                known[:, at] = ok
+        low = cell.rank[np.stack([events.start(window) for window in aggregate.windows], 1)]
+        given = np.broadcast_to(events.given[:, None], low.shape)
+        some = given & (cell.high > low)
+        for stat in aggregate.stats:
+            at, ok = self._columns[aggregate.name, stat], given if stat in _OF_NOTHING else some
+            values[:, at] = np.where(ok, cell.statistic(stat, low), 0)
+            known[:, at] = ok
 
 
 _OF_NOTHING = ("count", "sum", "periods", "distinct")
@@ -156,6 +159,7 @@ class _Events:
         self.columns["day_of_month"] = (date - date.astype("datetime64[M]")).astype(np.int64) + 1
         self.columns["hour"] = local % DAY // 3600
         self.all = np.ones(self.rows, np.bool_)
+        self._inputs = {name: Column(values, self.all) for name, values in self.columns.items()}
         self._starts: dict[int, Ints] = {}
 
     def start(self, window: int) -> Ints:
@@ -167,8 +171,7 @@ class _Events:
         return self._starts[window]
 
     def evaluate(self, node: Node) -> Column:
-        inputs = {name: Column(self.columns[name], self.all) for name in names_read(node)}
-        return run_columns([("result", node)], inputs, self.rows)["result"]
+        return run_columns([("result", node)], self._inputs, self.rows)["result"]
 
 
 class _Cell:
@@ -186,16 +189,17 @@ class _Cell:
         if value is not None:
             take = take & value.known
         self.rank = _running(take.astype(np.int64))
-        self.high = self.rank[events.offsets[1:]]
+        self.high = self.rank[events.offsets[1:]][:, None]
         picked = np.flatnonzero(take)
         self._owner = events.owner[picked]
         self._values = value.values[picked] if value is not None else picked
         self._days = events.columns["days_ago"][picked]
         self._period = events.columns["period"][picked]
+        self._padded: Ints | None = None
         self._cache: dict[str, Ints] = {}
 
     def statistic(self, stat: Stat, low: Ints) -> Ints:
-        """The statistic over events low..high of each applicant; meaningless where there are none."""
+        """int64[n, windows]: the statistic over events low..high of each applicant; noise where there are none."""
         count = self.high - low
         match stat:
             case "count":
@@ -207,9 +211,9 @@ class _Cell:
             case "min" | "max":
                 return self._extreme(stat, low)
             case "last":
-                return self._pick(self._values, self.high - 1)
+                return np.broadcast_to(self._pick(self._values, self.high - 1), low.shape)
             case "recency":
-                return self._pick(self._days, self.high - 1)
+                return np.broadcast_to(self._pick(self._days, self.high - 1), low.shape)
             case "first":
                 return self._pick(self._days, low)
             case "periods" | "distinct":
@@ -217,7 +221,9 @@ class _Cell:
                 return total[self.high] - total[low]
 
     def _pick(self, values: Ints, at: Ints) -> Ints:
-        return np.append(values, 0)[np.clip(at, 0, len(values))]
+        if not len(values):
+            return np.zeros_like(at)
+        return values[np.minimum(np.maximum(at, 0), len(values) - 1)]
 
     def _totals(self, key: str, values: Ints) -> Ints:
         if key not in self._cache:
@@ -225,9 +231,11 @@ class _Cell:
         return self._cache[key]
 
     def _extreme(self, stat: Literal["min", "max"], low: Ints) -> Ints:
-        pairs = np.stack([low, self.high], -1).ravel()
+        pairs = np.stack([low, np.broadcast_to(self.high, low.shape)], -1).ravel()
         reduce = np.minimum.reduceat if stat == "min" else np.maximum.reduceat
-        return reduce(np.append(self._values, 0), pairs)[::2]
+        if self._padded is None:  # reduceat wants every position to exist, the end too
+            self._padded = np.append(self._values, 0)
+        return reduce(self._padded, pairs)[::2].reshape(low.shape)
 
     def _distinct(self, key: str, values: Ints) -> Ints:
         """Running count of last occurrences: each value in a suffix of events has exactly one there."""

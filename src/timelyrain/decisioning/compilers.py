@@ -31,13 +31,17 @@ def compile_row(inputs: Sequence[str], steps: Sequence[tuple[str, Node]]) -> Row
     The source given to the Python compiler is made of the templates below and of names chosen here; no text of a
     definition reaches it.
     """
-    lines = ["def program(inputs):", f"    ({''.join(f'v{i}, ' for i in range(len(inputs)))}) = inputs"]
+    lines = [
+        "def program(inputs):",
+        f"    ({''.join(f'v{i}, ' for i in range(len(inputs)))}) = inputs",
+        "    yes, no = True, False",
+    ]
     atoms = {name: f"v{i}" for i, name in enumerate(inputs)}
     done: dict[Node, str] = {}
 
     def atom(node: Node) -> str:
         if isinstance(node, Constant):
-            return str(bool(node.value)) if node.type.kind == "bool" else repr(node.value)
+            return ("yes" if node.value else "no") if node.type.kind == "bool" else repr(node.value)
         if isinstance(node, Name):
             return atoms[node.name]
         if node not in done:
@@ -76,20 +80,20 @@ _ROW = {
 
 def _row_code(node: Apply, args: list[str]) -> str:
     maybe = [arg for arg, part in zip(args, node.args, strict=True) if part.type.nullable]
+    first = node.args[0].type.nullable
     match node.op:
         case "and" | "or":
-            decided = "False" if node.op == "and" else "True"
-            open_ = "True" if node.op == "and" else "False"
+            decided, open_ = ("False", "True") if node.op == "and" else ("True", "False")
             some = " or ".join(f"{arg} is {decided}" for arg in args)
-            none = " or ".join(f"{arg} is None" for arg in args)
-            return f"{decided} if {some} else None if {none} else {open_}"
+            none = " or ".join(f"{arg} is None" for arg in maybe)
+            return f"{decided} if {some} else {f'None if {none} else ' if none else ''}{open_}"
         case "if":
-            check = f"None if {args[0]} is None else " if maybe and args[0] in maybe else ""
+            check = f"None if {args[0]} is None else " if first else ""
             return f"{check}{args[1]} if {args[0]} else {args[2]}"
         case "coalesce":
-            return f"{args[1]} if {args[0]} is None else {args[0]}"
+            return f"{args[1]} if {args[0]} is None else {args[0]}" if first else args[0]
         case "missing":
-            return f"{args[0]} is None"
+            return f"{args[0]} is None" if first else "no"
         case "in":
             code = f"{args[0]} in ({''.join(arg + ', ' for arg in args[1:])})"
         case _:
@@ -105,17 +109,19 @@ def run_columns(
 ) -> dict[str, Column]:
     """The steps over n rows at once; the meaning of the language."""
     known = dict(inputs)
-    done: dict[Node, Column] = {}
+    done: dict[
+        int, Column
+    ] = {}  # by identity: cheaper than hashing trees, and the steps keep the nodes alive
 
     def column(node: Node) -> Column:
         if isinstance(node, Name):
             return known[node.name]
-        if node not in done:
+        if id(node) not in done:
             if isinstance(node, Constant):
-                done[node] = Column(np.full(rows, node.value, np.int64), np.ones(rows, np.bool_))
+                done[id(node)] = Column(np.full(rows, node.value, np.int64), np.ones(rows, np.bool_))
             else:
-                done[node] = _apply(node.op, [column(arg) for arg in node.args])
-        return done[node]
+                done[id(node)] = _apply(node.op, [column(arg) for arg in node.args])
+        return done[id(node)]
 
     for name, node in steps:
         known[name] = column(node)
@@ -160,9 +166,7 @@ def _apply(op: str, args: list[Column]) -> Column:
         case "missing":
             return _masked(~first.known, np.ones_like(first.known))
         case "in":
-            return _masked(
-                np.isin(first.values, [int(a.values[0]) for a in args[1:] if len(a.values)]), first.known
-            )
+            return _masked(np.logical_or.reduce([first.values == a.values for a in args[1:]]), first.known)
         case "div" | "mod":
             known = first.known & args[1].known & (args[1].values != 0)
             return _masked(_COLUMN[op](first.values, np.where(args[1].values == 0, 1, args[1].values)), known)

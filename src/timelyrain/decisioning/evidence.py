@@ -73,7 +73,7 @@ FACTS: Mapping[str, Field] = {
     "city_tier": _number(6, "城市线级（1至6）", "tier of the city, 1 to 6", "application"),
     "id_match": _flag("身份信息一致", "name and number agree with the registry", "identity"),
     "id_valid_days": _number(
-        40_000, "证件剩余有效天数", "days until the document expires", "identity", "days"
+        40_000, "证件剩余有效天数", "days until the document expires", "application", "days"
     ),
     "bureau_score": _number(1000, "征信评分", "bureau score, 0 to 1000", "bureau"),
     "public_records": _number(1000, "公共记录条数", "court and tax records in the report", "bureau"),

@@ -453,6 +453,11 @@ class _Parser:
             block.text("note", ""),
         )
         block.done()
+        self.rules[code] = rule
+        if node.type.kind != "bad":
+            self._placeholders(block, rule)
+
+    def _placeholders(self, block: Block, rule: Rule) -> None:
         for key, text in (
             ("zh", rule.zh),
             ("en", rule.en),
@@ -460,11 +465,10 @@ class _Parser:
             ("change_en", rule.change_en),
         ):
             for name, form in _PLACEHOLDER.findall(text):
-                if name not in names_read(node):
+                if name not in names_read(rule.when):
                     block.report(key, f"{{{name}}} is not read by this rule", "use only names of its `when`")
                 if form not in _FORMATS:
                     block.report(key, f"unknown form {form!r}", "use {name}, {name:yuan} or {name:percent}")
-        self.rules[code] = rule
 
     def _required(self) -> None:
         for name, unit in (("limit_fen", "fen"), ("rate_ppm", "ppm")):

@@ -1,0 +1,111 @@
+"""Evidence is refused whole, with every problem named, or read and written back to the same bytes."""
+
+import copy
+import json
+
+import pytest
+
+from tests.decisioning.applicants import AS_OF, applicant, evidence
+from timelyrain.decisioning import EvidenceInvalid, canonical_bytes, evidence_from_json
+
+
+def test_canonical_bytes_are_a_fixed_point():
+    first = canonical_bytes(evidence(1, 0.5))
+    assert canonical_bytes(evidence_from_json(first)) == first
+    shuffled = json.dumps(dict(reversed(applicant(1, 0.5).items())), indent=2).encode()
+    assert canonical_bytes(evidence_from_json(shuffled)) == first
+    assert evidence(1, 0.5).sha256 != evidence(2, 0.5).sha256
+
+
+def test_absent_and_null_facts_are_missing_alike():
+    raw = applicant(3)
+    raw["facts"]["bureau_score"] = None
+    less = applicant(3)
+    del less["facts"]["bureau_score"]
+    assert canonical_bytes(evidence_from_json(raw)) == canonical_bytes(evidence_from_json(less))
+
+
+def broken(path: str, value: object) -> dict:
+    raw = copy.deepcopy(applicant(5))
+    *parents, last = path.split(".")
+    place = raw
+    for parent in parents:
+        place = place[parent]
+    place[last] = value
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("facts.age", "31", "facts.age"),
+        ("facts.age", 31.0, "facts.age"),
+        ("facts.age", True, "facts.age"),
+        ("facts.age", float("nan"), "facts.age"),
+        ("facts.age", 131, "outside 0 to 130"),
+        ("facts.age", 10**400, "a huge integer"),
+        ("facts.id_match", 1, "not true or false"),
+        ("facts.employment", "pirate", "'pirate' is not one of"),
+        ("facts.shoe_size", 43, "unknown name 'shoe_size'"),
+        ("facts", [], "facts: a list is not an object"),
+        ("as_of", -1, "as_of"),
+        ("as_of", None, "as_of"),
+        ("colour", 1, "unknown name 'colour'"),
+        ("missing", ["weather"], "not a list of sources"),
+        ("missing", ["telecom"], "listed as missing"),
+        ("events.purchases", {}, "unknown name 'purchases'"),
+        ("events.bureau_inquiry", None, "list 'bureau' as missing"),
+        ("events.bureau_inquiry", {"at": [1]}, "events.bureau_inquiry.kind"),
+        ("events.bureau_inquiry", {"at": [1], "kind": []}, "different length"),
+        ("events.bureau_inquiry", {"at": [1], "kind": ["gossip"]}, "'gossip' is not one of"),
+        ("events.bureau_inquiry", {"at": [1], "kind": [None]}, "None is not one of"),
+        ("events.bureau_inquiry", {"at": [AS_OF + 1], "kind": ["self"]}, "the future is not evidence"),
+        ("events.bureau_inquiry", {"at": [9, 8], "kind": ["self", "self"]}, "oldest first"),
+        ("events.bureau_inquiry", {"at": [1.5], "kind": ["self"]}, "1.5 is not an integer"),
+        ("events.bureau_inquiry", {"at": [1] * 100_001, "kind": ["self"] * 100_001}, "send at most 100000"),
+        ("events.telecom_bill", {"at": [1], "amount_fen": [1], "late": [2]}, "outside 0 to 1"),
+        ("events.telecom_bill", {"at": [1], "amount_fen": [10**12], "late": [0]}, "outside 0 to"),
+        (
+            "events.telecom_bill",
+            {"at": [1] * 11, "amount_fen": [10**11] * 11, "late": [0] * 11},
+            "adds up to more",
+        ),
+    ],
+)
+def test_bad_evidence_is_refused_with_the_place_and_the_remedy(path: str, value: object, said: str):
+    with pytest.raises(EvidenceInvalid) as caught:
+        evidence_from_json(broken(path, value))
+    assert said in str(caught.value)
+
+
+def test_a_closing_time_after_the_report_is_refused():
+    raw = applicant(5)
+    raw["events"]["bureau_account"]["closed"][0] = AS_OF + 1
+    with pytest.raises(EvidenceInvalid, match="closing time"):
+        evidence_from_json(raw)
+
+
+def test_all_problems_are_told_at_once():
+    raw = broken("facts.age", "x")
+    raw["facts"]["id_match"] = "yes"
+    raw["events"]["telecom_bill"]["late"][0] = 7
+    with pytest.raises(EvidenceInvalid) as caught:
+        evidence_from_json(raw)
+    assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\xff\xfe", "not readable"),
+        (b"[]", "the top is a list"),
+        (b"[" * 10_000 + b"]" * 10_000, "not readable"),
+        (b'{"as_of": NaN}', "NaN is not a value"),
+        (b'{"as_of": 1, "as_of": 2}', "stands twice"),
+        (b'{"as_of": ' + b"9" * 5_000 + b"}", "not readable"),
+        (b" " * (32 * 2**20 + 1), "too large"),
+    ],
+)
+def test_hostile_bytes_are_refused(data: bytes, said: str):
+    with pytest.raises(EvidenceInvalid, match=said):
+        evidence_from_json(data)

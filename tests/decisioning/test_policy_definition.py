@@ -1,0 +1,178 @@
+"""Definitions: all errors at once, each with a position and a remedy; the default policy as it ships."""
+
+import re
+
+import pytest
+
+from tests.decisioning.applicants import POLICY_FILE, default_policy
+from timelyrain.decisioning import DefinitionInvalid, Policy
+
+SMALL = """
+name = "small"
+version = "1"
+
+[request]
+purposes = ["shopping", "travel"]
+
+[[aggregate]]
+name = "salary"
+table = "bank_flow"
+where = "kind == 'salary'"
+value = "amount_fen"
+windows = [30, 90, "all"]
+stats = ["count", "sum"]
+zh = "工资"
+en = "salary"
+
+[[feature]]
+name = "income_fen"
+formula = "salary_sum_90d // 3"
+zh = "月收入"
+en = "monthly income"
+
+[[table]]
+name = "grade"
+on = "model.pd_ppm"
+rows = [{ below = 50000, name = "A", rate_ppm = 100000 }, { below = 200000, name = "B", rate_ppm = 200000 }]
+
+[[figure]]
+name = "rate_ppm"
+formula = "min(grade.rate_ppm, law.max_rate_ppm)"
+zh = "利率"
+en = "rate"
+
+[[figure]]
+name = "limit_fen"
+formula = "min(income_fen * 3, law.limit_max_fen)"
+zh = "额度"
+en = "limit"
+
+[[rule]]
+code = "UNDER_AGE"
+stage = "eligibility"
+when = "age < 18"
+then = "decline"
+if_missing = "more_evidence"
+zh = "未满18周岁，{age}岁"
+en = "under 18: {age}"
+change_zh = "成年后再申请"
+change_en = "apply when 18"
+"""
+
+
+def problems(text: str) -> list[tuple[int, str, str]]:
+    with pytest.raises(DefinitionInvalid) as caught:
+        Policy.parse(text)
+    assert all(problem.remedy for problem in caught.value.problems)
+    return [(problem.line, problem.where, problem.what) for problem in caught.value.problems]
+
+
+def line_of(text: str, fragment: str) -> int:
+    return next(number for number, line in enumerate(text.splitlines(), 1) if fragment in line)
+
+
+def test_a_small_definition_is_read():
+    policy = Policy.parse(SMALL)
+    names = [feature.name for feature in policy.catalogue if feature.kind == "aggregate"]
+    assert names == [f"salary_{stat}_{w}" for w in ("30d", "90d", "all") for stat in ("count", "sum")]
+    assert policy.features["income_fen"].sources == ("bank",)
+    assert policy.features["income_fen"].reads == ("salary_sum_90d",)
+
+
+def test_the_hash_is_of_content_not_of_layout():
+    again = Policy.parse("# a comment\n" + SMALL.replace(" = ", "   =  "))
+    assert again.sha256 == Policy.parse(SMALL).sha256
+    assert Policy.parse(SMALL.replace("age < 18", "age < 19")).sha256 != again.sha256
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("age < 18", "agee < 18", "unknown name 'agee'"),
+        ("age < 18", "age", "is int, not bool"),
+        ("age < 18", "income_fen < age", "compares fen with plain"),
+        ('table = "bank_flow"', 'table = "bank_flows"', "'bank_flows' is unknown"),
+        ("kind == 'salary'", "kind == 'wage'", "'wage' is no value here"),
+        ('stats = ["count", "sum"]', 'stats = ["count", "sum", "mode"]', "unknown statistic 'mode'"),
+        ('windows = [30, 90, "all"]', "windows = [30, 90, 0]", "0 is not a window"),
+        ('name = "income_fen"', 'name = "Income"', "'Income' is not a name"),
+        ('name = "income_fen"', 'name = "age"', "'age' is already declared"),
+        ("salary_sum_90d // 3", "salary_sum_60d // 3", "unknown name 'salary_sum_60d'"),
+        ("salary_sum_90d // 3", "request.amount_fen // 3", "unknown name 'request.amount_fen'"),
+        ('then = "decline"', 'then = "punish"', "'punish' is unknown"),
+        ('if_missing = "more_evidence"\n', "", "'if_missing' is absent"),
+        ('code = "UNDER_AGE"', 'code = "under age"', "is not a name"),
+        ("{age}岁", "{agee}岁", "{agee} is not read"),
+        ("{age}岁", "{age:euro}岁", "unknown form 'euro'"),
+        ("below = 200000", "below = 40000", "limits [50000, 40000]"),
+        ("rate_ppm = 200000", "rate_ppm = 90000", "falls with PD"),
+        ('name = "limit_fen"', 'name = "limits_fen"', "no figure 'limit_fen' in fen"),
+        ('stage = "eligibility"', 'stage = "eligibility"\nwhy = "x"', "unknown key 'why'"),
+        ("[[rule]]", "[[rules]]", "unknown block 'rules'"),
+        ('version = "1"', "version = 1", "1 is not a text"),
+    ],
+)
+def test_errors_name_the_line(old: str, new: str, what: str):
+    text = SMALL.replace(old, new, 1)
+    assert text != SMALL
+    found = problems(text)
+    assert any(what in said for _, _, said in found), found
+
+
+def test_the_position_points_at_the_word():
+    text = SMALL.replace("age < 18", "18 > agee")
+    with pytest.raises(DefinitionInvalid) as caught:
+        Policy.parse(text)
+    (problem,) = (p for p in caught.value.problems if "agee" in p.what)
+    line = text.splitlines()[problem.line - 1]
+    assert line[problem.column - 1 :].startswith("agee")
+    assert problem.remedy == "did you mean 'age'?"
+
+
+def test_all_errors_are_told_at_once():
+    text = SMALL.replace("age < 18", "agee < 18").replace("kind == 'salary'", "kind == 'wage'")
+    text = text.replace('then = "decline"', 'then = "punish"')
+    found = problems(text)
+    assert [line for line, _, _ in found] == [
+        line_of(text, "wage"),
+        line_of(text, "agee"),
+        line_of(text, "punish"),
+    ]
+
+
+def test_what_is_not_toml_is_refused_with_its_line():
+    found = problems('name = "x"\nversion = \n')
+    assert found[0][0] == 2 and "not TOML" in found[0][2]
+    assert problems("x = " + "[" * 5_000)
+
+
+def test_a_model_may_not_read_what_is_not_known_at_application():
+    text = SMALL.replace('stats = ["count", "sum"]', 'stats = ["count", "sum"]\nknown_at_application = false')
+    text += '\n[model]\ninputs = ["income_fen"]\n'
+    assert any("not known at application" in said for _, _, said in problems(text))
+
+
+def test_the_default_policy_is_whole():
+    policy = default_policy()
+    assert len(policy.catalogue) >= 500
+    assert 100 <= len(policy.model_inputs) <= 250
+    assert len(policy.rules) >= 30
+    assert {feature.sources for feature in policy.catalogue if feature.kind == "aggregate"} == {
+        ("bank",),
+        ("bureau",),
+        ("telecom",),
+    }
+    for feature in policy.catalogue:
+        assert feature.zh and feature.en and feature.sources, feature.name
+    for rule in policy.rules:
+        assert rule.zh and rule.en and rule.change_zh and rule.change_en, rule.code
+        assert re.search("[\u4e00-\u9fff]", rule.zh + rule.change_zh), rule.code
+    protected = {"age", "employment", "employed_months", "city_tier"}
+    assert not protected & set(policy.model_inputs)
+
+
+def test_every_purpose_is_either_lent_for_or_refused_by_the_rule():
+    text = POLICY_FILE.read_text(encoding="utf-8")
+    assert set(default_policy().purposes) >= {"shopping", "house_purchase", "securities", "gambling"}
+    with pytest.raises(DefinitionInvalid, match="no value here"):
+        Policy.parse(text.replace("'house_purchase'", "'palace'"))
