@@ -137,6 +137,17 @@ def test_prepaid_part_keep_instalment():
     assert 0 < rows[-1].principal_due_fen + rows[-1].interest_due_fen <= 91_680
 
 
+def test_prepaid_part_that_leaves_less_than_the_interest_due():
+    """Nearly all is prepaid on the last day of a period: the running instalment is interest alone, the rest level."""
+    terms, events = loan(instalments=24)
+    part = paid("p1", date(2026, 2, 14), 990_000, EventType.PREPAID_PART, mode=PrepayMode.KEEP_TERM)
+    rows = at(terms, [*events, part], 2026, 2, 14).instalments
+    assert rows[0].interest_due_fen == (1_000_000 * 30 + 10_000) * 180_000 // (12_000_000 * 31) == 14_520
+    assert rows[0].principal_due_fen == 0
+    rest = [row.principal_due_fen + row.interest_due_fen for row in rows[1:]]
+    assert set(rest[:-1]) == {517} and abs(rest[-1] - 517) <= 23
+
+
 def test_prepaid_full_settles_on_the_day():
     terms, events = loan()
     events.append(
@@ -226,6 +237,16 @@ def test_reversals_are_strict():
             fold(terms, [*events, event], date(2026, 2, 1))
     with pytest.raises(ContractViolation, match="reverses-once"):
         fold(terms, [*events, back, replace(back, id="r2")], date(2026, 2, 1))
+
+
+def test_events_of_one_instant_count_in_the_order_of_their_ids():
+    terms, events = loan()
+    first = paid("p1", date(2026, 1, 20), 1_000)
+    settling = paid("p2", date(2026, 1, 20), 1_001_419, EventType.PREPAID_FULL)  # counts on the surplus of p1
+    for order in ([first, settling], [settling, first]):
+        assert at(terms, events + order, 2026, 1, 20).status is Status.SETTLED
+    with pytest.raises(ContractViolation, match="payoff_fen=1002419"):
+        at(terms, [*events, first, replace(settling, id="p0")], 2026, 1, 20)
 
 
 def test_nothing_but_money_after_settlement():

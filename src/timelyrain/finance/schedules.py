@@ -152,9 +152,8 @@ def level_part(
         denominator *= d
         annuity = denominator + annuity * (d + a)
     part = round_ratio((principal_fen * scale + interest) * growth, scale * annuity)
-    if (
-        carried_fen_days and part * scale <= interest
-    ):  # a first row of interest alone: the rest shares the principal
+    if carried_fen_days and part * scale <= interest:
+        # The first row pays interest alone; the others share the principal.
         return level_part(principal_fen, annual_rate_ppm, rows[1:] or rows, method)
     return part
 
