@@ -9,8 +9,9 @@ from uuid import UUID
 
 from django.db import DatabaseError, connection
 
-from timelyrain.ledger import errors
-from timelyrain.ledger.models import DisclosedCharge
+from timelyrain.ledger import chart, errors
+from timelyrain.ledger.models import Account, DisclosedCharge
+from timelyrain.runtime import clock
 from timelyrain.runtime.ids import new_id
 
 LENDER = UUID(int=0)
@@ -76,6 +77,13 @@ def post(shard: int, transfers: Sequence[Transfer]) -> set[UUID]:
             return set(cursor.fetchone()[0])
     except DatabaseError as error:
         raise _problem(error) from error
+
+
+def pay_in_capital(shard: int, amount_fen: int, key: str, on: date) -> None:
+    """The owners' money arrives in the lending account of a shard, once per key."""
+    lines = (Line(chart.BANK, amount_fen), Line(chart.CAPITAL, -amount_fen))
+    if not Account.objects.filter(shard=shard, code=chart.CAPITAL).exists():
+        post(shard, [Transfer(f"capital:{key}", "capital_paid_in", on, clock.now(), lines)])
 
 
 def register_disclosure(

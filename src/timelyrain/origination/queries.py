@@ -146,6 +146,7 @@ class DecisionView:
     record_sha256: str
     policy_sha256: str
     model_sha256: str | None
+    features: int
     microseconds: int
     at: datetime
 
@@ -163,6 +164,7 @@ def decision(decision_id: UUID) -> DecisionView:
         row.record_sha256,
         row.policy_sha256,
         row.model_sha256,
+        len(registry.policy(row.policy_sha256).catalogue),
         row.microseconds,
         row.at,
     )
