@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from timelyrain.runtime.database import as_app_role, resolve
 from timelyrain.runtime.embedded import APP, MAJOR, OWNER, SOCKET_PATH_BYTES, DatabaseError, EmbeddedPostgres
@@ -325,7 +326,7 @@ def test_address_that_leads_nowhere_is_refused(home: Path, monkeypatch: pytest.M
 
 def test_address_keeps_its_own_options() -> None:
     dsn = as_app_role("postgresql://u:p%40w@h:5432/d?sslmode=require&options=-c%20work_mem%3D8MB")
-    assert psycopg.conninfo.conninfo_to_dict(dsn) == {
+    assert conninfo_to_dict(dsn) == {
         "user": "u",
         "password": "p@w",
         "host": "h",

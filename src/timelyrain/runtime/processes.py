@@ -204,12 +204,13 @@ class Supervisor:
         if running.restart_at is None:
             _signal_group(running.process.pid, signal.SIGKILL)  # before wait() gives the number back
             status = running.process.wait()
-            quick = 0 if time.monotonic() - running.began > STEADY_SECONDS else running.quick + 1
-            running.restart_at = time.monotonic() + (min(0.1 * 2**quick, 10.0) if quick > 1 else 0.0)
-            running.quick = quick
+            running.quick = 0 if time.monotonic() - running.began > STEADY_SECONDS else running.quick + 1
+            delay = min(0.1 * 2**running.quick, 10.0) if running.quick > 1 else 0.0
+            running.restart_at = time.monotonic() + delay
             self._say(
                 f"{running.child.name} (pid {running.process.pid}) ended with status {status}; starting it again"
             )
+            return running
         if time.monotonic() < running.restart_at:
             return running
         try:
