@@ -1,0 +1,81 @@
+"""Records replay byte for byte; a difference is named by its cause."""
+
+import json
+
+import pytest
+
+from tests.decisioning.applicants import LAW, POLICY_FILE, REQUEST, default_policy, evidence
+from tests.decisioning.test_decide import FixedScorer
+from timelyrain.decisioning import (
+    Policy,
+    RecordInvalid,
+    Scorer,
+    canonical_bytes,
+    decide,
+    decision_record,
+    evidence_from_json,
+    replay,
+)
+
+POLICY = default_policy()
+PERSON = evidence(1, 0.2)
+MODEL = FixedScorer(0.05)
+
+
+def recorded(scorer: Scorer | None = MODEL) -> bytes:
+    decision = decide(POLICY, PERSON, REQUEST, scorer, 7, LAW)
+    return decision_record(decision, POLICY, PERSON, REQUEST, scorer, 7, LAW)
+
+
+@pytest.mark.parametrize("scorer", [MODEL, None])
+def test_a_record_replays_from_stored_bytes(scorer: FixedScorer | None):
+    record = recorded(scorer)
+    again = replay(record, default_policy(), evidence_from_json(canonical_bytes(PERSON)), scorer)
+    assert again.equal and again.cause is None and not again.differences
+    told = json.loads(record)
+    assert told["draw"] == 7 and told["evidence"]["sha256"] == PERSON.sha256
+    assert told["definition"]["sha256"] == POLICY.sha256
+    assert len(told["outputs"]["trace"]) == len(POLICY.rules)
+    assert (
+        b"NaN" not in record
+        and json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() == record
+    )
+
+
+def test_other_data_are_named():
+    found = replay(recorded(), POLICY, evidence(2, 0.2), MODEL)
+    assert (found.equal, found.cause) == (False, "data")
+
+
+def test_another_rule_is_named_even_when_it_changes_no_outcome():
+    text = POLICY_FILE.read_text(encoding="utf-8")
+    other = Policy.parse(text.replace('when = "age < 18"', 'when = "age < 19"'))
+    found = replay(recorded(), other, PERSON, MODEL)
+    assert (found.equal, found.cause, found.differences) == (False, "rule", ("definition",))
+
+
+def test_another_model_is_named():
+    found = replay(recorded(), POLICY, PERSON, FixedScorer(0.5, sha256="1" * 64))
+    assert (found.equal, found.cause) == (False, "model")
+    assert {"model", "outputs.outcome", "outputs.pd_ppm"} <= set(found.differences)
+    assert replay(recorded(), POLICY, PERSON, None).cause == "model"
+
+
+def test_same_inputs_with_another_answer_are_the_engine():
+    drifted = FixedScorer(0.0500011)  # the same model bytes, another arithmetic
+    found = replay(recorded(), POLICY, PERSON, drifted)
+    assert (found.equal, found.cause) == (False, "engine")
+    assert "outputs.pd_ppm" in found.differences
+
+
+def test_a_forged_outcome_does_not_replay():
+    told = json.loads(recorded())
+    told["outputs"]["limit_fen"] += 100
+    forged = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert replay(forged, POLICY, PERSON, MODEL).differences == ("outputs.limit_fen",)
+
+
+@pytest.mark.parametrize("record", [b"", b"[]", b"{}", b'{"format":1}', b"[" * 10_000, b'{"format":2}'])
+def test_what_is_no_record_is_refused(record: bytes):
+    with pytest.raises(RecordInvalid, match="decision_record"):
+        replay(record, POLICY, PERSON, MODEL)
