@@ -5,7 +5,7 @@
 ARGS ?=
 
 help: ## print this
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: run-env fonts ## walk one loan from application to settlement on real parts (ARGS="--scenario declined")
 	@.venv/bin/timelyrain demo $(ARGS)
