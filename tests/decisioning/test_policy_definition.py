@@ -104,6 +104,8 @@ def test_the_hash_is_of_content_not_of_layout():
         ('code = "UNDER_AGE"', 'code = "under age"', "is not a name"),
         ("{age}岁", "{agee}岁", "{agee} is not read"),
         ("{age}岁", "{age:euro}岁", "unknown form 'euro'"),
+        ("below = 200000", "under = 200000", "limits [50000, None]"),
+        ("{ below = 50000, name", "3, { below = 50000, name", "limits [50000, 200000]"),
         ("below = 200000", "below = 40000", "limits [50000, 40000]"),
         ("rate_ppm = 200000", "rate_ppm = 90000", "falls with PD"),
         ('name = "limit_fen"', 'name = "limits_fen"', "no figure 'limit_fen' in fen"),

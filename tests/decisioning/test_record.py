@@ -54,6 +54,13 @@ def test_another_rule_is_named_even_when_it_changes_no_outcome():
     assert (found.equal, found.cause, found.differences) == (False, "rule", ("definition",))
 
 
+def test_a_policy_that_no_longer_knows_the_purpose_is_the_rule():
+    text = POLICY_FILE.read_text(encoding="utf-8")
+    other = Policy.parse(text.replace('"shopping", "appliances"', '"appliances"'))
+    found = replay(recorded(), other, PERSON, MODEL)
+    assert (found.equal, found.cause) == (False, "rule")
+
+
 def test_another_model_is_named():
     found = replay(recorded(), POLICY, PERSON, FixedScorer(0.5, sha256="1" * 64))
     assert (found.equal, found.cause) == (False, "model")

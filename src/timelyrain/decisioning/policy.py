@@ -374,13 +374,14 @@ class _Parser:
         """A step table: rows `below` ascending; each other key becomes <table>.<key>. Past the last row: missing."""
         name = block.name("name", self.tables)
         on = block.expression("on", self.names, "int")
-        rows = [cast(dict[str, object], row) for row in block.items("rows") if isinstance(row, dict)]
+        given = block.items("rows")
+        rows = [cast(dict[str, object], row) for row in given if isinstance(row, dict)]
         block.text("note", "")
         block.done()
         self.tables[name] = []
         limits = [row.get("below") for row in rows]
         numbers = [limit for limit in limits if type(limit) is int]
-        if not rows or len(numbers) < len(rows) or any(a >= b for a, b in itertools.pairwise(numbers)):
+        if not rows or len(numbers) < len(given) or any(a >= b for a, b in itertools.pairwise(numbers)):
             block.report("rows", f"limits {limits!r}", "give each row an integer `below`, strictly ascending")
             return
         for key in dict.fromkeys(key for row in rows for key in row if key != "below"):

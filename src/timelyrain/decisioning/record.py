@@ -4,15 +4,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-from .decide import Decision, LawContext, Request, Scorer, decide
+from .decide import Decision, LawContext, Request, RequestInvalid, Scorer, ScorerMismatch, decide
 from .evidence import Evidence, canonical_json
 from .policy import Policy
 
 FORMAT = 1
 ENGINE = "1"
 """Version of the meaning of definitions. Raise it with any change that could change a decision."""
+
+Cause = Literal["data", "rule", "model", "engine"]
 
 
 class RecordInvalid(ValueError):
@@ -24,7 +26,7 @@ class Replay:
     """equal: the record came out byte for byte. cause: the first of data, rule, model, engine that differs."""
 
     equal: bool
-    cause: Literal["data", "rule", "model", "engine"] | None
+    cause: Cause | None
     differences: tuple[str, ...]
 
 
@@ -59,23 +61,41 @@ def decision_record(
 def replay(record: bytes, policy: Policy, evidence: Evidence, scorer: Scorer | None) -> Replay:
     """Decide again with the request, draw and context of the record, and compare bytes.
 
-    Raises RecordInvalid when the bytes are no record.
+    Raises RecordInvalid when the bytes are no record, or one whose request this policy could never have taken.
     """
     told = _parse(record)
+    cause = _other_input(told, policy, evidence, scorer)
     try:
-        request = Request(**cast(dict[str, int], told["request"]))  # type: ignore[arg-type]
-        context = LawContext(**cast(dict[str, int], told["context"]))
+        request = Request(**cast(dict[str, Any], told["request"]))
+        context = LawContext(**cast(dict[str, Any], told["context"]))
         draw = cast(int, told["draw"])
         decision = decide(policy, evidence, request, scorer, draw, context)
-    except (KeyError, TypeError) as error:
-        raise RecordInvalid(f"not a decision record: {error!r}; pass the bytes of decision_record") from None
+    except (KeyError, TypeError, RequestInvalid, ScorerMismatch) as error:
+        if cause is None or isinstance(error, (KeyError, TypeError)):
+            raise RecordInvalid(
+                f"not a decision record ({error}): pass the bytes of decision_record"
+            ) from None
+        return Replay(False, cause, ("outputs",))
     again = decision_record(decision, policy, evidence, request, scorer, draw, context)
     if again == record:
         return Replay(True, None, ())
-    now = _parse(again)
-    places = {"evidence": "data", "definition": "rule", "model": "model"}
-    cause = next((cause for place, cause in places.items() if told.get(place) != now[place]), "engine")
-    return Replay(False, cast(Literal["data", "rule", "model", "engine"], cause), _differences(told, now))
+    return Replay(False, cause or "engine", _differences(told, _parse(again)))
+
+
+def _other_input(
+    told: Mapping[str, object], policy: Policy, evidence: Evidence, scorer: Scorer | None
+) -> Cause | None:
+    """The first input whose hash is not the recorded one."""
+    if _hash_of(told, "evidence") != evidence.sha256:
+        return "data"
+    if _hash_of(told, "definition") != policy.sha256:
+        return "rule"
+    return "model" if told.get("model") != (None if scorer is None else scorer.sha256) else None
+
+
+def _hash_of(told: Mapping[str, object], part: str) -> object:
+    value = told.get(part)
+    return cast(dict[str, object], value).get("sha256") if isinstance(value, dict) else None
 
 
 def _parse(record: bytes) -> dict[str, object]:

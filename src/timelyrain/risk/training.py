@@ -27,10 +27,10 @@ PATIENCE = 30
 MIN_BAD = 25
 PARAMS: Mapping[str, object] = {
     "objective": "binary",
-    "learning_rate": 0.06,
-    "num_leaves": 15,
+    "learning_rate": 0.04,
+    "num_leaves": 7,
     "min_data_in_leaf": 30,
-    "feature_fraction": 0.5,
+    "feature_fraction": 0.3,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "lambda_l2": 5.0,
