@@ -127,7 +127,7 @@ class Supervisor:
         except BlockingIOError:
             self._lock.close()
             raise ProcessError(
-                f"TimelyRain already runs from {self.home}: `timelyrain down` stops it."
+                f"TimelyRain already runs from {self.home}: `TIMELYRAIN_HOME={self.home} timelyrain down` stops it."
             ) from None
         for record in records(self.home):
             if record.lingers():
