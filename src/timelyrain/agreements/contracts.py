@@ -10,8 +10,9 @@ import httpx
 from django.conf import settings
 
 from timelyrain.agreements import documents
+from timelyrain.agreements.disclosures import standard
 from timelyrain.agreements.models import Agreement, Confirmation, ContractDocument
-from timelyrain.contract import Allocation, Terms
+from timelyrain.contract import Allocation, ChargeKind, Terms
 from timelyrain.customers import queries as customers
 from timelyrain.customers import services as customers_services
 from timelyrain.finance import percent
@@ -133,19 +134,17 @@ def _data(agreement: Agreement) -> documents.ContractData:
             documents.CostRow(
                 name=c["name_zh"],
                 payee=c["payee"],
-                standard=f"年利率 {percent(terms.annual_rate_ppm)}，随每期收取",
+                standard=c["standard_zh"],
                 amount_fen=c["amount_fen"],
                 rate_ppm=terms.annual_rate_ppm,
             )
             for c in body["normal"]
         ),
         contingent=tuple(
-            documents.ContingentRow(
-                name=c["name_zh"], payee=c["payee"], standard=_contingent(c["kind"], terms)
-            )
+            documents.ContingentRow(name=c["name_zh"], payee=c["payee"], standard=c["standard_zh"])
             for c in body["contingent"]
         ),
-        penalty=f"逾期本金自宽限 {terms.grace_days} 日届满起按年利率 {percent(terms.penalty_ppm)} 计收罚息，不再计收正常利息；全部息费不超过年化 {percent(terms.cap_ppm)}。",
+        penalty=f"{standard(ChargeKind.PENALTY, terms)[0]}；全部息费合计不超过年化 {percent(terms.cap_ppm)}。",
         prepayment="可随时提前部分或全部还款，利息按实际占用天数计收，"
         + (
             "不收手续费。"
@@ -163,11 +162,3 @@ def _data(agreement: Agreement) -> documents.ContractData:
         terms_json=disclosure.terms_json.encode(),
         disclosure_json=disclosure.body.encode(),
     )
-
-
-def _contingent(kind: str, terms: Terms) -> str:
-    if kind == "penalty":
-        return (
-            f"逾期本金 × 年利率 {percent(terms.penalty_ppm)} × 逾期天数 / 365（宽限期 {terms.grace_days} 日）"
-        )
-    return f"提前归还的本金 × {percent(terms.prepayment_fee_ppm)}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from timelyrain import policies
 from timelyrain.agreements.errors import AboveCap
-from timelyrain.contract import ChargeKind, Terms, disclosed_charges, plan
+from timelyrain.contract import Charge, ChargeKind, Terms, disclosed_charges, plan
 from timelyrain.finance import DayBasis, Method, Rounding, annualised_irr_ppm, annualised_simple_ppm, percent
 
 NAMES = {
@@ -72,7 +72,8 @@ def make_disclosure(
     # The cap's basis is open in the rule's wording; the stricter reading is the one that cannot be wrong.
     if max(compound, simple) > terms.cap_ppm or terms.cap_ppm > int(cap.value):
         raise AboveCap(
-            f"{terms.principal_fen} fen over {terms.instalments} instalments would cost {percent(compound)} a year; the cap is {percent(int(cap.value))}.",
+            f"{terms.principal_fen} fen over {terms.instalments} instalments would cost {percent(compound)} a year; "
+            f"the cap is {percent(int(cap.value))}.",
             field="instalments",
             remedy="Choose another amount or term; nothing was agreed.",
         )
@@ -101,13 +102,13 @@ def make_disclosure(
             for r in rows
         ],
         "normal": [
-            _charge(by_kind[ChargeKind.INTEREST])
+            _charge(by_kind[ChargeKind.INTEREST], terms)
             | {"amount_fen": interest, "collected": "with each instalment"}
         ]
         if ChargeKind.INTEREST in by_kind
         else [],
         "contingent": [
-            _charge(charge) for kind, charge in by_kind.items() if kind is not ChargeKind.INTEREST
+            _charge(charge, terms) for kind, charge in by_kind.items() if kind is not ChargeKind.INTEREST
         ],
         "total_cost_fen": interest,
         "total_repaid_fen": sum(row.total_fen for row in rows),
@@ -118,16 +119,37 @@ def make_disclosure(
     }
 
 
+def standard(kind: ChargeKind, terms: Terms) -> tuple[str, str]:
+    """How a charge is computed, in words for the borrower: (zh, en)."""
+    if kind is ChargeKind.INTEREST:
+        rate = percent(terms.annual_rate_ppm)
+        return (
+            f"年利率 {rate}，按未到期本金计收，随每期还款",
+            f"{rate} a year on principal not yet due, with each instalment",
+        )
+    if kind is ChargeKind.PENALTY:
+        rate, grace = percent(terms.penalty_ppm), terms.grace_days
+        return (
+            f"逾期本金 × 年利率 {rate} × 逾期天数 / 365，宽限 {grace} 日，不再计收正常利息",
+            f"overdue principal at {rate} a year by days overdue / 365 after {grace} days of grace, instead of interest",
+        )
+    fee = percent(terms.prepayment_fee_ppm)
+    return f"提前归还的本金 × {fee}", f"{fee} of the principal repaid early"
+
+
 def canonical(body: dict[str, Any]) -> str:
     return json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def _charge(charge: Any) -> dict[str, Any]:
+def _charge(charge: Charge, terms: Terms) -> dict[str, Any]:
     zh, en = NAMES[charge.kind]
+    standard_zh, standard_en = standard(charge.kind, terms)
     return {
         "kind": charge.kind,
         "name_zh": zh,
         "name_en": en,
+        "standard_zh": standard_zh,
+        "standard_en": standard_en,
         "formula": charge.formula,
         "payee": charge.payee,
     }

@@ -64,6 +64,17 @@ def _cancel(run: Run, _: Data) -> Data:
     return {"text": text}
 
 
+sagas.define(
+    "open_loan",
+    [
+        "agreements.make_contract",
+        "agreements.clear_for_pay_out",
+        "payments.pay_out",
+        "servicing.open_loan",
+        "servicing.tell_borrower",
+    ],
+    on_refused="agreements.cancel",
+)
 sagas.register("agreements.make_contract", _made, call=_make, query=_make)
 sagas.register("agreements.clear_for_pay_out", lambda run, answer: None, call=_clear, query=_clear)
 sagas.register("agreements.cancel", _cancel)

@@ -23,18 +23,6 @@ from timelyrain.runtime.problems import NotFound
 
 DISCLOSURE_LIFE = timedelta(hours=24)
 
-sagas.define(
-    "open_loan",
-    [
-        "agreements.make_contract",
-        "agreements.clear_for_pay_out",
-        "payments.pay_out",
-        "servicing.open_loan",
-        "servicing.tell_borrower",
-    ],
-    on_refused="agreements.cancel",
-)
-
 
 def lender() -> Lender:
     return Lender(**settings.LENDER)

@@ -17,7 +17,7 @@ from timelyrain.origination import queries as origination_queries
 from timelyrain.origination import services as origination
 from timelyrain.servicing import queries as servicing_queries
 from timelyrain.servicing import services as servicing
-from timelyrain.servicing.models import RepaymentKind
+from timelyrain.servicing.services import RepaymentKind
 
 router = Router()
 Fen = Annotated[int, Field(gt=0, le=10**12, strict=True, description="Amount in fen")]

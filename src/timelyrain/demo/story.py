@@ -68,12 +68,10 @@ class Story:
         ):
             table.add_column(column, justify=justify)
         for row in body["normal"]:
-            table.add_row(
-                row["name_zh"], row["payee"], percent(body["annual_rate_ppm"]), f"¥{yuan(row['amount_fen'])}"
-            )
+            table.add_row(row["name_zh"], row["payee"], row["standard_zh"], f"¥{yuan(row['amount_fen'])}")
         for row in body["contingent"]:
             table.add_row(
-                f"[dim]{row['name_zh']}[/dim]", row["payee"], row["formula"], "[dim]only then[/dim]"
+                f"[dim]{row['name_zh']}[/dim]", row["payee"], row["standard_zh"], "[dim]only then[/dim]"
             )
         table.add_row(
             "[bold]年化综合成本（复利 IRR）[/bold]",

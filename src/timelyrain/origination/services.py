@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 
 from timelyrain import decisioning
 from timelyrain.audit import services as audit
-from timelyrain.customers.models import Borrower
+from timelyrain.customers.services import Borrower
 from timelyrain.decisioning import LawContext, Outcome, Request
 from timelyrain.origination import errors, queries, registry
 from timelyrain.origination.models import Application, ApplicationState, DecisionRecord, Offer, Review

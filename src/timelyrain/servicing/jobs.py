@@ -71,6 +71,11 @@ def _send(run: Run) -> Outcome:
     return Done()
 
 
+sagas.define(
+    "repay_loan",
+    ["payments.debit", "servicing.book_repayment", "servicing.tell_borrower"],
+    on_refused="servicing.repayment_refused",
+)
 # The gateway sends a key once, so asking and sending again are the same call.
 sagas.register("servicing.tell_borrower", lambda run, answer: None, call=_send, query=_send)
 sagas.register("servicing.open_loan", _open_loan)

@@ -58,7 +58,7 @@ class RepaymentView:
 
 
 def repayments(shard: int, borrower_id: UUID, loan_id: UUID) -> list[RepaymentView]:
-    rows = Repayment.objects.filter(shard=shard, loan=loan_for(shard, borrower_id, loan_id)).order_by("-id")
+    rows = Repayment.objects.filter(shard=shard, loan=loan_for(shard, borrower_id, loan_id)).order_by("-requested_at")
     return [
         RepaymentView(
             r.id, r.kind, r.amount_fen, r.state, r.automatic, r.refusal, r.requested_at, r.finished_at

@@ -27,12 +27,6 @@ from timelyrain.runtime.problems import Invalid, NotFound
 from timelyrain.servicing import books, errors
 from timelyrain.servicing.models import DayRun, Loan, LoanEvent, Repayment, RepaymentKind, RepaymentState
 
-sagas.define(
-    "repay_loan",
-    ["payments.debit", "servicing.book_repayment", "servicing.tell_borrower"],
-    on_refused="servicing.repayment_refused",
-)
-
 
 def terms_of(loan: Loan) -> Terms:
     return Terms.from_json(loan.terms_json)
