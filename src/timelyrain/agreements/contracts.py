@@ -106,7 +106,7 @@ def _data(agreement: Agreement) -> documents.ContractData:
     )
     confirmation = Confirmation.objects.get(shard=agreement.shard, disclosure=disclosure)
     return documents.ContractData(
-        number=f"TR-{agreement.signed_at:%Y%m%d}-{agreement.id.hex[-8:].upper()}",
+        number=f"TR-{clock.business_date(agreement.signed_at):%Y%m%d}-{agreement.id.hex[-8:].upper()}",
         lender=documents.Lender(**body["lender"]),
         borrower=documents.Borrower(
             name=person.name,
