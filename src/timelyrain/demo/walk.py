@@ -72,17 +72,19 @@ class Walk:
 
     # -- the world outside
 
-    def outside(self, method: str, path: str, **body: Any) -> Any:
-        for attempt in range(40):  # the sandbox may be killed and started again under our feet
+    def _outside(self, method: str, path: str, body: dict[str, Any]) -> httpx.Response:
+        told = {"params": body} if method == "GET" else {"json": body}
+        deadline = time.monotonic() + 30  # the sandbox may be killed and started again under our feet
+        while True:
             try:
-                response = self.sandbox.request(
-                    method, path, **({"params": body} if method == "GET" else {"json": body})
-                )
-                return response.raise_for_status().json()
+                return self.sandbox.request(method, path, **told).raise_for_status()
             except httpx.TransportError:
-                if attempt == 39:
+                if time.monotonic() > deadline:
                     raise
                 time.sleep(0.25)
+
+    def outside(self, method: str, path: str, **body: Any) -> Any:
+        return self._outside(method, path, body).json()
 
     def fault(self, target: str, mode: str, **more: Any) -> None:
         self.outside("POST", "/faults", target=target, mode=mode, **more)
@@ -234,7 +236,7 @@ class Walk:
             path = folder / f"{self.found['agreement']['id']}.pdf"
             path.write_bytes(pdf)
             root = self.world.authority_root()
-            stamps = self.sandbox.get("/tsa/cert").raise_for_status().content
+            stamps = self._outside("GET", "/tsa/cert", {}).content
             now = datetime.fromisoformat(self.api.get("/operations/clock")["now"])
             verdict = verify_contract(pdf, [root, stamps], now)
             second = independent_check(pdf, root)
