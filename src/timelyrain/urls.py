@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.i18n import set_language
 
 from timelyrain.api.app import api
 from timelyrain.api.borrower_routes import router as borrower_router
@@ -15,6 +16,7 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("health", health),
     path("problems/<slug:slug>", problem_page),
+    path("language", set_language, name="set_language"),
     path("console/", admin.site.urls),
     path("", include("timelyrain.borrower.urls")),
 ]

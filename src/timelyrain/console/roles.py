@@ -118,11 +118,11 @@ def _permissions(role: str) -> list[Permission]:
     return found
 
 
-@transaction.atomic
 def ensure_roles() -> None:
     """Make the groups agree with ROLES: what is missing is given, what is too much is taken."""
-    for role in ROLES:
-        Group.objects.get_or_create(name=role)[0].permissions.set(_permissions(role))
+    with transaction.atomic():
+        for role in ROLES:
+            Group.objects.get_or_create(name=role)[0].permissions.set(_permissions(role))
 
 
 @dataclass(frozen=True)
