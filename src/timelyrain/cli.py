@@ -161,6 +161,8 @@ def _print_addresses(home: Path) -> None:
     rows = [("borrower pages", f"{web}/"), ("console", f"{web}/console/"), ("API", f"{web}/api/v1/docs")]
     if sandbox := _address(running.get("sandbox")):
         rows.append(("sandbox", sandbox))
+        rows.append(("a person to be", f"{sandbox}/people/new?profile=good"))
+        rows.append(("their phone", f"{sandbox}/sms/PHONE  (one-time codes arrive here)"))
     rows.append(("logs", str(home / "log")))
     print("TimelyRain runs.")
     for name, value in rows:

@@ -80,6 +80,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_htmx",
+    "ninja",  # serves the API documentation's own scripts instead of a CDN's
     "timelyrain.runtime",
     "timelyrain.audit",
     "timelyrain.ledger",
