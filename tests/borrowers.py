@@ -1,9 +1,8 @@
 """Borrowers who walk the services as the faces do, for tests that need one."""
 
 import re
-import time
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID, uuid4
 
 from tests.worlds import World
@@ -14,7 +13,7 @@ from timelyrain.customers import services as customers
 from timelyrain.customers.models import Borrower
 from timelyrain.origination import queries as origination_queries
 from timelyrain.origination import services as origination
-from timelyrain.runtime import worker
+from timelyrain.runtime import clock, worker
 
 
 def code_on_phone(world: World, phone: str) -> str:
@@ -82,7 +81,7 @@ def confirmed(
         b.shard, b.id, offer.id, min(amount_fen, offer.limit_fen), instalments, uuid4()
     )
     view = agreements_queries.disclosure(b.shard, b.id, made)
-    time.sleep(view.read_seconds + 0.05)
+    clock.SHIFTED.advance_to(clock.now() + timedelta(seconds=view.read_seconds))  # time to read
     agreements.confirm(b.shard, b.id, made, view.sha256)
     return view
 

@@ -45,6 +45,16 @@ def pytest_configure() -> None:
 _SERVER: list = []
 
 
+def superuser_dsn() -> str:
+    """The test database for whoever may do anything there: cut connections, change what nobody else can."""
+    from timelyrain.runtime import database
+
+    server, name = _SERVER[0]
+    return (
+        server.embedded.dsn(name, "postgres") if server.embedded else database.sibling(server.owner_dsn, name)
+    )
+
+
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A migrated, seeded platform in this process, and the sandbox it talks to. Yields the sandbox."""

@@ -1,14 +1,16 @@
 """Encryption of personal fields and blind indexes for looking them up.
 
-Envelope: each value has its own data key, wrapped by the key-encryption key named in the value; table, column and row are bound as
-associated data, so a ciphertext moved to another place does not open. Keys are files of `home/keys` (mode 0600) or come from a
-key service through the same two functions; the blind-index key is a separate one because ID numbers can be enumerated without it.
+Envelope: each value has its own data key, wrapped by the key-encryption key; a first byte names the scheme. Table, column and row
+are bound as associated data, so a ciphertext moved to another place does not open. Keys are files of `home/keys` (mode 0600) or
+come from a key service through the same two functions; the blind-index key is a separate one because ID numbers can be enumerated
+without it.
 """
 
 import hashlib
 import hmac
 import os
 import secrets
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -30,10 +32,8 @@ def local_secret(path: Path) -> bytes:
         draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secrets.token_bytes(32))
-        try:
+        with suppress(FileExistsError):
             os.link(draft, path)
-        except FileExistsError:
-            pass
         draft.unlink()
     return path.read_bytes()
 
@@ -63,7 +63,7 @@ def decrypt(sealed: bytes, place: str) -> bytes:
     try:
         key = wrapping.decrypt(nonce, rest[:_WRAPPED], place.encode())
         return AESGCM(key).decrypt(nonce, rest[_WRAPPED:], place.encode())
-    except InvalidTag as error:
+    except (InvalidTag, ValueError) as error:  # ValueError: cut short
         raise Undecipherable(f"{place}: does not open with the present key") from error
 
 

@@ -1,21 +1,27 @@
 """Answers remembered by Idempotency-Key: a repeat gets the first answer, another request under the same key is refused.
 
-The claim is committed before the work begins; work that a crash interrupted is done again under the same derived id, by which every
-command recognises what it already did. A refusal is not remembered: nothing happened, so the repeat is judged afresh.
+The claim is committed before the work begins; work that a crash interrupted is done again under the same derived id, by which
+every command recognises what it already did. A refusal is not remembered: nothing happened, so the repeat is judged afresh.
+Answers are sealed: they hold session tokens and what people were told.
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
+from timelyrain.runtime.crypto import decrypt, encrypt
 from timelyrain.runtime.ids import derived_id
 from timelyrain.runtime.models import IdempotentRequest
 from timelyrain.runtime.problems import Conflict, Invalid
 
 CLAIM = timedelta(seconds=60)
+_PLACE = "runtime_idempotentrequest.answer:{}"
 
 
 class KeyReused(Conflict):
@@ -47,8 +53,9 @@ def once(principal: str, key: str, request: bytes, work: Callable[[UUID], tuple[
     request_id = derived_id("request", principal, key)
     digest = hashlib.sha256(request).digest()
     now = datetime.now(UTC)
+    until = now + CLAIM
     row, created = IdempotentRequest.objects.get_or_create(
-        pk=request_id, defaults={"request_sha256": digest, "claimed_until": now + CLAIM, "created_at": now}
+        pk=request_id, defaults={"request_sha256": digest, "claimed_until": until, "created_at": now}
     )
     if not created:
         if bytes(row.request_sha256) != digest:
@@ -57,20 +64,30 @@ def once(principal: str, key: str, request: bytes, work: Callable[[UUID], tuple[
                 field="Idempotency-Key",
                 remedy="Use a new key for a new act; repeat the very same request to learn its first answer.",
             )
-        if row.status is not None:
-            return Answer(row.status, row.body, repeated=True)
+        if row.answer_sealed is not None:
+            return _remembered(row)
         # A compare-and-set on the claim, so that of several takers after a crash one goes on.
-        taken = IdempotentRequest.objects.filter(
-            pk=request_id, status=None, claimed_until=row.claimed_until, claimed_until__lt=now
-        )
-        if not taken.update(claimed_until=now + CLAIM):
+        taken = _unanswered(request_id, row.claimed_until).filter(claimed_until__lt=now)
+        if not taken.update(claimed_until=until):
             raise InProgress(
                 "The first request is not finished.", remedy="Wait a second and repeat it.", retry_after=1
             )
     try:
         status, body = work(request_id)
     except BaseException:
-        IdempotentRequest.objects.filter(pk=request_id, status=None).delete()
+        _unanswered(request_id, until).delete()
         raise
-    IdempotentRequest.objects.filter(pk=request_id).update(status=status, body=body)
+    sealed = encrypt(json.dumps([status, body]).encode(), _PLACE.format(request_id))
+    if not IdempotentRequest.objects.filter(pk=request_id, answer_sealed=None).update(answer_sealed=sealed):
+        return _remembered(IdempotentRequest.objects.get(pk=request_id))  # whoever took over was faster
     return Answer(status, body)
+
+
+def _unanswered(request_id: UUID, until: datetime) -> QuerySet[IdempotentRequest]:
+    """The request as long as it has no answer and this very claim on it stands."""
+    return IdempotentRequest.objects.filter(pk=request_id, answer_sealed=None, claimed_until=until)
+
+
+def _remembered(row: IdempotentRequest) -> Answer:
+    status, body = json.loads(decrypt(row.answer_sealed, _PLACE.format(row.id)))
+    return Answer(status, body, repeated=True)

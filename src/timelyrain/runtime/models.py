@@ -27,8 +27,7 @@ class IdempotentRequest(models.Model):
 
     id = models.UUIDField(primary_key=True)  # derived from principal and key: a repeat finds the same row
     request_sha256 = models.BinaryField(max_length=32)
-    status = models.SmallIntegerField(null=True)
-    body = models.JSONField(null=True)
+    answer_sealed = models.BinaryField(null=True)
     claimed_until = models.DateTimeField()
     created_at = models.DateTimeField()
 
@@ -51,7 +50,7 @@ class Saga(Sharded):
     data = models.JSONField(default=dict)
     attempts = models.IntegerField(default=0)
     due_at = models.DateTimeField()
-    claimed_by = models.CharField(max_length=60, null=True)
+    claimed_by = models.CharField(max_length=60, null=True)  # noqa: DJ001  (nobody is not the empty name)
     claimed_until = models.DateTimeField(null=True)
     last_error = models.TextField(default="", blank=True)
     created_at = models.DateTimeField()

@@ -36,6 +36,18 @@ class NotFound(Problem):
     slug, status, title = "not-found", 404, "There is no such thing here"
 
 
+class Malformed(Problem):
+    slug, status, title = "malformed-request", 400, "The request cannot be read"
+
+
+class MethodNotAllowed(Problem):
+    slug, status, title = "method-not-allowed", 405, "This cannot be done here"
+
+
+class Internal(Problem):
+    slug, status, title = "internal", 500, "Something failed on our side"
+
+
 class NotSignedIn(Problem):
     slug, status, title = "not-signed-in", 401, "Sign in first"
 

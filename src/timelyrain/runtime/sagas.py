@@ -1,9 +1,9 @@
 """Sagas: workflows as rows of the same database, so that an effect and the move to the next step are one transaction.
 
-A kind is an ordered list of step names; rooms register steps. A step of database work alone is one function. A step with an outside
-effect has three: `call` acts on the outside world under a stable key, `query` asks what became of an earlier call, `apply` books the
-answer. Both run outside any transaction. After a crash or an unanswered call nobody guesses: the saga is UNKNOWN until `query`
-knows, and after too many tries it is DEAD and waits for a person.
+A kind is an ordered list of step names; rooms register steps. A step of database work alone is one function. A step with an
+outside effect has three: `call` acts on the outside world under a stable key, `query` asks what became of an earlier call, both
+outside any transaction, and `apply` books the answer. After a crash or an unanswered call nobody guesses: the saga is UNKNOWN
+until `query` knows, and after too many tries it is DEAD and waits for a person.
 """
 
 import logging
@@ -91,6 +91,8 @@ _kinds: dict[str, _Kind] = {}
 
 def define(kind: str, steps: list[str], *, on_refused: str | None = None) -> None:
     """Name the steps of a kind in order; `on_refused` runs, in place of the rest, when the outside world says no."""
+    if len(set(steps)) < len(steps):
+        raise ValueError(f"saga {kind}: a step may stand once, or the saga would go round in {steps}")
     _kinds[kind] = _Kind(tuple(steps), on_refused)
 
 
@@ -136,33 +138,32 @@ def claim(owner: str, limit: int) -> list[UUID]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE runtime_saga SET claimed_by = %s, claimed_until = now() + %s, attempts = attempts + 1
-            WHERE (shard, id) IN (
+            WITH due AS MATERIALIZED (
                 SELECT shard, id FROM runtime_saga
                 WHERE status IN ('ready', 'unknown') AND due_at <= now() AND (claimed_until IS NULL OR claimed_until < now())
                 ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
-            RETURNING id
+            UPDATE runtime_saga s SET claimed_by = %s, claimed_until = now() + %s, attempts = attempts + 1
+            FROM due WHERE s.shard = due.shard AND s.id = due.id
+            RETURNING s.id
             """,
-            [owner, timedelta(seconds=CLAIM_SECONDS), limit],
+            [limit, owner, timedelta(seconds=CLAIM_SECONDS)],
         )
         return [row[0] for row in cursor.fetchall()]
 
 
-def release_claims(owner: str) -> int:
-    """Free what an earlier process of this name held. Only for the holder of the name (see worker)."""
-    return Saga.objects.filter(claimed_by=owner).update(claimed_by=None, claimed_until=None)
+def release_claims(owner: str, saga_id: UUID | None = None) -> int:
+    """Free what an earlier process of this name held, or one saga of it. Only for the holder of the name (see worker)."""
+    held = Saga.objects.filter(claimed_by=owner, **({"pk": saga_id} if saga_id else {}))
+    return held.update(claimed_by=None, claimed_until=None)
 
 
 def run(saga_id: UUID, owner: str) -> SagaStatus:
     """Carry a claimed saga as far as it goes: step after step until it ends, must wait, or asks for a person."""
     while True:
         saga = Saga.objects.get(pk=saga_id)
-        if saga.claimed_by != owner or saga.status not in (SagaStatus.READY, SagaStatus.UNKNOWN):
-            return SagaStatus(saga.status)
-        before = (saga.step, saga.attempts)
-        _attempt(saga, owner)
-        saga.refresh_from_db()
-        if (saga.step, saga.attempts) == before or saga.claimed_by != owner:
+        held = saga.claimed_by == owner and saga.status in (SagaStatus.READY, SagaStatus.UNKNOWN)
+        if not held or not _attempt(saga, owner):
+            saga.refresh_from_db(fields=["status"])
             return SagaStatus(saga.status)
 
 
@@ -178,36 +179,37 @@ def retry_dead(saga_id: UUID) -> None:
         )
 
 
-def _attempt(saga: Saga, owner: str) -> None:
-    step = _steps[saga.step]
+def _attempt(saga: Saga, owner: str) -> bool:
+    """Take the saga's present step once. True when it moved to a next step that this claim may go on with."""
     run_ = Run(saga.id, saga.shard, saga.kind, saga.key, saga.attempts, saga.data)
     began = time.perf_counter()
+    step = _steps.get(saga.step)
     try:
+        if step is None:
+            raise LookupError(f"no room registered the step {saga.step!r}")
+        if saga.attempts > MAX_ATTEMPTS:
+            raise RuntimeError("every worker that took this step ended before it was over")
         outcome = _outside(step, run_, saga.status == SagaStatus.UNKNOWN)
-    except (
-        Exception
-    ) as error:  # an outside call failed in a way its room did not foresee: it may have happened
-        log.exception("saga %s step %s failed outside", saga.id, step.name)
-        outcome = Unknown(f"{type(error).__name__}: {error}")
-    try:
         with transaction.atomic():
-            locked = Saga.objects.select_for_update().get(pk=saga.id)
-            if (locked.claimed_by, locked.step, locked.attempts) != (owner, saga.step, saga.attempts):
-                return  # the claim expired and somebody else went on
-            _book(locked, step, run_, outcome)
-            _trace(locked, step.name, saga.attempts, outcome, began)
-    except Exception as error:
-        log.exception("saga %s step %s could not be booked", saga.id, step.name)
+            if locked := _still_ours(saga, owner):
+                _book(locked, step, run_, outcome)
+                _trace(locked, saga, outcome, began)
+    except Exception as error:  # nobody foresaw this: outside, it may have happened; here, nothing did
+        log.exception("saga %s step %s failed", saga.id, saga.step)
+        reason = f"{type(error).__name__}: {error}"
+        outcome = Unknown(reason) if step and step.call else Retry(reason)
         with transaction.atomic():
-            locked = Saga.objects.select_for_update().get(pk=saga.id)
-            if locked.claimed_by == owner:
-                _wait(
-                    locked,
-                    Unknown(f"{type(error).__name__}: {error}")
-                    if step.call
-                    else Retry(f"{type(error).__name__}: {error}"),
-                )
-                _trace(locked, step.name, saga.attempts, Retry(locked.last_error), began)
+            if locked := _still_ours(saga, owner):
+                _wait(locked, outcome)
+                _trace(locked, saga, outcome, began)
+    return locked is not None and locked.claimed_by == owner
+
+
+def _still_ours(saga: Saga, owner: str) -> Saga | None:
+    """The row, locked; None when the claim expired and somebody else went on: attempts tell one claim from the next."""
+    locked = Saga.objects.select_for_update().get(pk=saga.id)
+    same = (locked.claimed_by, locked.step, locked.attempts) == (owner, saga.step, saga.attempts)
+    return locked if same else None
 
 
 def _outside(step: _Step, run_: Run, unknown: bool) -> Outcome:
@@ -266,12 +268,12 @@ def _wait(saga: Saga, outcome: Retry | Unknown) -> None:
     saga.save()
 
 
-def _trace(saga: Saga, step: str, attempt: int, outcome: Outcome, began: float) -> None:
+def _trace(saga: Saga, before: Saga, outcome: Outcome, began: float) -> None:
     SagaTrace.objects.create(
         shard=saga.shard,
         saga_id=saga.id,
-        step=step,
-        attempt=attempt,
+        step=before.step,
+        attempt=before.attempts,
         outcome=type(outcome).__name__.lower(),
         detail=getattr(outcome, "reason", "")[:2000],
         milliseconds=(time.perf_counter() - began) * 1000,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.apps import apps
-from django.db import connections
+from django.db import connections, transaction
 from django.db.migrations.operations.base import Operation
 
 APPLICATION_ROLE = "timelyrain_app"
@@ -27,7 +27,7 @@ class _TableSQL(Operation):
     def _execute(self, sql: str, app_label: str, schema_editor: Any, state: Any) -> None:
         table = state.apps.get_model(app_label, self.model)._meta.db_table
         for key, value in {"table": table, **self.values()}.items():
-            sql = sql.replace("{%s}" % key, value)
+            sql = sql.replace(f"{{{key}}}", value)
         schema_editor.execute(sql, params=None)
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
@@ -82,7 +82,7 @@ def grant_application_role(using: str, **_: Any) -> None:
     A model says `append_only = True` (insert and read) or `read_only = True` (read; rows come through a database function).
     """
     connection = connections[using]
-    with connection.cursor() as cursor:
+    with transaction.atomic(using), connection.cursor() as cursor:  # nobody sees the rights half given
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [APPLICATION_ROLE])
         if cursor.fetchone() is None:
             return  # a given server with a single role: the append-only triggers still hold

@@ -1,7 +1,7 @@
 """The worker: carries sagas and runs periodic jobs until it is told to stop.
 
-A worker's name is an exclusive advisory lock held by its own connection. Whoever holds the name knows that no other process of that
-name lives, and takes back the claims that a killed one left behind, without waiting for them to expire.
+A worker's name is an exclusive lock held by its own connection. Whoever holds the name knows that no other process of that name
+lives, and takes back the claims that a killed one left behind, without waiting for them to expire.
 """
 
 import logging
@@ -9,12 +9,14 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import Error as DatabaseTrouble
+from django.db import close_old_connections, connection
 
-from timelyrain.runtime import sagas
+from timelyrain.runtime import locks, sagas
 from timelyrain.runtime.models import Schedule
 
 log = logging.getLogger(__name__)
@@ -37,19 +39,18 @@ def every(seconds: float, name: str) -> Callable[[Callable[[], object]], Callabl
 def run_due_jobs() -> int:
     """Run the periodic jobs that are due and that no other worker is at; returns how many ran.
 
-    The claim is an advisory lock of this connection, so that a killed worker gives it back at once and a job may commit as it goes.
+    The claim is a lock of this connection, so that a killed worker gives it back at once and a job may commit as it goes.
     """
     ran = 0
     for name, (seconds, job) in _periodic.items():
-        now = datetime.now(UTC)
-        row, _ = Schedule.objects.get_or_create(name=name, defaults={"due_at": now})
-        if row.due_at > now or not _lock(name, "pg_try_advisory_lock"):
+        row, _ = Schedule.objects.get_or_create(name=name, defaults={"due_at": datetime.now(UTC)})
+        if row.due_at > datetime.now(UTC) or not locks.try_take(f"job:{name}"):
             continue
         try:
             error = ""
             try:
                 job()
-            except DatabaseError:
+            except DatabaseTrouble:
                 raise
             except Exception as failure:
                 log.exception("periodic job %s failed", name)
@@ -58,14 +59,9 @@ def run_due_jobs() -> int:
             Schedule.objects.filter(name=name).update(due_at=due_at, last_error=error)
             ran += 1
         finally:
-            _lock(name, "pg_advisory_unlock")
+            with suppress(DatabaseTrouble):  # a broken connection has given it back already
+                locks.give_back(f"job:{name}")
     return ran
-
-
-def _lock(name: str, function: str) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(hashtext(%s))", [f"job:{name}"])
-        return bool(cursor.fetchone()[0])
 
 
 def drain(owner: str = "inline", limit: int = 1000) -> int:
@@ -79,9 +75,12 @@ def drain(owner: str = "inline", limit: int = 1000) -> int:
 
 
 class Worker:
+    """Sagas in a pool of threads, periodic jobs in a thread of their own: a long job keeps no pay-out waiting."""
+
     def __init__(self, name: str = "worker-1") -> None:
         self.name = name
         self._stop = threading.Event()
+        self._waiting = False
 
     def stop(self, *_: object) -> None:
         self._stop.set()
@@ -91,22 +90,19 @@ class Worker:
             signal.signal(number, self.stop)
         if problems := sagas.check_registry():
             raise SystemExit("\n".join(problems))
+        # A daemon: whatever job it is at when the worker ends is rolled back, and done again by the next.
+        threading.Thread(target=self._run_jobs, name=f"{self.name}-jobs", daemon=True).start()
         with ThreadPoolExecutor(THREADS, thread_name_prefix=self.name) as pool:
             running: set[Future[None]] = set()
             named = False
             while not self._stop.is_set():
                 try:
-                    if not named:
-                        self._take_name()
-                        named = True
+                    named = named or self._take_name()
                     running = {future for future in running if not future.done()}
-                    run_due_jobs()
-                    claimed = (
-                        sagas.claim(self.name, limit=THREADS - len(running)) if len(running) < THREADS else []
-                    )
-                except DatabaseError as error:  # a restart of the database: begin again once it is back
+                    free = THREADS - len(running) if named else 0
+                    claimed = sagas.claim(self.name, limit=free) if free else []
+                except DatabaseTrouble as error:  # a restart of the database: begin again once it is back
                     log.warning("the database does not answer (%s); trying again", str(error).strip())
-                    close_old_connections()
                     connection.close()
                     named = False
                     self._stop.wait(0.5)
@@ -115,25 +111,43 @@ class Worker:
                 if not claimed:
                     self._stop.wait(IDLE_SECONDS)
 
-    def _take_name(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [f"worker:{self.name}"])
+    def _take_name(self) -> bool:
+        if not locks.try_take(f"worker:{self.name}"):
+            if not self._waiting:
+                log.info("%s waits: another process of this name is at work", self.name)
+            self._waiting = True
+            return False
+        self._waiting = False
         released = sagas.release_claims(self.name)
         log.info(
             "%s is at work%s",
             self.name,
             f" and goes on with {released} interrupted saga(s)" if released else "",
         )
+        return True
 
     def _carry(self, saga_id: UUID) -> None:
         try:
             sagas.run(saga_id, self.name)
-        except DatabaseError as error:
-            log.warning(
-                "saga %s was interrupted by the database (%s); it resumes when its claim ends",
-                saga_id,
-                str(error).strip(),
-            )
+        except DatabaseTrouble as error:
+            log.warning("saga %s was interrupted by the database (%s)", saga_id, str(error).strip())
             connection.close()
+            with suppress(
+                DatabaseTrouble
+            ):  # if it is away altogether, taking the name again frees all claims
+                sagas.release_claims(self.name, saga_id)
+        except Exception:
+            log.exception("saga %s was dropped; it goes on when its claim ends", saga_id)
         finally:
             close_old_connections()
+
+    def _run_jobs(self) -> None:
+        while not self._stop.is_set():
+            try:
+                ran = run_due_jobs()
+            except DatabaseTrouble as error:
+                log.warning("periodic jobs wait for the database (%s)", str(error).strip())
+                connection.close()
+                ran = 0
+            if not ran:
+                self._stop.wait(4 * IDLE_SECONDS)
