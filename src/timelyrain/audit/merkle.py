@@ -1,7 +1,8 @@
 """Merkle tree hashing of RFC 6962 §2.1: tree heads, inclusion proofs, and their verification."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import reduce
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -25,6 +26,22 @@ def root(leaves: Sequence[bytes]) -> bytes:
         return leaves[0]
     cut = _split(len(leaves))
     return _node(root(leaves[:cut]), root(leaves[cut:]))
+
+
+def grow(peaks: Sequence[bytes], size: int, leaves: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Add leaves to a tree of `size` leaves known by its peaks: the heads of its full subtrees, largest first."""
+    grown = list(peaks)
+    for count, leaf in enumerate(leaves, size):
+        node = leaf
+        while count & 1:  # each set bit is a full subtree that the new one completes to the next size
+            node, count = _node(grown.pop(), node), count >> 1
+        grown.append(node)
+    return tuple(grown)
+
+
+def head_of(peaks: Sequence[bytes]) -> bytes:
+    """The head of the tree with these peaks; equal to `root` of its leaves."""
+    return reduce(lambda right, left: _node(left, right), reversed(peaks)) if peaks else root([])
 
 
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:

@@ -20,6 +20,12 @@ class Act(Sharded):
         indexes: ClassVar = [models.Index(fields=["subject"], name="act_subject")]
 
 
+class Unsealed(models.Model):
+    """An act that waits for its place in the log."""
+
+    act_id = models.UUIDField(primary_key=True)
+
+
 class Leaf(models.Model):
     """The place of an act in the log (one log for all shards)."""
 

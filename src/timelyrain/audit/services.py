@@ -1,18 +1,23 @@
 """Commands of the audit log."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from timelyrain.audit import merkle
-from timelyrain.audit.models import Act, Leaf, TreeHead
-from timelyrain.runtime import clock
+from timelyrain.audit.models import Act, Leaf, TreeHead, Unsealed
+from timelyrain.runtime import clock, locks
 from timelyrain.runtime.crypto import local_secret
 from timelyrain.runtime.ids import new_id
+from timelyrain.runtime.problems import Problem
 
 
 def record(shard: int, act: str, *, actor: str, subject: object, **body: Any) -> UUID:
@@ -24,10 +29,12 @@ def record(shard: int, act: str, *, actor: str, subject: object, **body: Any) ->
         actor=actor,
         subject=str(subject),
         body=_plain(body),
-        at=clock.now(),
+        at=clock.now().astimezone(UTC),
     )
     row.leaf_sha256 = merkle.leaf_hash(leaf_bytes(row))
-    row.save(force_insert=True)
+    with transaction.atomic():
+        row.save(force_insert=True)
+        Unsealed.objects.create(act_id=row.id)
     return row.id
 
 
@@ -37,26 +44,50 @@ def leaf_bytes(row: Act) -> bytes:
     return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
+@contextmanager
+def refusals(shard: int, act: str, *, actor: str, subject: object) -> Iterator[None]:
+    """Write down that an act was refused and why; the refusal goes on. Not inside a transaction, which would forget it."""
+    try:
+        yield
+    except Problem as problem:
+        record(shard, f"{act}_refused", actor=actor, subject=subject, why=problem.slug, field=problem.field)
+        raise
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """What this process knows of the log: enough to add to it without reading all of it again."""
+
+    size: int = 0
+    peaks: tuple[bytes, ...] = ()
+
+
+_tree = _Tree()
+
+
 def seal() -> int:
     """Give new acts their places in the log and sign a new head; returns how many were sealed."""
+    global _tree
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('audit.seal'))")
-        size = Leaf.objects.count()
-        fresh = Act.objects.exclude(id__in=Leaf.objects.values("act_id")).order_by("id")[:10_000]
-        leaves = [
-            Leaf(position=size + n, act_id=row.id, sha256=row.leaf_sha256) for n, row in enumerate(fresh)
-        ]
-        if not leaves:
+        locks.hold("audit.seal")
+        waiting = list(Unsealed.objects.order_by("act_id").values_list("act_id", flat=True)[:10_000])
+        if not waiting:
             return 0
+        known = _tree
+        sealed = Leaf.objects.filter(position__gte=known.size).order_by("position")
+        hashes = [bytes(h) for h in sealed.values_list("sha256", flat=True)]
+        size = known.size + len(hashes)
+        fresh = Act.objects.filter(id__in=waiting).order_by("id").values_list("id", "leaf_sha256")
+        leaves = [Leaf(position=n, act_id=act, sha256=sha256) for n, (act, sha256) in enumerate(fresh, size)]
         Leaf.objects.bulk_create(leaves)
-        root = merkle.root(
-            [bytes(h) for h in Leaf.objects.order_by("position").values_list("sha256", flat=True)]
-        )
-        at = clock.now()
-        signature = signing_key().sign(head_bytes(size + len(leaves), root, at.isoformat()))
-        TreeHead.objects.create(size=size + len(leaves), root=root, at=at, signature=signature)
-        return len(leaves)
+        Unsealed.objects.filter(act_id__in=waiting).delete()
+        peaks = merkle.grow(known.peaks, known.size, [*hashes, *(bytes(leaf.sha256) for leaf in leaves)])
+        grown = _Tree(size + len(leaves), peaks)
+        root, at = merkle.head_of(peaks), clock.now().astimezone(UTC)
+        signature = signing_key().sign(head_bytes(grown.size, root, at.isoformat()))
+        TreeHead.objects.create(size=grown.size, root=root, at=at, signature=signature)
+    _tree = grown
+    return len(leaves)
 
 
 def head_bytes(size: int, root: bytes, at: str) -> bytes:
