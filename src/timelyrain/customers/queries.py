@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from timelyrain.customers.models import Borrower, Consent, Message
-from timelyrain.customers.services import _open
+from timelyrain.customers.models import Borrower, Message
+from timelyrain.customers.sealing import unseal
+from timelyrain.customers.services import live_consents
 from timelyrain.runtime import law
 
 
@@ -34,7 +35,7 @@ class Profile:
 
 def masked_profile(borrower: Borrower) -> Profile:
     def opened(column: str, sealed: bytes | None) -> str | None:
-        return _open(column, borrower.id, sealed) if sealed else None
+        return unseal(column, borrower.id, sealed) if sealed else None
 
     name, number, card = (
         opened("name", borrower.name_sealed),
@@ -43,7 +44,7 @@ def masked_profile(borrower: Borrower) -> Profile:
     )
     return Profile(
         borrower.id,
-        mask_phone(_open("phone", borrower.id, borrower.phone_sealed)),
+        mask_phone(unseal("phone", borrower.id, borrower.phone_sealed)),
         mask_name(name) if name else None,
         mask_number(number) if number else None,
         mask_number(card) if card else None,
@@ -68,13 +69,9 @@ class ConsentState:
 
 
 def consent_states(borrower: Borrower, language: str = "zh") -> list[ConsentState]:
-    newest: dict[tuple[str, str], Consent] = {}
-    for row in Consent.objects.filter(shard=borrower.shard, borrower=borrower).order_by("id"):
-        newest[row.purpose, row.recipient] = row
+    live = live_consents(borrower.shard, borrower.id)
     states = []
     for text in law.pack().consent_texts():
-        row = newest.get((text.purpose, text.recipient))
-        granted = row is not None and row.granted
         states.append(
             ConsentState(
                 text.purpose,
@@ -86,7 +83,7 @@ def consent_states(borrower: Borrower, language: str = "zh") -> list[ConsentStat
                 text.version,
                 text.sensitive,
                 text.required,
-                granted,
+                (text.purpose, text.recipient) in live,
             )
         )
     return states

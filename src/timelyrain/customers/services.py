@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
+from typing import cast
 from uuid import UUID
 
 from django.conf import settings
@@ -26,10 +27,13 @@ from timelyrain.customers.models import (
     Session,
 )
 from timelyrain.customers.ports import SmsGateway
-from timelyrain.runtime import clock, law
-from timelyrain.runtime.crypto import blind_index, decrypt, encrypt
+from timelyrain.customers.sealing import seal, unseal
+from timelyrain.runtime import clock, law, locks
+from timelyrain.runtime.crypto import blind_index
 from timelyrain.runtime.ids import new_id, shard_of
 from timelyrain.runtime.problems import Invalid, NotFound, NotSignedIn
+
+_SHARDS = {str(shard) for shard in range(settings.SHARDS)}
 
 
 @cache
@@ -46,33 +50,35 @@ class Challenge:
     expires_in_seconds: int
 
 
-def request_code(phone: str, purpose: str, text: str, subject: bytes = b"") -> Challenge:
-    """Send a one-time code. `text` has the place {code}; `subject` is the digest of what the code agrees to."""
+def request_code(phone: str, purpose: str, text: str, subject: bytes) -> Challenge:
+    """Send a one-time code. `text` has the places {code} and {minutes}; `subject` is the digest of what the code agrees to."""
     phone = _mobile(phone)
     index = blind_index("phone", phone)
     shard, now = shard_of(index), clock.now()
-    recent = OneTimeCode.objects.filter(
-        shard=shard, phone_index=index, created_at__gt=now - timedelta(hours=1)
-    ).count()
-    if recent >= law.number("otp_per_hour"):
-        raise errors.TooManyCodes(
-            f"{recent} codes were sent to this phone within an hour.",
-            field="phone",
-            remedy="Try again in an hour.",
-            retry_after=3600,
-        )
     life = law.number("otp_ttl_seconds")
     code, challenge_id = f"{secrets.randbelow(10**6):06}", new_id()
-    OneTimeCode.objects.create(
-        shard=shard,
-        id=challenge_id,
-        phone_index=index,
-        purpose=purpose,
-        subject=subject,
-        digest=_code_digest(challenge_id, code),
-        expires_at=now + timedelta(seconds=life),
-        created_at=now,
-    )
+    with transaction.atomic():
+        locks.hold(f"codes:{index.hex()}")  # requests at once are counted one after the other
+        recent = OneTimeCode.objects.filter(
+            shard=shard, phone_index=index, created_at__gt=now - timedelta(hours=1)
+        ).count()
+        if recent >= law.number("otp_per_hour"):
+            raise errors.TooManyCodes(
+                f"{recent} codes were sent to this phone within an hour.",
+                field="phone",
+                remedy="Try again in an hour.",
+                retry_after=3600,
+            )
+        OneTimeCode.objects.create(
+            shard=shard,
+            id=challenge_id,
+            phone_index=index,
+            purpose=purpose,
+            subject=subject,
+            digest=_code_digest(challenge_id, code),
+            expires_at=now + timedelta(seconds=life),
+            created_at=now,
+        )
     sms_gateway().send(phone, text.format(code=code, minutes=life // 60), key=str(challenge_id))
     return Challenge(challenge_id, shard, life)
 
@@ -81,13 +87,11 @@ def request_code_for(shard: int, borrower_id: UUID, purpose: str, text: str, sub
     """Send a code to a known borrower's own phone."""
     borrower = Borrower.objects.get(shard=shard, id=borrower_id)
     _log_read(borrower, "customers", f"code to {purpose}", "phone")
-    return request_code(_open("phone", borrower.id, borrower.phone_sealed), purpose, text, subject)
+    return request_code(unseal("phone", borrower.id, borrower.phone_sealed), purpose, text, subject)
 
 
-def use_code(
-    shard: int, challenge_id: UUID, code: str, purpose: str, used_for: UUID, subject: bytes = b""
-) -> bytes:
-    """Spend a code; returns the phone's index. A wrong guess is counted even though the request fails.
+def use_code(shard: int, challenge_id: UUID, code: str, purpose: str, used_for: UUID, subject: bytes) -> None:
+    """Spend a code. A wrong guess is counted even though the request fails.
 
     `used_for` is the act that spends it: the same act may present it again after an interruption, no other may.
     """
@@ -98,9 +102,9 @@ def use_code(
             raise NotFound("This code was never sent.", field="challenge_id", remedy="Ask for a new code.")
         if row.purpose != purpose or not hmac.compare_digest(bytes(row.subject), subject):
             refusal = errors.CodeNotBound(
-                "The code was sent for another purpose or another document.",
+                "The code was sent to another phone, or for another purpose or document.",
                 field="challenge_id",
-                remedy="Ask for a code for exactly what you are agreeing to now.",
+                remedy="Ask for a code for exactly what you are doing now.",
             )
         elif row.used_at is not None and row.used_for != used_for:
             refusal = errors.CodeSpent("The code has been used.", field="code", remedy="Ask for a new code.")
@@ -131,13 +135,12 @@ def use_code(
             )
     if refusal is not None:
         raise refusal
-    return bytes(row.phone_index)
 
 
 def request_sign_in(phone: str) -> Challenge:
-    return request_code(
-        phone, "sign_in", "【及时雨】验证码 {code}，{minutes} 分钟内有效。工作人员不会向您索要验证码。"
-    )
+    text = "【及时雨】验证码 {code}，{minutes} 分钟内有效。工作人员不会向您索要验证码。"
+    phone = _mobile(phone)
+    return request_code(phone, "sign_in", text, blind_index("phone", phone))
 
 
 @dataclass(frozen=True)
@@ -152,22 +155,20 @@ def sign_in(phone: str, challenge_id: UUID, code: str, request_id: UUID) -> Sign
     phone = _mobile(phone)
     index = blind_index("phone", phone)
     shard, now, life = shard_of(index), clock.now(), law.number("session_ttl_seconds")
-    if use_code(shard, challenge_id, code, "sign_in", request_id) != index:
-        raise errors.CodeNotBound(
-            "The code was sent to another phone.", field="phone", remedy="Ask for a code on this phone."
-        )
+    use_code(shard, challenge_id, code, "sign_in", request_id, index)
     token = f"{shard}.{secrets.token_urlsafe(32)}"
     with transaction.atomic():
-        borrower = Borrower.objects.filter(shard=shard, phone_index=index).first()
-        if borrower is None:
-            borrower_id = new_id()
-            borrower = Borrower.objects.create(
-                shard=shard,
-                id=borrower_id,
-                phone_index=index,
-                phone_sealed=_seal("phone", borrower_id, phone),
-                registered_at=now,
-            )
+        borrower_id = new_id()
+        borrower, created = Borrower.objects.get_or_create(
+            shard=shard,
+            phone_index=index,
+            defaults={
+                "id": borrower_id,
+                "phone_sealed": seal("phone", borrower_id, phone),
+                "registered_at": now,
+            },
+        )
+        if created:
             audit.record(shard, "borrower_registered", actor="borrower", subject=borrower_id)
         Session.objects.create(
             shard=shard,
@@ -182,9 +183,9 @@ def sign_in(phone: str, challenge_id: UUID, code: str, request_id: UUID) -> Sign
 def borrower_of(token: str) -> Borrower:
     """The signed-in borrower. Time-outs by the clock of the platform."""
     shard, _, secret = token.partition(".")
-    if shard.isdecimal() and secret:
+    if shard in _SHARDS and secret:
         found = Session.objects.select_related("borrower").filter(
-            shard=int(shard) % settings.SHARDS,
+            shard=int(shard),
             token_sha256=_token_digest(token),
             ended_at=None,
             expires_at__gt=clock.now(),
@@ -236,11 +237,11 @@ def save_profile(borrower: Borrower, name: str, id_number: str, id_valid_until: 
                     field="id_number",
                     remedy="Sign in with the phone number used before, or talk to a person.",
                 )
-            borrower.name_sealed = _seal("name", borrower.id, name)
-            borrower.id_number_sealed = _seal("id_number", borrower.id, id_number)
+            borrower.name_sealed = seal("name", borrower.id, name)
+            borrower.id_number_sealed = seal("id_number", borrower.id, id_number)
             borrower.id_number_index = index
             borrower.id_valid_until = id_valid_until
-            borrower.bank_card_sealed = _seal("bank_card", borrower.id, bank_card)
+            borrower.bank_card_sealed = seal("bank_card", borrower.id, bank_card)
             borrower.profiled_at = clock.now()
             borrower.save()
             audit.record(borrower.shard, "profile_saved", actor="borrower", subject=borrower.id)
@@ -259,19 +260,24 @@ class Person:
     bank_card: str
 
 
-def read_person(shard: int, borrower_id: UUID, *, reader: str, purpose: str) -> Person:
-    borrower = Borrower.objects.get(shard=shard, id=borrower_id)
-    if borrower.profiled_at is None or borrower.id_valid_until is None:
+def require_profile(borrower: Borrower) -> None:
+    """Refuse what needs the borrower's details while they are not given."""
+    if borrower.profiled_at is None:
         raise errors.ProfileMissing(
             "Name, ID and bank card are not given yet.", remedy="Give them first (PUT /api/v1/profile)."
         )
+
+
+def read_person(shard: int, borrower_id: UUID, *, reader: str, purpose: str) -> Person:
+    borrower = Borrower.objects.get(shard=shard, id=borrower_id)
+    require_profile(borrower)
     _log_read(borrower, reader, purpose, "phone,name,id_number,id_valid_until,bank_card")
     return Person(
-        _open("phone", borrower.id, borrower.phone_sealed),
-        _open("name", borrower.id, borrower.name_sealed),
-        _open("id_number", borrower.id, borrower.id_number_sealed),
-        borrower.id_valid_until,
-        _open("bank_card", borrower.id, borrower.bank_card_sealed),
+        unseal("phone", borrower.id, borrower.phone_sealed),
+        unseal("name", borrower.id, borrower.name_sealed),
+        unseal("id_number", borrower.id, borrower.id_number_sealed),
+        cast(date, borrower.id_valid_until),
+        unseal("bank_card", borrower.id, borrower.bank_card_sealed),
     )
 
 
@@ -291,24 +297,40 @@ def grant_consents(borrower: Borrower, texts: Iterable[str], channel: str) -> No
 
 
 def withdraw_consent(borrower: Borrower, purpose: str, recipient: str, channel: str) -> None:
-    live = live_consent(borrower.shard, borrower.id, purpose, recipient)
-    if live is None:
+    """Withdraw what was consented to, also under a wording that has changed since."""
+    text = next(
+        (t for t in law.pack().consent_texts() if (t.purpose, t.recipient) == (purpose, recipient)), None
+    )
+    newest = newest_consents(borrower.shard, borrower.id).get((purpose, recipient))
+    if text is None or newest is None or not newest.granted:
         raise NotFound(
             f"There is no live consent for {purpose} to {recipient}.", remedy="Nothing needs to be withdrawn."
         )
-    text = next(t for t in law.pack().consent_texts() if (t.purpose, t.recipient) == (purpose, recipient))
     with transaction.atomic():
         _write_consent(borrower, text, False, channel)
 
 
+def newest_consents(shard: int, borrower_id: UUID) -> dict[tuple[str, str], Consent]:
+    """The last word per (purpose, recipient), given or withdrawn."""
+    rows = Consent.objects.filter(shard=shard, borrower_id=borrower_id).order_by(
+        "purpose", "recipient", "-id"
+    )
+    return {(row.purpose, row.recipient): row for row in rows.distinct("purpose", "recipient")}
+
+
+def live_consents(shard: int, borrower_id: UUID) -> dict[tuple[str, str], UUID]:
+    """Ids of the consents in force by (purpose, recipient): given, not withdrawn, to the wording of today."""
+    wordings = {(text.purpose, text.recipient): text.sha256 for text in law.pack().consent_texts()}
+    return {
+        about: row.id
+        for about, row in newest_consents(shard, borrower_id).items()
+        if row.granted and row.text_sha256 == wordings.get(about)
+    }
+
+
 def live_consent(shard: int, borrower_id: UUID, purpose: str, recipient: str) -> UUID | None:
     """Id of the consent in force for a purpose and a recipient, or None."""
-    newest = (
-        Consent.objects.filter(shard=shard, borrower_id=borrower_id, purpose=purpose, recipient=recipient)
-        .order_by("id")
-        .last()
-    )
-    return newest.id if newest and newest.granted else None
+    return live_consents(shard, borrower_id).get((purpose, recipient))
 
 
 def require_consent(shard: int, borrower_id: UUID, purpose: str, recipient: str) -> UUID:
@@ -335,7 +357,7 @@ def send_sms(shard: int, borrower_id: UUID, key: str, text: str) -> None:
     """Send a text outside any transaction; the gateway sends a key once."""
     borrower = Borrower.objects.get(shard=shard, id=borrower_id)
     _log_read(borrower, "customers", "text message", "phone")
-    sms_gateway().send(_open("phone", borrower.id, borrower.phone_sealed), text, key)
+    sms_gateway().send(unseal("phone", borrower.id, borrower.phone_sealed), text, key)
 
 
 def _write_consent(borrower: Borrower, text: policies.ConsentText, granted: bool, channel: str) -> None:
@@ -385,11 +407,3 @@ def _code_digest(challenge_id: UUID, code: str) -> bytes:
 
 def _token_digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
-
-
-def _seal(column: str, row: UUID, value: str) -> bytes:
-    return encrypt(value.encode(), f"customers_borrower.{column}:{row}")
-
-
-def _open(column: str, row: UUID, sealed: bytes | None) -> str:
-    return decrypt(sealed or b"", f"customers_borrower.{column}:{row}").decode()

@@ -1,6 +1,7 @@
 """Reads of applications, decisions and offers."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,20 +74,42 @@ def application(shard: int, borrower_id: UUID, application_id: UUID) -> Applicat
             f"You have no application {application_id}.",
             remedy="List your applications (GET /api/v1/applications).",
         )
-    return _view(row)
+    return _views(shard, [row])[0]
 
 
 def applications(shard: int, borrower_id: UUID) -> list[ApplicationView]:
+    """The newest fifty, newest first."""
+    rows = Application.objects.filter(shard=shard, borrower_id=borrower_id)
+    return _views(shard, list(rows.order_by("-submitted_at")[:50]))
+
+
+def _views(shard: int, rows: Sequence[Application]) -> list[ApplicationView]:
+    """One query for each kind of part, whatever the number of applications; what is sealed stays where it is."""
+    ids = [row.id for row in rows]
+    parts = {"shard": shard, "application_id__in": ids}
+    decisions = {
+        d.application_id: d
+        for d in DecisionRecord.objects.filter(**parts)
+        .order_by("id")
+        .defer("record_sealed", "evidence_sealed")
+    }
+    offers = {o.application_id: o for o in Offer.objects.filter(**parts).order_by("id")}
+    reviews: dict[Any, list[ReviewView]] = {id: [] for id in ids}
+    for r in Review.objects.filter(**parts).order_by("id"):
+        reviews[r.application_id].append(ReviewView(r.asked_by, r.opened_at, r.answer, r.answered_at))
+    reads = sources.reads_of_each(shard, ids)
     return [
-        _view(row)
-        for row in Application.objects.filter(shard=shard, borrower_id=borrower_id).order_by("-id")[:50]
+        _view(row, decisions.get(row.id), offers.get(row.id), reviews[row.id], reads[row.id]) for row in rows
     ]
 
 
-def _view(row: Application) -> ApplicationView:
-    decision = DecisionRecord.objects.filter(shard=row.shard, application=row).order_by("-id").first()
-    offer = Offer.objects.filter(shard=row.shard, application=row).order_by("-id").first()
-    reviews = Review.objects.filter(shard=row.shard, application=row).order_by("id")
+def _view(
+    row: Application,
+    decision: DecisionRecord | None,
+    offer: Offer | None,
+    reviews: list[ReviewView],
+    reads: list[sources.ReadView],
+) -> ApplicationView:
     return ApplicationView(
         row.id,
         row.product,
@@ -101,8 +124,8 @@ def _view(row: Application) -> ApplicationView:
         decision.microseconds if decision else None,
         decision.gather_milliseconds if decision else None,
         _offer(offer) if offer else None,
-        tuple(ReviewView(r.asked_by, r.opened_at, r.answer, r.answered_at) for r in reviews),
-        sources.reads_of(row.shard, row.id),
+        tuple(reviews),
+        reads,
     )
 
 
@@ -151,10 +174,15 @@ class DecisionView:
     at: datetime
 
 
-def decision(decision_id: UUID) -> DecisionView:
+def decision_row(decision_id: UUID) -> DecisionRecord:
     row = DecisionRecord.objects.filter(id=decision_id).first()
     if row is None:
         raise NotFound(f"There is no decision {decision_id}.", remedy="Take the id from the application.")
+    return row
+
+
+def decision(decision_id: UUID) -> DecisionView:
+    row = decision_row(decision_id)
     record = json.loads(registry.open_sealed(row, "record"))
     return DecisionView(
         row.id,

@@ -11,15 +11,16 @@ from django.db import IntegrityError, transaction
 
 from timelyrain import decisioning
 from timelyrain.audit import services as audit
+from timelyrain.customers import services as customers
 from timelyrain.customers.services import Borrower
 from timelyrain.decisioning import LawContext, Outcome, Request
 from timelyrain.origination import errors, queries, registry
 from timelyrain.origination.models import Application, ApplicationState, DecisionRecord, Offer, Review
 from timelyrain.origination.pricing import max_rate_ppm
-from timelyrain.runtime import clock, law
+from timelyrain.runtime import clock, law, locks
 from timelyrain.runtime.crypto import encrypt
 from timelyrain.runtime.ids import new_id
-from timelyrain.runtime.problems import Conflict, NotFound
+from timelyrain.runtime.problems import Conflict, Invalid, NotFound
 from timelyrain.sources import services as sources
 
 log = logging.getLogger(__name__)
@@ -36,21 +37,27 @@ _STATES = {
 def submit_application(
     borrower: Borrower, request_id: UUID, product: str, amount_fen: int, instalments: int, purpose: str
 ) -> UUID:
-    """Apply: gather evidence, decide, and make an offer or give reasons, all before this returns. Returns the application's id."""
-    _judge_request(product, amount_fen, instalments, purpose)
-    application = Application.objects.filter(shard=borrower.shard, id=request_id).first()
-    if application is None:
-        _judge_frequency(borrower)
-        application = Application.objects.create(
-            shard=borrower.shard,
-            id=request_id,
-            borrower_id=borrower.id,
-            product=product,
-            amount_fen=amount_fen,
-            instalments=instalments,
-            purpose=purpose,
-            submitted_at=clock.now(),
-        )
+    """Apply: gather evidence, decide, make an offer or give reasons, all before this returns. Returns the application's id."""
+    with audit.refusals(borrower.shard, "application", actor="borrower", subject=borrower.id):
+        _judge_request(product, amount_fen, instalments, purpose)
+        customers.require_consent(borrower.shard, borrower.id, "account_data", "lender")
+        customers.require_profile(borrower)
+        registry.active_policy()
+        with transaction.atomic():
+            locks.hold(f"applications:{borrower.id}")  # requests at once are counted one after the other
+            application = Application.objects.filter(shard=borrower.shard, id=request_id).first()
+            if application is None:
+                _judge_frequency(borrower)
+                application = Application.objects.create(
+                    shard=borrower.shard,
+                    id=request_id,
+                    borrower_id=borrower.id,
+                    product=product,
+                    amount_fen=amount_fen,
+                    instalments=instalments,
+                    purpose=purpose,
+                    submitted_at=clock.now(),
+                )
     if application.state == ApplicationState.GATHERING:
         _decide(application)
     return application.id
@@ -225,7 +232,7 @@ def answer_review(review_id: UUID, reviewer: str, answer: str) -> None:
         if review.answered_at is not None:
             raise Conflict(f"{review.answered_by} has answered this review.", remedy="Reload the page.")
         if not answer.strip():
-            raise Conflict(
+            raise Invalid(
                 "An answer cannot be empty.", field="answer", remedy="Write what the borrower shall read."
             )
         review.answered_by, review.answer, review.answered_at = reviewer, answer.strip(), clock.now()
@@ -237,7 +244,7 @@ def answer_review(review_id: UUID, reviewer: str, answer: str) -> None:
 
 def replay_decision(decision_id: UUID) -> decisioning.Replay:
     """Decide again from the stored evidence with the policy and the model of then, and compare byte for byte."""
-    row = DecisionRecord.objects.get(id=decision_id)
+    row = queries.decision_row(decision_id)
     evidence = decisioning.evidence_from_json(json.loads(registry.open_sealed(row, "evidence")))
     policy = registry.policy(row.policy_sha256)
     model = registry.model(row.model_sha256) if row.model_sha256 else None

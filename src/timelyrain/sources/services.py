@@ -73,9 +73,10 @@ def gather(shard: int, borrower_id: UUID) -> Gathered:
     as_of, began = clock.now(), time.perf_counter()
     person = customers.read_person(shard, borrower_id, reader="sources", purpose="credit assessment")
     subject = Subject(person.name, person.id_number, person.phone, person.bank_card)
+    consents = customers.live_consents(shard, borrower_id)
     reads, running = [], {}
     for source in sources():
-        consent = customers.live_consent(shard, borrower_id, source.purpose, source.recipient)
+        consent = consents.get((source.purpose, source.recipient))
         if consent is None:
             reads.append(Read(source, None, ReadStatus.NO_CONSENT, "the borrower has not consented"))
             continue
