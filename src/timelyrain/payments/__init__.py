@@ -1,1 +1,1 @@
-"""Money out and money in through rails: each order is sent at most once, and when nobody knows what became of it, the rail is asked."""
+"""Money out and in through rails: an order counts once; when nobody knows what became of it, the rail is asked."""

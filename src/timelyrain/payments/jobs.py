@@ -1,5 +1,6 @@
 """Saga steps: send an order to the rail, ask what became of it, book it."""
 
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -27,6 +28,10 @@ def _order(run: Run) -> PaymentOrder:
 
 def _send(run: Run) -> Outcome:
     order = _order(run)
+    if order.state == OrderState.NEW and not customers.live_consent(
+        run.shard, order.borrower_id, "pay_out_and_debit", "payment_institution"
+    ):  # an order that the rail may know already is carried to its end, whatever was withdrawn since
+        return _refused(run, "consent_withdrawn")
     person = customers.read_person(run.shard, order.borrower_id, reader="payments", purpose=order.direction)
     # Committed before the call: from here on the order may be known to the rail.
     PaymentOrder.objects.filter(shard=run.shard, id=order.id).update(
@@ -56,13 +61,17 @@ def _ask(run: Run) -> Outcome:
 
 def _outcome(run: Run, answer: RailAnswer) -> Outcome:
     if answer.status == "succeeded":
-        return Done({"rail_reference": answer.reference, "moved_on": clock.today().isoformat()})
+        return Done({"rail_reference": answer.reference, "moved_on": answer.value_on.isoformat()})
     if answer.status == "refused":
-        PaymentOrder.objects.filter(shard=run.shard, id=run.data["order_id"]).update(
-            state=OrderState.REFUSED, refusal=answer.refusal, finished_at=clock.now()
-        )
-        return Refused(answer.refusal)
+        return _refused(run, answer.refusal)
     return _unknown(run, "the rail is still processing the order")
+
+
+def _refused(run: Run, code: str) -> Refused:
+    PaymentOrder.objects.filter(shard=run.shard, id=run.data["order_id"]).update(
+        state=OrderState.REFUSED, refusal=code, finished_at=clock.now()
+    )
+    return Refused(code)
 
 
 def _unknown(run: Run, reason: str) -> Unknown:
@@ -91,7 +100,7 @@ def _book(run: Run, answer: dict[str, Any]) -> None:
     transfer = ledger.Transfer(
         key=f"{order.direction}:{order.id}",
         act=f"{order.direction}_confirmed",
-        value_on=clock.business_date(clock.now()),
+        value_on=date.fromisoformat(answer["moved_on"]),
         booked_at=clock.now(),
         lines=lines,
     )

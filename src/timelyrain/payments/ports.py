@@ -14,9 +14,10 @@ class RailSilent(Exception):
 
 @dataclass(frozen=True)
 class RailAnswer:
-    """What the rail says of an order. value_on: the day the money moved."""
+    """What the rail says of an order. refusal: its code. value_on: the day from which the money counts."""
 
     status: Literal["succeeded", "refused", "processing"]
+    value_on: date
     reference: str = ""
     refusal: str = ""
 

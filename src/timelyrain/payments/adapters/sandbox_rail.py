@@ -1,6 +1,7 @@
 """The sandbox's payment rail."""
 
-from typing import Any, Literal
+from datetime import date
+from typing import Literal
 from uuid import UUID
 
 import httpx
@@ -26,11 +27,13 @@ class SandboxRail:
             response = self._client.get(f"{_PATHS[direction]}/{key}")
         except httpx.HTTPError as error:
             raise RailSilent(f"the rail did not say what became of {key}: {error!r}") from error
-        if response.status_code == 404:
-            return None
+        if response.status_code == 404 and _code(response) == "unknown_key":
+            return None  # its own word for it; any other 404 may come from something in between
         if response.status_code != 200:
-            raise RailSilent(f"the rail answered {response.status_code} when asked for {key}")
-        return _answer(response.json())
+            raise RailSilent(
+                f"the rail answered {response.status_code} {_code(response)} when asked for {key}"
+            )
+        return _answer(response)
 
     def _send(self, direction: str, instruction: Instruction) -> RailAnswer:
         body = {
@@ -49,10 +52,23 @@ class SandboxRail:
         if response.status_code >= 300:
             # An error answer is not proof that nothing happened; only the rail's own record is.
             raise RailSilent(
-                f"the rail answered {response.status_code} to {direction} {instruction.key}: {response.text[:200]}"
+                f"the rail answered {response.status_code} {_code(response)} to {direction} {instruction.key}"
             )
-        return _answer(response.json())
+        return _answer(response)
 
 
-def _answer(body: dict[str, Any]) -> RailAnswer:
-    return RailAnswer(body["status"], body.get("reference") or "", body.get("code") or "")
+def _answer(response: httpx.Response) -> RailAnswer:
+    try:
+        body = response.json()
+        status, value_on = body["status"], date.fromisoformat(body["value_date"])
+        return RailAnswer(status, value_on, body.get("reference") or "", body.get("code") or "")
+    except (ValueError, KeyError, TypeError) as error:
+        raise RailSilent(f"the rail's answer cannot be read: {type(error).__name__}") from error
+
+
+def _code(response: httpx.Response) -> str:
+    """The rail's error code; not its prose, which may quote a card number back."""
+    try:
+        return str(response.json()["error"])[:60]
+    except (ValueError, KeyError, TypeError):
+        return ""
