@@ -25,5 +25,9 @@ class AlreadySigned(Conflict):
     slug, title = "already-signed", "This offer has been signed"
 
 
+class TooManyLoans(Conflict):
+    slug, title = "too-many-loans", "As many loans as allowed are open already"
+
+
 class AboveCap(NotAllowed):
     slug, title = "above-cap", "The cost would exceed the cap of the law"

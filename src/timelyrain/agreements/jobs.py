@@ -1,5 +1,7 @@
 """Saga steps between the signature and the pay-out."""
 
+from uuid import UUID
+
 import httpx
 
 from timelyrain.agreements import contracts
@@ -53,7 +55,13 @@ def _cancel(run: Run, _: Data) -> Data:
         state=AgreementState.CANCELLED, cancelled_because=run.data["refused"]
     )
     text = "【及时雨】放款未成功，借款合同未生效，您无需还款。请核对收款银行卡或联系人工。"
-    customers.tell(run.shard, run.data["borrower_id"], f"{run.kind}:{run.key}", text)
+    customers.tell(run.shard, UUID(run.data["borrower_id"]), f"{run.kind}:{run.key}", text)
+    sagas.start(
+        "tell_borrower",
+        f"{run.kind}:{run.key}",
+        run.shard,
+        {"borrower_id": run.data["borrower_id"], "text": text},
+    )
     audit.record(
         run.shard,
         "agreement_cancelled",
@@ -61,7 +69,7 @@ def _cancel(run: Run, _: Data) -> Data:
         subject=run.data["agreement_id"],
         why=run.data["refused"],
     )
-    return {"text": text}
+    return {}
 
 
 sagas.define(

@@ -42,6 +42,7 @@ class AgreementState(models.TextChoices):
     SIGNED = "signed", "signed, contract being made"
     CONTRACTED = "contracted", "contract made"
     CANCELLED = "cancelled", "cancelled before pay-out"
+    FULFILLED = "fulfilled", "fulfilled: the loan is settled"
 
 
 class Agreement(Sharded):

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.db import transaction
 
 from timelyrain.agreements import errors
 from timelyrain.agreements.disclosures import Lender, canonical, make_disclosure, make_terms
-from timelyrain.agreements.models import Agreement, Confirmation, Disclosure
+from timelyrain.agreements.models import Agreement, AgreementState, Confirmation, Disclosure
 from timelyrain.audit import services as audit
 from timelyrain.contract import Terms
 from timelyrain.customers import services as customers
@@ -17,7 +18,7 @@ from timelyrain.finance import percent, yuan
 from timelyrain.ledger import services as ledger
 from timelyrain.origination import queries as origination
 from timelyrain.payments import services as payments
-from timelyrain.runtime import clock, law, sagas
+from timelyrain.runtime import clock, law, locks, sagas
 from timelyrain.runtime.ids import derived_id
 from timelyrain.runtime.problems import NotFound
 
@@ -34,6 +35,43 @@ def disclose(
     """Make the disclosure of one amount and term within an offer; its reading time starts now. Returns its id."""
     if existing := Disclosure.objects.filter(shard=shard, id=request_id).first():
         return existing.id
+    with audit.refusals(shard, "disclosure", actor="borrower", subject=offer_id):
+        offer = _judge_choice(shard, borrower_id, offer_id, amount_fen, instalments)
+        _judge_open_loans(shard, borrower_id)
+        terms, cost = _work_out(offer, amount_fen, instalments)
+    body = canonical(cost)
+    sha256 = hashlib.sha256(body.encode()).hexdigest()
+    now = clock.now()
+    with transaction.atomic():
+        Disclosure.objects.create(
+            shard=shard,
+            id=request_id,
+            offer_id=offer_id,
+            borrower_id=borrower_id,
+            amount_fen=amount_fen,
+            instalments=instalments,
+            body=body,
+            sha256=sha256,
+            terms_json=terms.canonical_bytes().decode(),
+            terms_sha256=terms.sha256(),
+            read_seconds=cost["read_seconds"],
+            shown_at=now,
+            expires_at=min(now + DISCLOSURE_LIFE, offer.expires_at),
+        )
+        audit.record(
+            shard,
+            "disclosure_shown",
+            actor="borrower",
+            subject=request_id,
+            offer=offer_id,
+            disclosure=sha256,
+        )
+    return request_id
+
+
+def _judge_choice(
+    shard: int, borrower_id: UUID, offer_id: UUID, amount_fen: int, instalments: int
+) -> origination.OfferView:
     offer = origination.live_offer(shard, borrower_id, offer_id)
     if not offer.minimum_fen <= amount_fen <= offer.limit_fen:
         raise errors.OutsideOffer(
@@ -47,60 +85,49 @@ def disclose(
             field="instalments",
             remedy=f"Choose one of {', '.join(map(str, offer.instalments))}.",
         )
+    _judge_first_signature(shard, offer_id)
+    return offer
+
+
+def _judge_first_signature(shard: int, offer_id: UUID) -> None:
     if Agreement.objects.filter(shard=shard, offer_id=offer_id).exists():
         raise errors.AlreadySigned("This offer has been signed.", remedy="See your loans.")
+
+
+def _judge_open_loans(shard: int, borrower_id: UUID) -> None:
+    over = (AgreementState.CANCELLED, AgreementState.FULFILLED)
+    open_now = Agreement.objects.filter(shard=shard, borrower_id=borrower_id).exclude(state__in=over).count()
+    if open_now >= law.number("open_loans_max"):
+        raise errors.TooManyLoans(
+            f"{open_now} loans are open; no more than {law.number('open_loans_max')} may be.",
+            remedy="Settle one of them first.",
+        )
+
+
+def _work_out(
+    offer: origination.OfferView, amount_fen: int, instalments: int
+) -> tuple[Terms, dict[str, Any]]:
+    """The terms of one choice within an offer, and their full cost."""
     cap = law.rule("cost_cap_ppm")
     product = law.pack().product(offer.product)
-    terms = make_terms(
-        product,
-        lender(),
-        law.pack().id,
-        amount_fen,
-        instalments,
-        offer.rate_ppm,
-        min(offer.cap_ppm, int(cap.value)),
-    )
+    cap_ppm = min(offer.cap_ppm, int(cap.value))
+    terms = make_terms(product, lender(), law.pack().id, amount_fen, instalments, offer.rate_ppm, cap_ppm)
     read_seconds = law.number("min_read_seconds")
-    body = canonical(make_disclosure(terms, lender(), clock.today(), cap, read_seconds, offer.purpose))
-    now = clock.now()
-    with transaction.atomic():
-        Disclosure.objects.create(
-            shard=shard,
-            id=request_id,
-            offer_id=offer_id,
-            borrower_id=borrower_id,
-            amount_fen=amount_fen,
-            instalments=instalments,
-            body=body,
-            sha256=hashlib.sha256(body.encode()).hexdigest(),
-            terms_json=terms.canonical_bytes().decode(),
-            terms_sha256=terms.sha256(),
-            read_seconds=read_seconds,
-            shown_at=now,
-            expires_at=min(now + DISCLOSURE_LIFE, offer.expires_at),
-        )
-        audit.record(
-            shard,
-            "disclosure_shown",
-            actor="borrower",
-            subject=request_id,
-            offer=offer_id,
-            disclosure=hashlib.sha256(body.encode()).hexdigest(),
-        )
-    return request_id
+    return terms, make_disclosure(terms, lender(), clock.today(), cap, read_seconds, offer.purpose)
 
 
 def confirm(shard: int, borrower_id: UUID, disclosure_id: UUID, sha256: str) -> None:
     """Record that the disclosure was read, not before its reading time is over and only for what was shown."""
-    disclosure = _disclosure(shard, borrower_id, disclosure_id, sha256)
-    elapsed = (clock.now() - disclosure.shown_at).total_seconds()
-    if elapsed < disclosure.read_seconds:
-        left = disclosure.read_seconds - elapsed
-        raise errors.ReadingTime(
-            f"{left:.1f} seconds of reading time are left.",
-            remedy="Read every cost; confirm when the time is over.",
-            retry_after=round(left, 1),
-        )
+    with audit.refusals(shard, "confirmation", actor="borrower", subject=disclosure_id):
+        disclosure = _disclosure(shard, borrower_id, disclosure_id, sha256)
+        elapsed = (clock.now() - disclosure.shown_at).total_seconds()
+        if elapsed < disclosure.read_seconds:
+            left = disclosure.read_seconds - elapsed
+            raise errors.ReadingTime(
+                f"{left:.1f} seconds of reading time are left.",
+                remedy="Read every cost; confirm when the time is over.",
+                retry_after=round(left, 1),
+            )
     with transaction.atomic():
         _, created = Confirmation.objects.get_or_create(
             shard=shard, disclosure=disclosure, defaults={"seconds": elapsed, "at": clock.now()}
@@ -118,11 +145,12 @@ def confirm(shard: int, borrower_id: UUID, disclosure_id: UUID, sha256: str) -> 
 
 def send_signing_code(shard: int, borrower_id: UUID, disclosure_id: UUID, sha256: str) -> customers.Challenge:
     """Send the one-time code that signs exactly this disclosure and its terms."""
-    disclosure = _confirmed(shard, borrower_id, disclosure_id, sha256)
-    customers.require_consent(shard, borrower_id, "pay_out_and_debit", "payment_institution")
+    with audit.refusals(shard, "signing_code", actor="borrower", subject=disclosure_id):
+        disclosure = _signable(shard, borrower_id, disclosure_id, sha256)
     terms = Terms.from_json(disclosure.terms_json)
     text = (
-        f"【及时雨】您正在签署借款 {yuan(terms.principal_fen)} 元、{terms.instalments} 期、年利率 {percent(terms.annual_rate_ppm)} 的合同，"
+        f"【及时雨】您正在签署借款 {yuan(terms.principal_fen)} 元、{terms.instalments} 期、"
+        f"年利率 {percent(terms.annual_rate_ppm)} 的合同，"
         "签署验证码 {code}，{minutes} 分钟内有效。"
     )
     return customers.request_code_for(shard, borrower_id, "sign", text, _subject(disclosure))
@@ -141,13 +169,25 @@ def sign(
     agreement_id = derived_id("agreement", request_id)
     if existing := Agreement.objects.filter(shard=shard, id=agreement_id).first():
         return existing.id
-    disclosure = _confirmed(shard, borrower_id, disclosure_id, sha256)
-    customers.require_consent(shard, borrower_id, "pay_out_and_debit", "payment_institution")
-    customers.use_code(shard, challenge_id, code, "sign", request_id, _subject(disclosure))
+    with audit.refusals(shard, "signature", actor="borrower", subject=disclosure_id):
+        disclosure = _signable(shard, borrower_id, disclosure_id, sha256)
+        customers.use_code(shard, challenge_id, code, "sign", request_id, _subject(disclosure))
+        return _conclude(shard, borrower_id, disclosure, challenge_id, agreement_id)
+
+
+def _conclude(
+    shard: int, borrower_id: UUID, disclosure: Disclosure, challenge_id: UUID, agreement_id: UUID
+) -> UUID:
+    """Keep the signature with all that follows from it: order, disclosed charges, saga."""
     terms = Terms.from_json(disclosure.terms_json)
     loan_id = derived_id("loan", disclosure.offer_id)
     now = clock.now()
     with transaction.atomic():
+        locks.hold(f"agreements:{borrower_id}")  # signatures at once are judged one after the other
+        if Agreement.objects.filter(shard=shard, id=agreement_id).exists():
+            return agreement_id
+        _judge_first_signature(shard, disclosure.offer_id)
+        _judge_open_loans(shard, borrower_id)
         order_id = payments.order(shard, "pay_out", loan_id, borrower_id, terms.principal_fen)
         ledger.register_disclosure(
             shard, loan_id, bytes.fromhex(disclosure.sha256), [(c.kind, c.formula) for c in terms.charges]
@@ -188,6 +228,12 @@ def sign(
     return agreement_id
 
 
+def follow_loan(shard: int, agreement_id: UUID, *, settled: bool) -> None:
+    """Keep in step with the loan that came of an agreement (in the caller's transaction)."""
+    state = AgreementState.FULFILLED if settled else AgreementState.CONTRACTED
+    Agreement.objects.filter(shard=shard, id=agreement_id).exclude(state=state).update(state=state)
+
+
 def _subject(disclosure: Disclosure) -> bytes:
     """What a signing code is bound to: this disclosure and these terms, nothing else."""
     return hashlib.sha256(f"sign\n{disclosure.sha256}\n{disclosure.terms_sha256}".encode()).digest()
@@ -201,14 +247,6 @@ def _disclosure(shard: int, borrower_id: UUID, disclosure_id: UUID, sha256: str)
             remedy="Ask for a disclosure of the amount you want.",
         )
     if row.sha256 != sha256.lower():
-        audit.record(
-            shard,
-            "disclosure_mismatch",
-            actor="borrower",
-            subject=disclosure_id,
-            given=sha256[:64],
-            shown=row.sha256,
-        )
         raise errors.DisclosureChanged(
             "The sha256 is not that of the disclosure that was shown.",
             field="disclosure_sha256",
@@ -222,11 +260,13 @@ def _disclosure(shard: int, borrower_id: UUID, disclosure_id: UUID, sha256: str)
     return row
 
 
-def _confirmed(shard: int, borrower_id: UUID, disclosure_id: UUID, sha256: str) -> Disclosure:
+def _signable(shard: int, borrower_id: UUID, disclosure_id: UUID, sha256: str) -> Disclosure:
+    """The disclosure, if it was confirmed and everything else allows a signature now."""
     row = _disclosure(shard, borrower_id, disclosure_id, sha256)
     if not Confirmation.objects.filter(shard=shard, disclosure=row).exists():
         raise errors.NotConfirmed("The disclosure was not confirmed as read.", remedy="Confirm it first.")
-    if Agreement.objects.filter(shard=shard, offer_id=row.offer_id).exists():
-        raise errors.AlreadySigned("This offer has been signed.", remedy="See your loans.")
+    _judge_first_signature(shard, row.offer_id)
+    _judge_open_loans(shard, borrower_id)
     origination.live_offer(shard, borrower_id, row.offer_id)
+    customers.require_consent(shard, borrower_id, "pay_out_and_debit", "payment_institution")
     return row

@@ -5,11 +5,14 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Max
+
 from timelyrain.contract import LoanState, fold
 from timelyrain.ledger import queries as ledger
 from timelyrain.runtime import clock
+from timelyrain.runtime.problems import NotFound
 from timelyrain.servicing import books
-from timelyrain.servicing.models import Loan, Repayment
+from timelyrain.servicing.models import DayRun, Loan, Repayment
 from timelyrain.servicing.services import events_of, loan_for, state_of, terms_of
 
 
@@ -26,7 +29,10 @@ class LoanView:
 
 
 def loans_of(shard: int, borrower_id: UUID) -> list[LoanView]:
-    return [_view(loan) for loan in Loan.objects.filter(shard=shard, borrower_id=borrower_id).order_by("-id")]
+    return [
+        _view(loan)
+        for loan in Loan.objects.filter(shard=shard, borrower_id=borrower_id).order_by("-opened_on", "id")
+    ]
 
 
 def loan(shard: int, borrower_id: UUID, loan_id: UUID, on: date | None = None) -> LoanView:
@@ -58,7 +64,9 @@ class RepaymentView:
 
 
 def repayments(shard: int, borrower_id: UUID, loan_id: UUID) -> list[RepaymentView]:
-    rows = Repayment.objects.filter(shard=shard, loan=loan_for(shard, borrower_id, loan_id)).order_by("-requested_at")
+    rows = Repayment.objects.filter(shard=shard, loan=loan_for(shard, borrower_id, loan_id)).order_by(
+        "-requested_at"
+    )
     return [
         RepaymentView(
             r.id, r.kind, r.amount_fen, r.state, r.automatic, r.refusal, r.requested_at, r.finished_at
@@ -78,12 +86,17 @@ class Proof:
 
     @property
     def equal(self) -> bool:
-        return all(self.booked.get(code, 0) == amount for code, amount in self.replayed.items())
+        codes = self.replayed.keys() | self.booked.keys()
+        return all(self.replayed.get(code, 0) == self.booked.get(code, 0) for code in codes)
 
 
 def proof(shard: int, loan_id: UUID) -> Proof:
     """Fold the loan afresh as of the day its books stand at, and compare with the ledger's balances."""
-    row = Loan.objects.get(shard=shard, id=loan_id)
+    row = Loan.objects.filter(id=loan_id).first()
+    if row is None or row.shard != shard:
+        raise NotFound(
+            f"There is no loan {loan_id} in shard {shard}.", remedy="Take both from the list of loans."
+        )
     state = fold(terms_of(row), events_of(row), row.posted_on)
     return Proof(
         loan_id, row.posted_on, books.receivables(state.totals), ledger.loan_balances(shard, loan_id)
@@ -92,14 +105,9 @@ def proof(shard: int, loan_id: UUID) -> Proof:
 
 def days_run_up_to() -> date | None:
     """The last business day run in every shard that has open loans; None when there are none."""
-    from timelyrain.servicing.models import DayRun
-
     open_shards = set(Loan.objects.exclude(status="SETTLED").values_list("shard", flat=True))
-    ends = [
-        DayRun.objects.filter(shard=shard).order_by("-on").values_list("on", flat=True).first()
-        for shard in open_shards
-    ]
-    return None if not ends or None in ends else min(ends)
+    ends = dict(DayRun.objects.filter(shard__in=open_shards).values_list("shard").annotate(Max("on")))
+    return min(ends.values()) if open_shards and len(ends) == len(open_shards) else None
 
 
 def portfolio() -> dict[str, Any]:

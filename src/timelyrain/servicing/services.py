@@ -1,12 +1,13 @@
 """Commands on loans. Each books its event, its postings and its summary in one transaction."""
 
+from contextlib import suppress
 from datetime import date, timedelta
 from uuid import UUID
 
-from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Max, Min
 
+from timelyrain.agreements import services as agreements
 from timelyrain.audit import services as audit
 from timelyrain.contract import (
     ContractViolation,
@@ -19,6 +20,7 @@ from timelyrain.contract import (
     fold,
     preview,
 )
+from timelyrain.customers import services as customers
 from timelyrain.ledger import services as ledger
 from timelyrain.payments import services as payments
 from timelyrain.runtime import clock, law, sagas
@@ -113,84 +115,81 @@ def request_repayment(
     automatic: bool = False,
 ) -> UUID:
     """Begin a payment through the rail; returns its id. Without an amount, what is due or the whole payoff."""
-    if existing := Repayment.objects.filter(shard=loan.shard, id=request_id).first():
-        return existing.id
-    state = state_of(loan)
-    if state.status == Status.SETTLED:
-        raise errors.LoanClosed("Nothing is owed on this loan.", remedy="No payment is needed.")
-    amount_fen = _judge_amount(loan, state, kind, amount_fen, mode)
-    try:
-        with transaction.atomic():
-            Repayment.objects.create(
-                shard=loan.shard,
-                id=request_id,
-                loan=loan,
-                kind=kind,
-                mode=mode,
-                amount_fen=amount_fen,
-                automatic=automatic,
-                requested_at=clock.now(),
+    if not automatic:
+        customers.require_consent(loan.shard, loan.borrower_id, "pay_out_and_debit", "payment_institution")
+    with transaction.atomic():
+        # Everything is judged while the loan is locked: nothing is booked on it between the look and the order.
+        loan = Loan.objects.select_for_update().get(shard=loan.shard, id=loan.id)
+        if Repayment.objects.filter(shard=loan.shard, id=request_id).exists():
+            return request_id
+        if Repayment.objects.filter(shard=loan.shard, loan=loan, state=RepaymentState.PENDING).exists():
+            raise errors.RepaymentOnItsWay(
+                "One payment at a time.", remedy="Wait until the payment on its way is booked or refused."
             )
-            order_id = payments.order(loan.shard, "debit", request_id, loan.borrower_id, amount_fen)
-            sagas.start(
-                "repay_loan",
-                str(request_id),
-                loan.shard,
-                {
-                    "order_id": str(order_id),
-                    "repayment_id": str(request_id),
-                    "loan_id": str(loan.id),
-                    "borrower_id": str(loan.borrower_id),
-                },
-            )
-    except IntegrityError as error:
-        raise errors.RepaymentOnItsWay(
-            "One payment at a time.", remedy="Wait until the payment on its way is booked or refused."
-        ) from error
+        amount_fen = _judge_amount(loan, kind, amount_fen, mode)
+        Repayment.objects.create(
+            shard=loan.shard,
+            id=request_id,
+            loan=loan,
+            kind=kind,
+            mode=mode if kind == RepaymentKind.PART else "",
+            amount_fen=amount_fen,
+            automatic=automatic,
+            requested_at=clock.now(),
+        )
+        order_id = payments.order(loan.shard, "debit", request_id, loan.borrower_id, amount_fen)
+        sagas.start(
+            "repay_loan",
+            str(request_id),
+            loan.shard,
+            {
+                "order_id": str(order_id),
+                "repayment_id": str(request_id),
+                "loan_id": str(loan.id),
+                "borrower_id": str(loan.borrower_id),
+            },
+        )
     return request_id
 
 
 def book_repayment(repayment: Repayment, paid_on: date) -> LoanState:
-    """Book money that has arrived. What it was meant for is judged again on the day it came."""
-    loan = repayment.loan
-    state = state_of(loan, paid_on)
-    event_type, data = EventType.REPAID, {}
-    if (
-        repayment.kind == RepaymentKind.FULL
-        and repayment.amount_fen == state.payoff_fen
-        and state.payoff_fen > state.amount_due_fen
-    ):
-        event_type = EventType.PREPAID_FULL
-    elif (
-        repayment.kind == RepaymentKind.PART
-        and state.amount_due_fen == 0
-        and repayment.amount_fen < state.payoff_fen
-    ):
-        event_type, data = EventType.PREPAID_PART, {"mode": repayment.mode}
-    event = Event(
-        str(derived_id("repayment", repayment.id)),
-        event_type,
-        paid_on,
-        clock.now(),
-        repayment.amount_fen,
-        data,
-    )
-    after = append(loan, event)
+    """Book money that has arrived (in the caller's transaction). It is always booked: what cannot be taken as it was meant counts
+    as REPAID.
+    """
+    loan = Loan.objects.select_for_update().get(shard=repayment.shard, id=repayment.loan_id)
+    after = append(loan, _as_event(repayment, loan, paid_on))
     repayment.state, repayment.finished_at = RepaymentState.BOOKED, clock.now()
     repayment.save()
     return after
 
 
+def _as_event(repayment: Repayment, loan: Loan, paid_on: date) -> Event:
+    """What a payment was meant for, judged again on the day it came. A payoff is honoured for the day it was named for."""
+    terms, events = terms_of(loan), events_of(loan)
+    event_id, amount_fen, now = str(derived_id("repayment", repayment.id)), repayment.amount_fen, clock.now()
+    wishes: list[Event] = []
+    if repayment.kind == RepaymentKind.FULL:
+        for on in sorted({clock.business_date(repayment.requested_at), paid_on}):
+            state = fold(terms, events, on)
+            if state.payoff_fen == amount_fen > state.amount_due_fen:
+                wishes.append(Event(event_id, EventType.PREPAID_FULL, on, now, amount_fen))
+    elif repayment.kind == RepaymentKind.PART and not fold(terms, events, paid_on).amount_due_fen:
+        data = {"mode": repayment.mode}
+        wishes.append(Event(event_id, EventType.PREPAID_PART, paid_on, now, amount_fen, data))
+    for wish in wishes:
+        with suppress(ContractViolation):
+            preview(terms, events, [wish], max(clock.today(), loan.posted_on, paid_on))
+            return wish
+    return Event(event_id, EventType.REPAID, paid_on, now, amount_fen)
+
+
 def run_due_days() -> int:
     """Run every business day that has begun and was not run yet, oldest first; returns how many shard-days were run."""
-    ran = 0
-    today = clock.today()
-    for shard in range(settings.SHARDS):
-        last = DayRun.objects.filter(shard=shard).aggregate(on=Max("on"))["on"]
-        first = Loan.objects.filter(shard=shard).aggregate(on=Min("opened_on"))["on"]
-        if first is None:
-            continue
-        on = max(first, last + timedelta(days=1)) if last else first
+    ran, today = 0, clock.today()
+    first = dict(Loan.objects.values_list("shard").annotate(Min("opened_on")))
+    last = dict(DayRun.objects.values_list("shard").annotate(Max("on")))
+    for shard, opened_on in sorted(first.items()):
+        on = max(opened_on, last[shard] + timedelta(days=1)) if shard in last else opened_on
         while on <= today:
             run_day(shard, on)
             ran, on = ran + 1, on + timedelta(days=1)
@@ -199,23 +198,18 @@ def run_due_days() -> int:
 
 def run_day(shard: int, on: date) -> None:
     """One business day of one shard: book the accrual, mark late loans, queue the debits due. Repeating it changes nothing."""
-    loans = list(Loan.objects.filter(shard=shard, opened_on__lte=on).exclude(status=Status.SETTLED))
-    for loan in loans:
+    unsettled = Loan.objects.filter(shard=shard, opened_on__lte=on).exclude(status=Status.SETTLED)
+    loans = list(unsettled.values_list("id", flat=True))
+    for loan_id in loans:
         with transaction.atomic():
-            locked = Loan.objects.select_for_update().get(shard=shard, id=loan.id)
-            state = _accrue(locked, on)
-        due_today = [row for row in state.instalments if row.due_on == on and row.unpaid_fen > 0]
-        if due_today and state.amount_due_fen:
-            try:
-                request_repayment(
-                    locked,
-                    RepaymentKind.DUE,
-                    derived_id("debit", loan.id, on),
-                    min(state.amount_due_fen, state_of(locked).amount_due_fen) or None,
-                    automatic=True,
-                )
-            except errors.RepaymentOnItsWay:
-                pass  # the borrower is paying at this moment; what stays unpaid is late tomorrow
+            loan = Loan.objects.select_for_update().get(shard=shard, id=loan_id)
+            state = _accrue(loan, on)
+            # A day that is caught up with late asks for what fell due on it, less what was paid since.
+            due_fen = min(state.amount_due_fen, state_of(loan).amount_due_fen)
+            if due_fen and any(row.due_on == on and row.unpaid_fen for row in state.instalments):
+                debit_id = derived_id("debit", loan_id, on)
+                with suppress(errors.RepaymentOnItsWay):  # what that payment leaves unpaid is late tomorrow
+                    request_repayment(loan, RepaymentKind.DUE, debit_id, due_fen, automatic=True)
     DayRun.objects.bulk_create(
         [DayRun(shard=shard, on=on, loans=len(loans), at=clock.now())], ignore_conflicts=True
     )
@@ -248,25 +242,32 @@ def _post(loan: Loan, terms: Terms, before: LoanState, after: LoanState, *, key:
     loan.status, loan.dpd, loan.bucket = after.status, after.dpd, after.bucket
     loan.outstanding_fen = after.outstanding_principal_fen
     loan.next_due_on = after.next_due.due_on if after.next_due else None
-    loan.settled_on = after.as_of if after.status == Status.SETTLED else None
+    settled = after.status == Status.SETTLED
+    loan.settled_on = max(row.settled_on for row in after.instalments if row.settled_on) if settled else None
     loan.save()
+    agreements.follow_loan(loan.shard, loan.agreement_id, settled=settled)
 
 
-def _judge_amount(
-    loan: Loan, state: LoanState, kind: RepaymentKind, amount_fen: int | None, mode: str
-) -> int:
+def _judge_amount(loan: Loan, kind: RepaymentKind, amount_fen: int | None, mode: str) -> int:
+    """The amount to ask the rail for: what was asked, if it can be paid today; the whole due or payoff if none was."""
+    state = state_of(loan)
+    if state.status == Status.SETTLED:
+        raise errors.LoanClosed("Nothing is owed on this loan.", remedy="No payment is needed.")
+    if amount_fen is not None and amount_fen < 1:
+        raise errors.AmountWrong(
+            f"{amount_fen} fen is not an amount.", field="amount_fen", remedy="Pay at least one fen."
+        )
     if kind == RepaymentKind.FULL:
-        wanted = state.payoff_fen
-        if amount_fen not in (None, wanted):
+        if amount_fen not in (None, state.payoff_fen):
             raise errors.AmountWrong(
-                f"Settling today takes {wanted} fen, not {amount_fen}.",
+                f"Settling today takes {state.payoff_fen} fen, not {amount_fen}.",
                 field="amount_fen",
                 remedy="Ask for the payoff again and confirm it.",
             )
-        return wanted
+        return state.payoff_fen
     if kind == RepaymentKind.DUE:
-        amount_fen = amount_fen or state.amount_due_fen
-        if not 0 < amount_fen <= max(state.amount_due_fen, state.payoff_fen):
+        amount_fen = state.amount_due_fen if amount_fen is None else amount_fen
+        if not 0 < amount_fen <= state.amount_due_fen:
             raise errors.AmountWrong(
                 f"{amount_fen} fen cannot be paid: {state.amount_due_fen} fen are due today.",
                 field="amount_fen",
@@ -285,19 +286,13 @@ def _judge_amount(
             field="amount_fen",
             remedy="Pay what is due, then repay early.",
         )
+    trial = Event("trial", EventType.PREPAID_PART, clock.today(), clock.now(), amount_fen, {"mode": mode})
     try:
-        trial = Event(
-            "trial", EventType.PREPAID_PART, clock.today(), clock.now(), max(amount_fen, 1), {"mode": mode}
-        )
         preview(terms_of(loan), events_of(loan), [trial], clock.today())
     except ContractViolation as error:
         raise errors.AmountWrong(
             str(error), field="amount_fen", remedy="Choose an amount below the payoff."
         ) from error
-    if amount_fen < 1:
-        raise errors.AmountWrong(
-            f"{amount_fen} fen is not an amount.", field="amount_fen", remedy="Pay at least one fen."
-        )
     return amount_fen
 
 

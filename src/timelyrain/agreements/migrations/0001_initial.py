@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
                             ("signed", "signed, contract being made"),
                             ("contracted", "contract made"),
                             ("cancelled", "cancelled before pay-out"),
+                            ("fulfilled", "fulfilled: the loan is settled"),
                         ],
                         default="signed",
                         max_length=10,
