@@ -4,12 +4,15 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import DatabaseError
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.urls import re_path
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.security import HttpBearer
@@ -17,7 +20,16 @@ from ninja.security import HttpBearer
 from timelyrain import __version__
 from timelyrain.customers import services as customers
 from timelyrain.runtime import idempotency
-from timelyrain.runtime.problems import Invalid, NotSignedIn, Problem, Unavailable
+from timelyrain.runtime.problems import (
+    Internal,
+    Invalid,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    NotSignedIn,
+    Problem,
+    Unavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +39,12 @@ class Encoder(DjangoJSONEncoder):
         return asdict(o) if is_dataclass(o) and not isinstance(o, type) else super().default(o)
 
 
-def respond(body: Any, status: int = 200, **headers: str) -> HttpResponse:
+def respond(body: Any, status: int = 200, kind: str = "json", **headers: str) -> HttpResponse:
     text = json.dumps(body, cls=Encoder, ensure_ascii=False)
-    return HttpResponse(text, status=status, content_type="application/json; charset=utf-8", headers=headers)
+    private = {"Cache-Control": "no-store"}  # answers are about one person
+    return HttpResponse(
+        text, status=status, content_type=f"application/{kind}; charset=utf-8", headers=private | headers
+    )
 
 
 class BorrowerToken(HttpBearer):
@@ -39,19 +54,54 @@ class BorrowerToken(HttpBearer):
         return customers.borrower_of(token)
 
 
-api = NinjaAPI(
+class Api(NinjaAPI):
+    """Adds the two refusals that the framework leaves in HTML: an unknown address and an unknown method."""
+
+    def _get_urls(self) -> list[Any]:
+        urls = super()._get_urls()
+        for pattern in urls:
+            pattern.callback = _with_known_method(pattern.callback)
+        return [*urls, re_path("", _unknown_address)]
+
+
+def _with_known_method(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        answered = view(request, *args, **kwargs)
+        if answered.status_code != 405:
+            return answered
+        allowed = answered.headers.get("Allow", "")
+        detail = f"{request.path} does not take {request.method}."
+        refusal = problem(MethodNotAllowed(detail, remedy=f"Use one of: {allowed}."))
+        refusal.headers["Allow"] = allowed
+        return refusal
+
+    return answer
+
+
+@csrf_exempt
+def _unknown_address(request: HttpRequest) -> HttpResponse:
+    return problem(
+        NotFound(
+            f"There is nothing at {request.path[:200]}.",
+            remedy="The OpenAPI document (/api/v1/openapi.json) lists every address.",
+        )
+    )
+
+
+api = Api(
     title="TimelyRain 及时雨",
     version=__version__,
-    description="Instant lending: apply, decide, disclose, sign, pay out, repay. Amounts are integer fen, rates integer ppm per year.",
+    description="Instant lending: apply, decide, disclose, sign, pay out, repay. Amounts are integer fen, rates ppm per year.",
     auth=BorrowerToken(),
     urls_namespace="api",
 )
 
 
 def command(request: HttpRequest, work: Callable[[UUID], tuple[int, Any]]) -> HttpResponse:
-    """Run a command once per Idempotency-Key. Without the header each request is a new act."""
-    borrower = getattr(request, "auth", None)
-    principal = str(borrower.id) if hasattr(borrower, "id") else "anonymous"
+    """Run a command once per Idempotency-Key."""
+    caller: Any = getattr(request, "auth", None)
+    principal = str(caller.id) if caller else "anonymous"
     key = request.headers.get("Idempotency-Key")
     if key is None:
         raise Invalid(
@@ -80,18 +130,12 @@ def _canonical(body: bytes) -> bytes:
 
 
 def problem(error: Problem) -> HttpResponse:
-    body = error.as_dict()
-    headers = (
-        {"Retry-After": str(max(1, round(error.extra["retry_after"])))}
-        if "retry_after" in error.extra
-        else {}
-    )
-    return HttpResponse(
-        json.dumps(body, cls=Encoder, ensure_ascii=False),
-        status=error.status,
-        content_type="application/problem+json; charset=utf-8",
-        headers=headers,
-    )
+    headers = {}
+    if "retry_after" in error.extra:
+        headers["Retry-After"] = str(max(1, round(error.extra["retry_after"])))
+    if isinstance(error, NotSignedIn):
+        headers["WWW-Authenticate"] = "Bearer"
+    return respond(error.as_dict(), error.status, "problem+json", **headers)
 
 
 @api.exception_handler(Problem)
@@ -122,21 +166,17 @@ def on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 
 @api.exception_handler(HttpError)
 def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    kind = NotSignedIn if error.status_code == 401 else Invalid
-    refusal = kind(
-        str(error),
-        remedy="Correct the request; the OpenAPI document (/api/v1/openapi.json) says what is expected.",
-    )
-    body = refusal.as_dict() | {"status": error.status_code}
-    return HttpResponse(
-        json.dumps(body, ensure_ascii=False),
-        status=error.status_code,
-        content_type="application/problem+json; charset=utf-8",
-    )
+    if error.status_code == 401:
+        remedy = (
+            "Send `Authorization: Bearer <token>` (a borrower) or name and password by HTTP Basic (staff)."
+        )
+        return problem(NotSignedIn("The request carries no valid credentials.", remedy=remedy))
+    return problem(Malformed(f"{error}.", remedy="Send a JSON body as the OpenAPI document describes it."))
 
 
-@api.exception_handler(DatabaseError)
-def on_database(request: HttpRequest, error: DatabaseError) -> HttpResponse:
+@api.exception_handler(OperationalError)
+@api.exception_handler(InterfaceError)
+def on_database(request: HttpRequest, error: Exception) -> HttpResponse:
     log.exception("database error at %s %s", request.method, request.path)
     return problem(
         Unavailable(
@@ -150,13 +190,9 @@ def on_database(request: HttpRequest, error: DatabaseError) -> HttpResponse:
 @api.exception_handler(Exception)
 def on_failure(request: HttpRequest, error: Exception) -> HttpResponse:
     log.exception("unexpected failure at %s %s", request.method, request.path)
-    refusal = Problem(
-        "Something failed on our side; nothing was half done.",
-        remedy="Repeat the request with the same Idempotency-Key; if it persists, call us.",
-    )
-    body = refusal.as_dict() | {"type": "/problems/internal", "status": 500, "title": "Internal error"}
-    return HttpResponse(
-        json.dumps(body, ensure_ascii=False),
-        status=500,
-        content_type="application/problem+json; charset=utf-8",
+    return problem(
+        Internal(
+            "Something failed on our side; nothing was half done.",
+            remedy="Repeat the request with the same Idempotency-Key; if it persists, call us.",
+        )
     )

@@ -1,7 +1,7 @@
 """What a borrower can do: sign in, consent, apply, read the cost, sign, repay."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -21,6 +21,8 @@ from timelyrain.servicing.services import RepaymentKind
 
 router = Router()
 Fen = Annotated[int, Field(gt=0, le=10**12, strict=True, description="Amount in fen")]
+Word = Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f]*$")]
+Prose = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")]
 
 
@@ -72,7 +74,7 @@ def me(request: HttpRequest) -> HttpResponse:
 
 
 class ProfileIn(Strict):
-    name: Annotated[str, Field(max_length=60)]
+    name: Word
     id_number: Annotated[str, Field(max_length=30)]
     id_valid_until: date
     bank_card: Annotated[str, Field(max_length=30)]
@@ -86,7 +88,7 @@ def save_profile(request: HttpRequest, body: ProfileIn) -> HttpResponse:
 
 
 @router.get("/consents", tags=["profile"])
-def consents(request: HttpRequest, language: str = "zh") -> HttpResponse:
+def consents(request: HttpRequest, language: Literal["zh", "en"] = "zh") -> HttpResponse:
     """Every consent text, and whether it is given."""
     return respond({"consents": customers_queries.consent_states(request.auth, language)})
 
@@ -107,8 +109,8 @@ def grant_consents(request: HttpRequest, body: ConsentsIn) -> HttpResponse:
 
 
 class WithdrawIn(Strict):
-    purpose: str
-    recipient: str
+    purpose: Word
+    recipient: Word
 
 
 @router.post("/consents/withdraw", tags=["profile"])
@@ -123,10 +125,10 @@ def withdraw_consent(request: HttpRequest, body: WithdrawIn) -> HttpResponse:
 
 
 class ApplicationIn(Strict):
-    product: str
+    product: Word
     amount_fen: Fen
     instalments: Annotated[int, Field(gt=0, le=120, strict=True)]
-    purpose: str
+    purpose: Word
 
 
 @router.post("/applications", tags=["apply"])
@@ -152,7 +154,7 @@ def application(request: HttpRequest, application_id: UUID) -> HttpResponse:
 
 
 class ReviewIn(Strict):
-    note: Annotated[str, Field(max_length=2000)] = ""
+    note: Prose = ""
 
 
 @router.post("/applications/{application_id}/review", tags=["apply"])
@@ -298,7 +300,7 @@ def loan_events(request: HttpRequest, loan_id: UUID) -> HttpResponse:
 class RepaymentIn(Strict):
     kind: RepaymentKind
     amount_fen: Fen | None = None
-    mode: str = ""
+    mode: Literal["", "keep_term", "keep_instalment"] = ""
 
 
 @router.post("/loans/{loan_id}/repayments", tags=["loan"])

@@ -17,14 +17,13 @@ def health(request: HttpRequest) -> HttpResponse:
 def problem_page(request: HttpRequest, slug: str) -> HttpResponse:
     """Where the `type` of a problem leads: its title and status."""
     kind = catalogue().get(slug)
-    if kind is None and slug != "internal":
+    if kind is None:
         raise Http404(f"no problem is called {slug}")
-    title, status = (kind.title, kind.status) if kind else ("Internal error", 500)
     return HttpResponse(
         format_html(
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>{0}</title><h1>{0}</h1>'
-            "<p>HTTP status {1}. <code>detail</code> says what was wrong with which value, <code>remedy</code> what to do.</p></html>",
-            title,
-            status,
+            "<p>HTTP status {1}. <code>detail</code> says what was wrong with which value, <code>remedy</code> what to do.</p>",
+            kind.title,
+            kind.status,
         )
     )
