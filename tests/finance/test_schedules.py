@@ -18,6 +18,7 @@ from timelyrain.finance import (
     add_months,
     due_dates,
     irr_periodic,
+    periods,
     schedule,
 )
 
@@ -151,8 +152,8 @@ def test_instalment_is_the_exact_ratio_rounded(
     factors = [
         Fraction(rate, 12_000_000)
         if basis is DayBasis.PER_INSTALMENT
-        else Fraction(rate * row.days, 1_000_000 * (365 if basis is DayBasis.ACT_365 else 360))
-        for row in plan
+        else Fraction(rate * row.whole * row.num, 1_000_000 * row.den)
+        for row in periods(start, n, Method.EQUAL_INSTALMENT, basis)
     ]
     growth, annuity = Fraction(1), Fraction(0)
     for factor in factors:

@@ -1,8 +1,18 @@
 """Money, calendars, schedules and rates: pure functions on integers (fen, ppm) and dates. No Django, no I/O, no clock."""
 
-from .calendars import add_months, due_dates
+from .calendars import (
+    CalendarEnds,
+    DueDates,
+    MonthEnd,
+    Shift,
+    Unit,
+    WorkCalendar,
+    add_months,
+    due_dates,
+)
 from .daycount import DayBasis, day_fraction
 from .money import Rounding, parse_yuan, percent, round_ratio, yuan
+from .periods import Grace, Method, Period, periods
 from .problems import TermsInvalid, TermsProblem
 from .rates import (
     CashFlow,
@@ -14,28 +24,35 @@ from .rates import (
     xirr,
 )
 from .schedules import (
+    Advance,
     Instalment,
-    Method,
-    Period,
     amortise,
+    lay_out,
     level_part,
     period_interest,
-    periods,
     schedule,
     schedule_problems,
 )
 
 __all__ = [
+    "Advance",
+    "CalendarEnds",
     "CashFlow",
     "DayBasis",
+    "DueDates",
+    "Grace",
     "Instalment",
     "Method",
+    "MonthEnd",
     "NoRate",
     "NoUniqueRate",
     "Period",
     "Rounding",
+    "Shift",
     "TermsInvalid",
     "TermsProblem",
+    "Unit",
+    "WorkCalendar",
     "add_months",
     "amortise",
     "annualised_irr_ppm",
@@ -43,6 +60,7 @@ __all__ = [
     "day_fraction",
     "due_dates",
     "irr_periodic",
+    "lay_out",
     "level_part",
     "parse_yuan",
     "percent",

@@ -1,38 +1,25 @@
-"""Repayment schedules in exact arithmetic.
+"""Repayment schedules in exact arithmetic: one engine for every kind of plan.
 
-The interest of a period is one rounding of sum(principal x days) x rate; the equal instalment is
-P * prod(1 + f_i) / F with F_1 = 1, F_k = 1 + F_(k-1) * (1 + f_k), one rounding (half-even) of an exact ratio; what
-rounding leaves over is in the last instalment. No float, no Decimal.
+A plan is made in three steps that callers may also take one by one: `periods` (when, and what part of a year),
+`level_part` (what stays equal), `amortise` (the rows). The interest of a period is one rounding of
+sum(principal x days) x rate; the equal instalment is P * prod(1 + f_i) / F with F_1 = 1, F_k = 1 + F_(k-1) * (1 + f_k),
+one rounding (half-even) of an exact ratio; what rounding leaves over is in the last instalment. No float, no Decimal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from enum import StrEnum
 from math import gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple, Unpack
 
-from .calendars import add_months, due_dates
-from .daycount import DayBasis, day_fraction
+from .calendars import DueDates
+from .daycount import DayBasis
 from .money import Rounding, round_ratio
+from .periods import NO_GRACE, Grace, Method, Period, periods
 from .problems import TermsInvalid, TermsProblem
 
 MAX_INSTALMENTS = 600
 MAX_RATE_PPM = 10_000_000
 PPM = 1_000_000
-
-
-class Method(StrEnum):
-    """How principal and interest are spread over the months.
-
-    EQUAL_INSTALMENT (等额本息), EQUAL_PRINCIPAL (等额本金), INTEREST_ONLY (先息后本), BULLET (all at the end of the last
-    month, one instalment), FLAT (等本等息: interest always on the original principal).
-    """
-
-    EQUAL_INSTALMENT = "EQUAL_INSTALMENT"
-    EQUAL_PRINCIPAL = "EQUAL_PRINCIPAL"
-    INTEREST_ONLY = "INTEREST_ONLY"
-    BULLET = "BULLET"
-    FLAT = "FLAT"
 
 
 class Instalment(NamedTuple):
@@ -47,14 +34,15 @@ class Instalment(NamedTuple):
     balance_fen: int
 
 
-class Period(NamedTuple):
-    """One interest period. `num`/`den`: what part of a year each of its `days` is."""
+# A NamedTuple without the cost of its signature, where a plan is made row by row.
+_row: Callable[[type[Instalment], Any], Instalment] = tuple.__new__  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 
-    n: int
-    due_on: date
-    days: int
-    num: int
-    den: int
+
+class Advance(NamedTuple):
+    """Money paid out to the borrower on a day."""
+
+    on: date
+    amount_fen: int
 
 
 def schedule(
@@ -67,18 +55,48 @@ def schedule(
     *,
     due_day: int | None = None,
     rounding: Rounding = Rounding.HALF_EVEN,
+    grace: Grace = NO_GRACE,
+    fixed_fen: Mapping[int, int] | None = None,
+    later: Sequence[Advance] = (),
+    down_payment_ppm: int = 0,
+    multiple_fen: int = 1,
+    smooth: bool = False,
+    **dates: Unpack[DueDates],
 ) -> tuple[Instalment, ...]:
-    """The plan of a loan paid out on `start`: `instalments` monthly rows (one for BULLET), ending at balance zero.
+    """The plan of a loan paid out on `start`: `instalments` rows (one for BULLET), ending at balance zero.
 
-    due_day: day of the month 1 to 31, None keeps the start's day. rounding: of interest; DOWN keeps the real rate of
-    the whole plan at or below the nominal one. Raises TermsInvalid with every problem.
+    due_day: day of the month 1 to 31, None keeps the start's day. dates: every, unit, first_due, month_end, calendar,
+    shift, as in `due_dates`. rounding: of interest; DOWN keeps the real rate of the whole plan at or below the nominal
+    one. fixed_fen: custom instalments by number (see Period.fixed_fen). later: further disbursements.
+    down_payment_ppm: share of each disbursement due back on its day, in rows of its own. multiple_fen: the level part is
+    a multiple of it. smooth: spread what rounding leaves over where that evens the last instalment.
+    Raises TermsInvalid with every problem, CalendarEnds.
     """
+    fixed_fen = fixed_fen or {}
     problems = schedule_problems(principal_fen, annual_rate_ppm, instalments, due_day)
+    if grace is not NO_GRACE or fixed_fen or later or down_payment_ppm or multiple_fen != 1 or dates:
+        problems += _shape_problems(
+            start, instalments, method, grace, fixed_fen, later, down_payment_ppm, multiple_fen, dates
+        )
     if problems:
         raise TermsInvalid(problems)
-    rows = periods(start, instalments, method, day_basis, due_day)
-    part = level_part(principal_fen, annual_rate_ppm, rows, method)
-    return amortise(principal_fen, annual_rate_ppm, rows, method, rounding, part)
+    rows = periods(start, instalments, method, day_basis, due_day, grace=grace, fixed_fen=fixed_fen, **dates)
+    if rows[0].due_on <= start:
+        raise TermsInvalid(
+            [
+                TermsProblem(
+                    "first_due", rows[0].due_on.isoformat(), f"must be after the disbursement on {start}"
+                )
+            ]
+        )
+    advances = (Advance(start, principal_fen), *later)
+    plan = lay_out(
+        advances, annual_rate_ppm, rows, method, rounding,
+        down_payment_ppm=down_payment_ppm, multiple_fen=multiple_fen, smooth=smooth,
+    )  # fmt: skip
+    if fixed_fen and (problems := _plan_problems(plan, rows, method)):
+        raise TermsInvalid(problems)
+    return plan
 
 
 def schedule_problems(
@@ -98,29 +116,80 @@ def schedule_problems(
     ]
 
 
-def periods(
-    start: date, instalments: int, method: Method, day_basis: DayBasis, due_day: int | None = None
-) -> tuple[Period, ...]:
-    """The interest periods of a loan from `start`. Under PER_INSTALMENT an irregular first period counts by its days."""
-    dates = due_dates(start, instalments, due_day)
-    regular = (dates[0] - add_months(dates[0], -1, due_day or start.day)).days
-    first = (dates[0] - start).days
-    if method is Method.BULLET:
-        days = (dates[-1] - start).days
-        months = first + (instalments - 1) * regular  # in units of 1/regular of a month
-        return (Period(1, dates[-1], days, *day_fraction(day_basis, months, regular * days)),)
-    rows = [Period(1, dates[0], first, *day_fraction(day_basis, 1, regular))]
-    previous = dates[0]
-    for n, due_on in enumerate(dates[1:], 2):
-        days = (due_on - previous).days
-        rows.append(Period(n, due_on, days, *day_fraction(day_basis, 1, days)))
-        previous = due_on
-    return tuple(rows)
+def _shape_problems(
+    start: date,
+    instalments: int,
+    method: Method,
+    grace: Grace,
+    fixed_fen: Mapping[int, int],
+    later: Sequence[Advance],
+    down_payment_ppm: int,
+    multiple_fen: int,
+    dates: DueDates,
+) -> list[TermsProblem]:
+    most = instalments - 1 if type(instalments) is int else 0
+    bounds = [
+        ("every", dates.get("every", 1), 1, 366),
+        ("grace.principal", grace.principal, 0, most),
+        ("grace.interest", grace.interest, 0, most),
+        ("grace.interest_free", grace.interest_free, 0, most + 1),
+        ("down_payment_ppm", down_payment_ppm, 0, PPM - 1),
+        ("multiple_fen", multiple_fen, 1, 10**15),
+        *((f"fixed_fen[{n}]", amount, 0, 10**15) for n, amount in fixed_fen.items()),
+        *((f"later[{k}].amount_fen", a.amount_fen, 1, 10**15) for k, a in enumerate(later)),
+    ]
+    problems = [
+        TermsProblem(name, value, f"must be an integer from {low:,} to {high:,}")
+        for name, value, low, high in bounds
+        if type(value) is not int or not low <= value <= high
+    ]
+    problems += [
+        TermsProblem(
+            "fixed_fen", n, f"names an instalment from 1 to {most}; the last one always takes the rest"
+        )
+        for n in fixed_fen
+        if not 1 <= n <= most
+    ]
+    if fixed_fen and method is Method.BULLET:
+        problems.append(
+            TermsProblem("fixed_fen", dict(fixed_fen), "a bullet loan has one instalment; leave it out")
+        )
+    problems += [
+        TermsProblem(
+            f"later[{k}].on", a.on.isoformat(), f"must not be before the first disbursement on {start}"
+        )
+        for k, a in enumerate(later)
+        if a.on < start
+    ]
+    first_due = dates.get("first_due")
+    if first_due is not None and first_due <= start:
+        problems.append(
+            TermsProblem("first_due", first_due.isoformat(), f"must be after the disbursement on {start}")
+        )
+    return problems
 
 
-def period_interest(fen_days: int, annual_rate_ppm: int, period: Period, rounding: Rounding) -> int:
-    """Interest in fen on sum(principal x days) within one period: the only rounding there is."""
-    return round_ratio(fen_days * annual_rate_ppm * period.num, PPM * period.den, rounding)
+def _plan_problems(plan: Sequence[Instalment], rows: Sequence[Period], method: Method) -> list[TermsProblem]:
+    """Instalments that the engine could only meet by changing them: what was agreed cannot be kept."""
+    totals = {row.due_on: row for row in plan if row.days}
+    problems: list[TermsProblem] = []
+    for row in rows[:-1]:
+        made = totals[row.due_on]
+        amount = made.total_fen if method is Method.EQUAL_INSTALMENT else made.principal_fen
+        if row.fixed_fen is None or amount == row.fixed_fen:
+            continue
+        wanted = (
+            f"does not cover the interest of {made.interest_fen}; raise it, or agree grace on interest"
+            if amount > row.fixed_fen
+            else f"is more than the {amount} still owed; lower it"
+        )
+        problems.append(TermsProblem(f"fixed_fen[{row.n}]", row.fixed_fen, wanted))
+    return problems
+
+
+def period_interest(weight_fen: int, annual_rate_ppm: int, period: Period, rounding: Rounding) -> int:
+    """Interest in fen on sum(principal x weight) within one period: the only rounding there is."""
+    return round_ratio(weight_fen * annual_rate_ppm * period.num, PPM * period.den, rounding)
 
 
 def level_part(
@@ -131,31 +200,54 @@ def level_part(
     *,
     elapsed: int = 0,
     carried_fen_days: int = 0,
+    multiple_fen: int = 1,
 ) -> int:
     """What stays equal over `rows`: the instalment (EQUAL_INSTALMENT), the principal share (EQUAL_PRINCIPAL, FLAT) or 0.
 
-    elapsed, carried_fen_days: days of the first period already gone and their sum(principal x days).
+    elapsed, carried_fen_days: weight of the first period already gone and its sum(principal x weight).
     """
-    if method in (Method.EQUAL_PRINCIPAL, Method.FLAT):
-        return round_ratio(principal_fen, len(rows))
-    if method is not Method.EQUAL_INSTALMENT:
+    if method is Method.INTEREST_ONLY or method is Method.BULLET:
         return 0
+    if not rows[0].repays:  # principal stands still in grace, and interest is paid or put off on top
+        skipped = next((k for k, row in enumerate(rows) if row.repays), len(rows) - 1)
+        return level_part(principal_fen, annual_rate_ppm, rows[skipped:], method, multiple_fen=multiple_fen)
+    if method is not Method.EQUAL_INSTALMENT:
+        fixed = [row.fixed_fen for row in rows[:-1] if row.fixed_fen is not None]
+        return _to_multiple(principal_fen - sum(fixed), len(rows) - len(fixed), multiple_fen)
     first = rows[0]
-    interest = (carried_fen_days + principal_fen * (first.days - elapsed)) * annual_rate_ppm * first.num
+    interest = (carried_fen_days + principal_fen * (first.whole - elapsed)) * annual_rate_ppm * first.num
     scale = PPM * first.den
-    growth, annuity, denominator = 1, 1, 1  # of rows 2..n: prod(d+a), F * prod(d), prod(d), with f = a/d
+    growth = denominator = 1  # of rows 2..n: prod(d+a), prod(d), with f = a/d
+    last = rows[-1]
+    annuity = 1 if first.fixed_fen is None or first is last else 0  # F * prod(d)
+    agreed = (
+        0 if first.fixed_fen is None or first is last else first.fixed_fen
+    )  # the same of fixed instalments
     for row in rows[1:]:
-        a, d = annual_rate_ppm * row.num * row.days, PPM * row.den
+        a, d = annual_rate_ppm * row.num * row.whole, PPM * row.den
         shared = gcd(a, d)
         a, d = a // shared, d // shared
         growth *= d + a
         denominator *= d
-        annuity = denominator + annuity * (d + a)
-    part = round_ratio((principal_fen * scale + interest) * growth, scale * annuity)
+        annuity *= d + a
+        agreed *= d + a
+        if row.fixed_fen is None or row is last:
+            annuity += denominator
+        else:
+            agreed += denominator * row.fixed_fen
+    part = _to_multiple(
+        max(0, (principal_fen * scale + interest) * growth - agreed * scale), scale * annuity, multiple_fen
+    )
     if carried_fen_days and part * scale <= interest:
         # The first row pays interest alone; the others share the principal.
-        return level_part(principal_fen, annual_rate_ppm, rows[1:] or rows, method)
+        return level_part(principal_fen, annual_rate_ppm, rows[1:] or rows, method, multiple_fen=multiple_fen)
     return part
+
+
+def _to_multiple(numerator: int, denominator: int, multiple_fen: int) -> int:
+    if multiple_fen == 1:
+        return round_ratio(numerator, denominator)
+    return round_ratio(numerator, denominator * multiple_fen) * multiple_fen
 
 
 def amortise(
@@ -172,21 +264,112 @@ def amortise(
 ) -> tuple[Instalment, ...]:
     """Spread `principal_fen` over `rows` with the equal `part` of `level_part`; the last row takes the rest.
 
-    flat_base_fen: what FLAT interest is counted on, default the principal itself.
+    elapsed, carried_fen_days: as for `level_part`. flat_base_fen: what FLAT interest is counted on, default the
+    principal itself.
     """
     flat = method is Method.FLAT
     level = method is Method.EQUAL_INSTALMENT
     balance = principal_fen
     base = principal_fen if flat_base_fen is None else flat_base_fen
+    put_off = 0  # interest of grace periods
     plan: list[Instalment] = []
     last = len(rows) - 1
-    for i, row in enumerate(rows):
-        n, due_on, days, num, den = row
-        fen_days = base * days if i else carried_fen_days + base * (days - elapsed)
+    for i, (n, due_on, days, num, den, _, whole, _, repays, collects, fixed) in enumerate(rows):
+        fen_days = base * whole if i else carried_fen_days + base * (whole - elapsed)
         interest = round_ratio(fen_days * annual_rate_ppm * num, PPM * den, rounding)
-        share = balance if i == last else min(max(part - interest, 0) if level else part, balance)
+        if i == last:
+            share = balance
+        elif not repays:
+            share = 0
+        else:
+            wanted = part if fixed is None else fixed
+            share = min(max(wanted - interest, 0) if level else wanted, balance)
         balance -= share
         if not flat:
             base = balance
-        plan.append(Instalment(n, due_on, days, share, interest, share + interest, balance))
+        if put_off or not collects:
+            due, put_off = (interest + put_off, 0) if collects or i == last else (0, interest + put_off)
+            interest = due
+        plan.append(_row(Instalment, (n, due_on, days, share, interest, share + interest, balance)))
     return tuple(plan)
+
+
+def lay_out(
+    advances: Sequence[Advance],
+    annual_rate_ppm: int,
+    rows: Sequence[Period],
+    method: Method,
+    rounding: Rounding,
+    *,
+    down_payment_ppm: int = 0,
+    multiple_fen: int = 1,
+    smooth: bool = False,
+) -> tuple[Instalment, ...]:
+    """The plan of one or several disbursements over `rows`, the first on the start of the first row.
+
+    A later disbursement joins the period it falls in (one on a due date the next), bears interest from its day, and the
+    level part is found anew from that period, as if the money had been there at the period's start.
+    """
+    plan: list[Instalment] = []
+    down: list[Instalment] = []
+    at = elapsed = carried = balance = original = 0
+    for on, amount in sorted(advances):
+        joined = next((k for k in range(at, len(rows)) if on < rows[k].due_on), len(rows) - 1)
+        if joined != at:
+            del plan[joined:]
+            at, elapsed, carried, balance = joined, 0, 0, plan[-1].balance_fen
+        row = rows[at]
+        weight = row.weight(row.start, on)
+        base = original if method is Method.FLAT else balance
+        carried, elapsed = carried + base * (weight - elapsed), weight
+        back = _to_multiple(amount * down_payment_ppm, PPM, multiple_fen) if down_payment_ppm else 0
+        balance += amount - back
+        original += amount - back
+        part = level_part(balance, annual_rate_ppm, rows[at:], method, multiple_fen=multiple_fen)
+        rest = _even(
+            part, balance, original, annual_rate_ppm, rows[at:], method, rounding, elapsed, carried, smooth
+        )
+        plan[at:] = rest
+        if down_payment_ppm:
+            down.append(Instalment(0, on, 0, back, 0, back, balance))
+    return _with_down_payments(plan, down) if down else tuple(plan)
+
+
+def _even(
+    part: int,
+    balance: int,
+    original: int,
+    annual_rate_ppm: int,
+    rows: Sequence[Period],
+    method: Method,
+    rounding: Rounding,
+    elapsed: int,
+    carried: int,
+    smooth: bool,
+) -> tuple[Instalment, ...]:
+    """`amortise`; where `smooth`, the last instalment's difference is spread over all while that makes it smaller."""
+    flat_base = original if method is Method.FLAT else None
+
+    def rows_for(part: int) -> tuple[Instalment, ...]:
+        return amortise(
+            balance, annual_rate_ppm, rows, method, rounding, part,
+            elapsed=elapsed, carried_fen_days=carried, flat_base_fen=flat_base,
+        )  # fmt: skip
+
+    plan = rows_for(part)
+    count = len(rows)
+    for _ in range(3 if smooth and method is Method.EQUAL_INSTALMENT and count > 1 else 0):
+        over = plan[-1].total_fen - plan[-2].total_fen
+        if abs(over) <= max(1, count // 2):
+            break
+        part += round_ratio(over, count)
+        tried = rows_for(part)
+        if abs(tried[-1].total_fen - tried[-2].total_fen) >= abs(over):
+            break
+        plan = tried
+    return plan
+
+
+def _with_down_payments(plan: Sequence[Instalment], down: Sequence[Instalment]) -> tuple[Instalment, ...]:
+    rows = sorted([*down, *plan], key=lambda row: (row.due_on, row.n == 0, row.n))
+    return tuple(row._replace(n=n) for n, row in enumerate(rows, 1))
