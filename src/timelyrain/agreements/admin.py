@@ -9,12 +9,14 @@ from django.http import HttpRequest
 from timelyrain.agreements.models import Agreement, AgreementState, Confirmation, ContractDocument, Disclosure
 from timelyrain.runtime.admin import ReadOnlyAdmin
 from timelyrain.runtime.glossary import tone, value, words
+from timelyrain.runtime.models import Saga, SagaStatus
 from timelyrain.runtime.panels import Link, Panel, Step, Table, on_page
 
 
 @admin.register(Disclosure)
 class DisclosureAdmin(ReadOnlyAdmin):
     title = words("费用披露", "Disclosures")
+    ordering = ("-shown_at",)
     columns = ("id", "amount_fen", "instalments", "sha256", "shown_at", "expires_at")
     hidden = ("body",)
     find_by = ("id", "offer_id", "borrower_id")
@@ -49,6 +51,7 @@ class ConfirmationAdmin(ReadOnlyAdmin):
 @admin.register(Agreement)
 class AgreementAdmin(ReadOnlyAdmin):
     title = words("借款协议", "Agreements")
+    ordering = ("-signed_at",)
     columns = ("id", "state", "offer_id", "loan_id", "cancelled_because", "signed_at")
     filters = ("state",)
     find_by = ("id", "offer_id", "loan_id", "borrower_id")
@@ -127,9 +130,13 @@ def _agreements(request: HttpRequest, application: Any) -> Panel | None:
     rows = list(Agreement.objects.filter(shard=application.shard, offer_id__in=offers).order_by("id"))
     if not rows:
         return None
+    saga = Saga.objects.get(shard=application.shard, id=rows[-1].saga_id)
+    steps = [Step(words("签署", "Signature"), tone(rows[-1].state), value(rows[-1].state))]
+    if saga.status != SagaStatus.DONE:
+        steps.append(Step(value(saga.step), tone(saga.status), value(saga.status)))
     return Panel(
         words("协议", "Agreement"),
-        steps=[Step(words("签署", "Signature"), tone(rows[-1].state), value(rows[-1].state))],
+        steps=steps,
         table=Table(
             ("id", "state", "signed_at", "saga_id", "loan_id"),
             [

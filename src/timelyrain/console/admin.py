@@ -11,11 +11,11 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from timelyrain.audit import services as audit
-from timelyrain.runtime.admin import Named, ReadOnlyAdmin
+from timelyrain.runtime.admin import ReadOnlyAdmin, named
 from timelyrain.runtime.glossary import label, words
 from timelyrain.runtime.panels import Panel, Table, on_page
 
-admin.site.index_template = "console/dashboard.html"
+admin.site.index_template, admin.site.login_template = "console/dashboard.html", "console/login.html"
 admin.site.unregister([User, Group])
 
 
@@ -40,8 +40,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         return ", ".join(user.groups.values_list("name", flat=True))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        named = {"title": self.title, "opts": Named(self.opts, self.title)}
-        return super().changelist_view(request, named | (extra_context or {}))
+        return named(self, super().changelist_view(request, extra_context))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         own = ("username", "is_active", "is_staff", "groups") if obj == request.user else ()

@@ -112,6 +112,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": settings.LENDER["name"],
     "SITE_SYMBOL": "water_drop",
     "SITE_URL": None,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("console/drop.svg")}
+    ],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": True,

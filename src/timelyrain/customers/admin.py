@@ -1,5 +1,7 @@
 """People in the console: masked, and each look is written down."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin
@@ -7,11 +9,15 @@ from django.http import HttpRequest
 
 from timelyrain.customers import queries
 from timelyrain.customers.models import Borrower, Consent, Message, PersonalDataRead
-from timelyrain.runtime import clock
+from timelyrain.runtime import clock, glossary, law
 from timelyrain.runtime.admin import ReadOnlyAdmin
 from timelyrain.runtime.glossary import words
 from timelyrain.runtime.ids import new_id
 from timelyrain.runtime.panels import Panel, Step, Table, on_page
+
+for _text in law.pack().consent_texts():
+    glossary.teach(_text.purpose, _text.title_zh, _text.title_en)
+    glossary.teach(_text.recipient, _text.recipient_name_zh, _text.recipient_name_en)
 
 
 @admin.register(Borrower)
@@ -85,16 +91,12 @@ def _consents_in_force(request: HttpRequest, application: Any) -> Panel:
     granted = sum(row.granted for row in newest.values())
     panel = _consent_table(words("决策时有效的同意", "Consents at the time of the decision"), newest.values())
     step = Step(words("同意", "Consent"), "good" if granted else "wait", f"{granted}/{len(newest)}")
-    return Panel(panel.title, table=panel.table, steps=[step])
+    return replace(panel, steps=[step])
 
 
-def _consent_table(title: Any, rows: Any) -> Panel:
-    return Panel(
-        title,
-        table=Table.of(
-            ("id", "purpose", "recipient", "version", "granted", "at"), rows, id="customers.consent"
-        ),
-    )
+def _consent_table(title: Any, rows: Iterable[Consent]) -> Panel:
+    columns = ("id", "purpose", "recipient", "granted", "version", "at")
+    return Panel(title, table=Table.of(columns, rows, id="customers.consent"))
 
 
 @admin.register(Consent)

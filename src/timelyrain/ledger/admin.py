@@ -1,5 +1,7 @@
 """The books in the console. Entries stand on their transfer's page."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
 
@@ -103,13 +105,37 @@ class DisclosedChargeAdmin(ReadOnlyAdmin):
 
 
 @on_page("servicing.loan", "ledger.view_disclosedcharge", order=70)
-def _charges(request: HttpRequest, loan: object) -> Panel:
+def _charges(request: HttpRequest, loan: Any) -> Panel:
     rows = DisclosedCharge.objects.filter(shard=loan.shard, loan_id=loan.id).order_by("kind")
     return Panel(
         words("签约前披露的息费", "Charges disclosed before signing"),
         table=Table(("kind", "formula"), [(row.kind, row.formula) for row in rows]),
         text=words(
             "不在此表中的息费，数据库拒绝入账。", "The database refuses any charge that is not in this table."
+        ),
+    )
+
+
+@on_page("servicing.loan", "ledger.view_entry", order=80)
+def _postings(request: HttpRequest, loan: Any) -> Panel:
+    lines = queries.loan_postings(loan.shard, loan.id)
+    names = {line.code: name(line) for line in Chart.objects.all()}
+    return Panel(
+        words(f"分录（{len(lines)} 行）", f"Postings ({len(lines)} lines)"),
+        table=Table(
+            ("transfer_id", "act", "value_on", "account", "debit_fen", "credit_fen", "balance_after_fen"),
+            [
+                (
+                    Link("ledger.transfer", p.transfer_id),
+                    p.act,
+                    p.value_on,
+                    names[p.code],
+                    *sides(p.amount_fen),
+                    p.balance_after_fen,
+                )
+                for p in lines
+            ],
+            search=True,
         ),
     )
 

@@ -20,10 +20,15 @@ from timelyrain.origination.models import (
     Review,
     ScoringModel,
 )
-from timelyrain.runtime import clock, glossary
+from timelyrain.runtime import clock, glossary, law
 from timelyrain.runtime.admin import Act, ReadOnlyAdmin
 from timelyrain.runtime.glossary import value, words
-from timelyrain.runtime.panels import Badge, Bar, Link, Panel, Step, Table, Verdict, on_dashboard, on_page
+from timelyrain.runtime.panels import As, Badge, Bar, Link, Panel, Step, Table, Verdict, on_dashboard, on_page
+
+for _product in law.pack().products():
+    glossary.teach(_product.id, _product.name_zh, _product.name_en)
+    for _purpose in _product.purposes:
+        glossary.teach(_purpose.code, _purpose.zh, _purpose.en)
 
 
 def _replay(request: HttpRequest, row: Application | DecisionRecord) -> Panel:
@@ -62,6 +67,7 @@ REPLAY = Act("replay", words("重放决策", "Replay the decision"), "originatio
 @admin.register(Application)
 class ApplicationAdmin(ReadOnlyAdmin):
     title = words("申请", "Applications")
+    ordering = ("-submitted_at",)
     columns = ("id", "state", "product", "amount_fen", "instalments", "purpose", "submitted_at", "decided_at")
     filters = ("state", "product", "purpose")
     find_by = ("id", "borrower_id")
@@ -172,12 +178,9 @@ def _offers(request: HttpRequest, application: Application) -> Panel | None:
     offers = list(Offer.objects.filter(shard=application.shard, application=application).order_by("id"))
     if not offers:
         return None
-    live = offers[-1].expires_at > clock.now()
     return Panel(
         words("报价", "Offer"),
-        steps=[
-            Step(words("报价", "Offer"), "good" if live else "plain", f"¥{offers[-1].limit_fen // 100:,}")
-        ],
+        steps=[Step(words("报价", "Offer"), "good", f"¥{offers[-1].limit_fen // 100:,}")],
         table=Table.of(
             ("id", "minimum_fen", "limit_fen", "rate_ppm", "cap_ppm", "instalments", "expires_at"),
             offers,
@@ -229,7 +232,13 @@ def _factors(request: HttpRequest, decision: DecisionRecord) -> Panel | None:
 @on_page("origination.decisionrecord", "origination.view_decisionrecord", order=25)
 def _affordability(request: HttpRequest, decision: DecisionRecord) -> Panel:
     figures = json.loads(registry.open_sealed(decision, "record"))["outputs"]["affordability"]
-    return Panel(words("额度与定价的中间值", "Figures behind limit and price"), facts=list(figures.items()))
+    named = {
+        figure.name: words(figure.zh, figure.en) for figure in registry.policy(decision.policy_sha256).figures
+    }
+    rows = [(named.get(name, name), As(name, found)) for name, found in figures.items()]
+    return Panel(
+        words("额度与定价的中间值", "Figures behind limit and price"), table=Table(("meaning", "value"), rows)
+    )
 
 
 @on_page("origination.decisionrecord", "origination.view_decisionrecord", order=30)
@@ -269,7 +278,7 @@ def _features(request: HttpRequest, decision: DecisionRecord) -> Panel:
         table=Table(
             ("feature", "meaning", "value"),
             [
-                (name, words(meaning[name].zh, meaning[name].en), found)
+                (name, words(meaning[name].zh, meaning[name].en), As(name, found))
                 for name, found in again.features.items()
             ],
             search=True,
@@ -386,7 +395,7 @@ def _open_reviews() -> Panel:
     )
 
 
-@on_dashboard("origination.view_decisionrecord", order=66)
+@on_dashboard("origination.view_decisionrecord", order=75)
 def _latency() -> Panel:
     """Over the newest thousand decisions."""
     rows = list(

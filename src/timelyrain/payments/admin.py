@@ -14,6 +14,7 @@ from timelyrain.runtime.panels import Link, Panel, Table, on_page
 @admin.register(PaymentOrder)
 class PaymentOrderAdmin(ReadOnlyAdmin):
     title = words("付款指令", "Payment orders")
+    ordering = ("-created_at",)
     columns = (
         "id",
         "direction",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -65,10 +66,22 @@ class Named:
     """Model options under a title in the reader's language."""
 
     def __init__(self, options: Any, title: Any) -> None:
-        self._options, self.verbose_name_plural = options, title
+        self._options = options
+        self.verbose_name = self.verbose_name_plural = title
+        self.app_config = SimpleNamespace(verbose_name=value(options.app_label))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._options, name)
+
+
+def named(page: Any, response: Any) -> Any:
+    """A list page under its title, in all places where its model's name would stand."""
+    if context := getattr(response, "context_data", None):
+        options = Named(page.opts, page.title)
+        context |= {"title": page.title, "opts": options}
+        if "cl" in context:
+            context["cl"].opts = options
+    return response
 
 
 class Column:
@@ -157,8 +170,7 @@ class ReadOnlyAdmin(ModelAdmin):
         return [act, *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        named = {"title": self.title, "opts": Named(self.opts, self.title)}
-        return super().changelist_view(request, named | (extra_context or {}))
+        return named(self, super().changelist_view(request, extra_context))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -221,12 +233,13 @@ class ReadOnlyAdmin(ModelAdmin):
         )
 
     def _record(self, request: HttpRequest, row: Any, told: Panel | None = None) -> TemplateResponse:
-        own = Panel(words("登记内容", "Record"), facts=self.facts(request, row))
+        own = Panel(words("登记内容", "Record"), facts=self.facts(request, row), wide=True)
         found = panels.page_panels(self.page, request, row)
         shown = [panels.visible(request, panel) for panel in [*([told] if told else []), *found, own]]
+        steps = [step for panel in shown for step in panel.steps]
         context = {
             "panels": shown,
-            "steps": [step for panel in shown for step in panel.steps],
+            "steps": steps if len(steps) > 1 else [],
             "acts": [act for act in self.acts if act.allowed(request, row)],
         }
         return self._render(request, row, "console/record.html", context)
@@ -262,6 +275,7 @@ class SagaAdmin(ReadOnlyAdmin):
     columns = ("id", "kind", "step", "status", "attempts", "last_error", "created_at", "finished_at")
     filters = ("status", "kind", "step")
     find_by = ("id", "key")
+    hidden = ("data",)
     ordering = ("-created_at",)
     acts = (
         Act(
@@ -298,6 +312,21 @@ def _attempts(request: HttpRequest, saga: Saga) -> Panel:
         ),
         wide=True,
     )
+
+
+_DATA = {
+    "agreement_id": "agreements.agreement",
+    "borrower_id": "customers.borrower",
+    "loan_id": "servicing.loan",
+    "order_id": "payments.paymentorder",
+    "repayment_id": "servicing.repayment",
+}
+
+
+@on_page("runtime.saga", "runtime.view_saga", order=20)
+def _data(request: HttpRequest, saga: Saga) -> Panel:
+    facts = [(k, Link(_DATA[k], v) if k in _DATA else v) for k, v in saga.data.items() if k != "terms_json"]
+    return Panel(words("流程携带的数据", "What the workflow carries"), facts=facts, wide=True)
 
 
 def _tone(trace: SagaTrace) -> str:
@@ -357,7 +386,7 @@ def _dead_letters() -> Panel:
     )
 
 
-@on_dashboard("runtime.view_sagatrace", order=70)
+@on_dashboard("runtime.view_sagatrace", order=55)
 def _step_times() -> Panel:
     """Over the newest thousand attempts; the average is drawn, the worst is written."""
     newest = SagaTrace.objects.order_by("-id").values("id")[:1000]
@@ -391,4 +420,5 @@ def _jobs() -> Panel:
         ),
         facts=[("now", clock.now()), ("shift", shift.shift if shift else None)],
         table=Table.of(("name", "due_at", "last_error"), rows),
+        wide=True,
     )

@@ -6,7 +6,7 @@ An upper room takes its place on a lower room's page by the page's name ("origin
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from timelyrain.finance import percent, yuan
@@ -33,6 +33,14 @@ class Link:
     @property
     def url(self) -> str:
         return reverse(f"admin:{self.page.replace('.', '_')}_change", args=[self.id])
+
+
+@dataclass(frozen=True)
+class As:
+    """A value that is shown as one of another name would be."""
+
+    name: str
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -169,11 +177,15 @@ def visible(request: HttpRequest, panel: Panel) -> Panel:
 def cell(name: str, value: Any) -> SafeString:
     """One value as HTML; the name of its column chooses the format."""
     match value:
-        case None | "":
-            return format_html('<span class="c-none">—</span>')
+        case "":
+            return SafeString("")
+        case None:
+            return SafeString('<span class="c-none">—</span>')
         case Link():
             text = value.text or short(value.id)
             return format_html('<a class="c-link" href="{}" title="{}">{}</a>', value.url, value.id, text)
+        case As():
+            return cell(value.name, value.value)
         case Badge():
             return format_html('<span class="c-badge c-{}">{}</span>', value.tone, value.text)
         case bool():
@@ -185,21 +197,31 @@ def cell(name: str, value: Any) -> SafeString:
             return format_html('<time datetime="{}">{}</time>', value.isoformat(), local)
         case date():
             return format_html("<time>{}</time>", value.isoformat())
+        case timedelta():
+            return format_html("{}", glossary.words(f"{value.days} 天", f"{value.days} day(s)"))
         case UUID():
             return format_html('<code title="{}">{}</code>', value, short(value))
         case bytes() | memoryview():
             return cell("sha256", bytes(value).hex())
         case int() if name.endswith("_fen"):
-            return format_html('<span class="{}">¥{}</span>', "c-minus" if value < 0 else "", yuan(value))
+            minus = ("c-minus", "-") if value < 0 else ("", "")
+            return format_html('<span class="{}">{}¥{}</span>', *minus, yuan(abs(value)))
         case int() if name.endswith("_ppm"):
             return format_html("{}", percent(value))
         case int() if name == "microseconds":
             return format_html("{} ms", f"{value / 1000:,.1f}")
         case int() | float() if name.endswith("milliseconds") or name.endswith("_ms"):
-            return format_html("{} ms", f"{value:,.0f}" if value >= 10 else f"{value:.1f}")
+            return format_html(
+                "{} ms", f"{value:.1f}" if isinstance(value, float) and value < 10 else f"{value:,.0f}"
+            )
         case int():
             return format_html("{}", f"{value:,}")
-        case Mapping() | list() | tuple():
+        case Mapping():
+            pairs = ((name, cell(name, part)) for name, part in value.items())
+            return format_html_join(" ", '<span class="c-pair">{} <b>{}</b></span>', pairs)
+        case list() | tuple() if all(isinstance(part, int) for part in value):
+            return format_html("{}", " / ".join(map(str, value)) or "—")
+        case list() | tuple():
             return format_html(
                 '<code class="c-json">{}</code>', json.dumps(value, ensure_ascii=False, default=str)
             )
@@ -218,7 +240,21 @@ def cell(name: str, value: Any) -> SafeString:
 
 _NAMED = {"state", "status", "outcome", "bucket", "effect"}
 _STATES = _NAMED | {"kind"}
-_SPOKEN = {"kind", "act", "step", "source", "type", "direction", "asked_by", "mode"}
+_SPOKEN = {
+    "kind",
+    "act",
+    "step",
+    "source",
+    "type",
+    "direction",
+    "asked_by",
+    "mode",
+    "method",
+    "stage",
+    "product",
+    "purpose",
+    "recipient",
+}
 
 
 def short(id: object) -> str:
@@ -229,6 +265,29 @@ def short(id: object) -> str:
 
 def is_number(name: str) -> bool:
     """Whether a column is set to the right."""
-    return name.endswith(("_fen", "_ppm", "_ms", "milliseconds", "microseconds", "attempts", "_n")) or name in {
-        "attempt", "calls", "count", "dpd", "line", "lines", "loans", "n", "position", "queries", "size",
-    }  # fmt: skip
+    return name.endswith(("_fen", "_ppm", "_ms", "milliseconds", "microseconds")) or name in _COUNTS
+
+
+def is_prose(name: str) -> bool:
+    """Whether a column may break its lines."""
+    return name in _PROSE
+
+
+_COUNTS = {
+    "attempt",
+    "attempts",
+    "calls",
+    "count",
+    "dpd",
+    "line",
+    "lines",
+    "loans",
+    "n",
+    "position",
+    "queries",
+    "size",
+}
+_PROSE = {
+    "answer", "change", "change_message", "data", "detail", "fields", "formula", "last_error", "meaning", "name", "note",
+    "reason", "text", "title", "value", "values",
+}  # fmt: skip

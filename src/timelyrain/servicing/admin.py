@@ -9,11 +9,11 @@ from django.db.models import Count, Sum
 from django.http import HttpRequest
 
 from timelyrain.agreements import queries as agreements
-from timelyrain.ledger import queries as ledger
+from timelyrain.ledger import chart
 from timelyrain.runtime import clock
 from timelyrain.runtime.admin import ReadOnlyAdmin
 from timelyrain.runtime.glossary import tone, value, words
-from timelyrain.runtime.panels import Badge, Bar, Link, Panel, Step, Table, Verdict, on_dashboard, on_page
+from timelyrain.runtime.panels import Badge, Bar, Panel, Step, Table, Verdict, on_dashboard, on_page
 from timelyrain.servicing import queries, services
 from timelyrain.servicing.models import DayRun, Loan, LoanEvent, Repayment
 
@@ -21,6 +21,7 @@ from timelyrain.servicing.models import DayRun, Loan, LoanEvent, Repayment
 @admin.register(Loan)
 class LoanAdmin(ReadOnlyAdmin):
     title = words("借据", "Loans")
+    ordering = ("-opened_on", "-pk")
     columns = ("id", "status", "outstanding_fen", "bucket", "dpd", "next_due_on", "opened_on", "settled_on")
     filters = ("status", "bucket")
     find_by = ("id", "borrower_id", "agreement_id")
@@ -62,7 +63,7 @@ def _terms(request: HttpRequest, loan: Loan) -> Panel:
 @on_page("servicing.loan", "servicing.view_loan", order=15)
 def _proof(request: HttpRequest, loan: Loan) -> Panel:
     proof = queries.proof(loan.shard, loan.id)
-    names = {line.code: words(line.name_zh, line.name) for line in ledger.trial_balance().lines}
+    names = {line.code: words(line.name_zh, line.name) for line in chart.CHART}
     return Panel(
         words("账实证明：重放与总账", "Proof: replay against the books"),
         verdict=Verdict(
@@ -75,7 +76,7 @@ def _proof(request: HttpRequest, loan: Loan) -> Panel:
             ("account", "replayed_fen", "booked_fen", "equal"),
             [
                 (
-                    f"{code} {names.get(code, '')}",
+                    f"{code} {names[code]}",
                     amount,
                     proof.booked.get(code, 0),
                     Badge("=", "good") if proof.booked.get(code, 0) == amount else Badge("≠", "bad"),
@@ -170,31 +171,6 @@ def _repayments(request: HttpRequest, loan: Loan) -> Panel | None:
     )
 
 
-@on_page("servicing.loan", "ledger.view_entry", order=80)
-def _postings(request: HttpRequest, loan: Loan) -> Panel:
-    lines = ledger.loan_postings(loan.shard, loan.id)
-    return Panel(
-        words(f"分录（{len(lines)} 行）", f"Postings ({len(lines)} lines)"),
-        table=Table(
-            ("transfer_id", "act", "value_on", "account", "debit_fen", "credit_fen", "balance_after_fen"),
-            [
-                (
-                    Link("ledger.transfer", p.transfer_id),
-                    p.act,
-                    p.value_on,
-                    f"{p.code} {p.name}",
-                    p.amount_fen if p.amount_fen > 0 else None,
-                    -p.amount_fen if p.amount_fen < 0 else None,
-                    p.balance_after_fen,
-                )
-                for p in lines
-            ],
-            search=True,
-        ),
-        wide=True,
-    )
-
-
 @on_page("origination.application", "servicing.view_loan", order=80)
 def _loan_of_application(request: HttpRequest, application: Any) -> Panel | None:
     offers = set(application.offers.values_list("id", flat=True))
@@ -224,6 +200,7 @@ def _offer_of(loan: Loan) -> UUID:
 @admin.register(LoanEvent)
 class LoanEventAdmin(ReadOnlyAdmin):
     title = words("借据事件", "Loan events")
+    ordering = ("-booked_at",)
     columns = ("id", "type", "value_on", "amount_fen", "booked_at")
     filters = ("type",)
     find_by = ("id", "loan_id")
@@ -233,6 +210,7 @@ class LoanEventAdmin(ReadOnlyAdmin):
 @admin.register(Repayment)
 class RepaymentAdmin(ReadOnlyAdmin):
     title = words("还款", "Repayments")
+    ordering = ("-requested_at",)
     columns = ("id", "kind", "amount_fen", "state", "automatic", "refusal", "requested_at", "finished_at")
     filters = ("state", "kind", "automatic")
     find_by = ("id", "loan_id")
@@ -263,9 +241,7 @@ def _buckets() -> Panel:
 def _days() -> Panel:
     """The newest business days that were run: loans counted over all shards."""
     since = clock.today() - timedelta(days=30)
-    rows = (
-        DayRun.objects.filter(on__gt=since).values_list("on").annotate(n=Sum("loans"), shards=Count("shard"))
-    )
+    rows = DayRun.objects.filter(on__gt=since).values_list("on").annotate(n=Sum("loans"))
     last, today = queries.days_run_up_to(), clock.today()
     behind = (today - last).days if last else 0
     return Panel(
@@ -277,6 +253,7 @@ def _days() -> Panel:
             else words(f"落后 {behind} 天（已跑到 {last}）", f"{behind} day(s) behind (run up to {last})"),
         ),
         stacks=[
-            Bar(f"{on:%d}", n, f"{on:%m-%d}: {n}", part=n, tone="good") for on, n, _ in rows.order_by("on")
+            Bar(f"{on:%d}" if on.day % 5 == 1 else "", n, f"{on:%m-%d}: {n}", part=n, tone="good")
+            for on, n in rows.order_by("on")
         ],
     )

@@ -14,15 +14,13 @@ register.filter("label", glossary.label)
 @register.filter
 def cells(row: Sequence[Any], columns: Sequence[str]) -> list[tuple[str, Any]]:
     """(css class, HTML) for each value of a row."""
-    return [
-        ("c-number" if panels.is_number(name) else "", panels.cell(name, value))
-        for name, value in zip(columns, row, strict=True)
-    ]
+    return [(number(name), panels.cell(name, value)) for name, value in zip(columns, row, strict=True)]
 
 
 @register.filter
 def number(name: str) -> str:
-    return "c-number" if panels.is_number(name) else ""
+    """The css class of a column."""
+    return "c-number" if panels.is_number(name) else "c-prose" if panels.is_prose(name) else ""
 
 
 @register.filter
