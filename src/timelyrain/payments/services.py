@@ -8,7 +8,7 @@ from timelyrain.runtime.ids import derived_id
 from timelyrain.runtime.problems import Conflict
 
 
-def order(shard: int, direction: Direction, subject: UUID, borrower_id: UUID, amount_fen: int) -> UUID:
+def order(shard: int, direction: str, subject: UUID, borrower_id: UUID, amount_fen: int) -> UUID:
     """Place an order in the caller's transaction: one per direction and subject; other terms for the same subject are refused."""
     row, _ = PaymentOrder.objects.get_or_create(
         shard=shard,
@@ -24,7 +24,7 @@ def order(shard: int, direction: Direction, subject: UUID, borrower_id: UUID, am
     )
     if (row.borrower_id, row.amount_fen) != (borrower_id, amount_fen):
         raise Conflict(
-            f"There is already a {direction.label} of {row.amount_fen} fen for {subject}.",
+            f"There is already a {Direction(direction).label} of {row.amount_fen} fen for {subject}.",
             field="amount_fen",
             remedy="A loan is paid out once and a repayment is debited once; nothing was sent.",
         )
