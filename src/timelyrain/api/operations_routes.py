@@ -85,7 +85,7 @@ class ClockIn(Schema):
     to: datetime
 
 
-@router.get("/clock")
+@router.get("/clock", auth=None)
 def read_clock(request: HttpRequest) -> HttpResponse:
     """The platform's time, its business date, and the last business day that was run."""
     return respond(
