@@ -62,7 +62,7 @@ def staff(platform: World) -> dict[str, Client]:
         page = clients[login.role].post(
             "/console/login/?next=/console/", {"username": login.username, "password": login.password}
         )
-        assert page["Location"] == "/console/"
+        assert location(page) == "/console/"
     return clients
 
 
@@ -74,6 +74,10 @@ def application(lent: tuple[borrowers.Applicant, UUID]) -> Application:
 def told(response: Any) -> str:
     """The page after a redirect, with the sentences it was given."""
     return response.content.decode()
+
+
+def location(response: Any) -> str:
+    return response.headers["Location"]
 
 
 def shown(response: Any) -> dict[str, Any]:
@@ -146,7 +150,7 @@ def test_english_for_those_who_ask(staff: dict[str, Client], application: Applic
 
 def test_strangers_see_the_login_page_only(application: Application) -> None:
     for path in ("/console/", url(Application, "changelist"), url(Application, "change", application.pk)):
-        assert Client().get(path)["Location"].startswith("/console/login/")
+        assert location(Client().get(path)).startswith("/console/login/")
 
 
 # --- what is refused -------------------------------------------------------------------------------------------

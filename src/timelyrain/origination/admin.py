@@ -364,7 +364,7 @@ def _applications() -> Panel:
         Application.objects.filter(submitted_at__gt=today).values_list("state").annotate(n=Count("id"))
     )
     return Panel(
-        words("申请结果（深色：最近 24 小时）", "Applications by outcome (dark: last 24 hours)"),
+        words("申请结果（实色：最近 24 小时）", "Applications by outcome (solid: last 24 hours)"),
         bars=[
             Bar(
                 value(state),
@@ -404,7 +404,7 @@ def _latency() -> Panel:
     gathers, decides = sorted(row[0] for row in rows), sorted(row[1] / 1000 for row in rows)
     named = [(words("取数", "gathering"), gathers), (words("决策", "deciding"), decides)]
     return Panel(
-        words("用时（深色：中位数，浅色：95 分位）", "Latency (dark: median, light: 95th percentile)"),
+        words("用时（实色：中位数，全长：95 分位）", "Latency (solid: median, whole: 95th percentile)"),
         bars=[
             Bar(
                 name,

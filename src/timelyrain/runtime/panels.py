@@ -72,7 +72,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its length, the part of it that is dark, and what is written at its end."""
+    """One bar: its length, the part of it that is solid, and what is written at its end."""
 
     label: Any
     length: float
@@ -216,9 +216,11 @@ def cell(name: str, value: Any) -> SafeString:
             )
         case int():
             return format_html("{}", f"{value:,}")
-        case Mapping():
+        case Mapping() if value:
             pairs = ((name, cell(name, part)) for name, part in value.items())
             return format_html_join(" ", '<span class="c-pair">{} <b>{}</b></span>', pairs)
+        case Mapping():
+            return cell(name, None)
         case list() | tuple() if all(isinstance(part, int) for part in value):
             return format_html("{}", " / ".join(map(str, value)) or "—")
         case list() | tuple():

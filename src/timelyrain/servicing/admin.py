@@ -1,6 +1,6 @@
 """Loans in the console: terms and events, the fold's instalments, and the proof that the books follow from them."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from django.db.models import Count, Sum
 from django.http import HttpRequest
 
 from timelyrain.agreements import queries as agreements
+from timelyrain.contract import InstalmentState
 from timelyrain.ledger import chart
 from timelyrain.runtime import clock
 from timelyrain.runtime.admin import ReadOnlyAdmin
@@ -90,59 +91,32 @@ def _proof(request: HttpRequest, loan: Loan) -> Panel:
 @on_page("servicing.loan", "servicing.view_loan", order=20)
 def _instalments(request: HttpRequest, loan: Loan) -> Panel:
     state = services.state_of(loan)
+    columns = ("n", "due_on", *_CHARGED, "penalty_fen", "paid_fen", "unpaid_fen", "state", "settled_on")
     rows, bars = [], []
     for r in state.instalments:
         due = r.principal_due_fen + r.interest_due_fen + r.penalty_accrued_fen
-        mark = "SETTLED" if r.unpaid_fen == 0 and due else "OVERDUE" if r.due_on < state.as_of else "PENDING"
-        shown = (
-            words("已还清", "paid")
-            if mark == "SETTLED"
-            else words("逾期", "late")
-            if mark == "OVERDUE"
-            else words("未到期", "to come")
-        )
-        rows.append(
-            (
-                r.n,
-                r.due_on,
-                r.principal_due_fen,
-                r.interest_due_fen,
-                r.penalty_accrued_fen,
-                due - r.unpaid_fen,
-                r.unpaid_fen,
-                Badge(shown, tone(mark) if mark != "PENDING" else "plain"),
-                r.settled_on,
-            )
-        )
-        bars.append(
-            Bar(
-                str(r.n),
-                due,
-                f"{r.due_on:%m-%d}",
-                part=due - r.unpaid_fen,
-                tone="bad" if mark == "OVERDUE" else "good",
-            )
-        )
+        mark = _mark(r, due, state.as_of)
+        charged = (r.principal_due_fen, r.interest_due_fen, r.penalty_accrued_fen)
+        rows.append((r.n, r.due_on, *charged, due - r.unpaid_fen, r.unpaid_fen, mark, r.settled_on))
+        bars.append(Bar(str(r.n), due, f"{r.due_on:%m-%d}", part=due - r.unpaid_fen, tone=mark.tone))
     return Panel(
-        words("还款计划（深色为已还）", "Instalments (dark: paid)"),
+        words("还款计划（实色：已还）", "Instalments (solid: paid)"),
         stacks=bars,
         table=Table(
-            (
-                "n",
-                "due_on",
-                "principal_due_fen",
-                "interest_due_fen",
-                "penalty_fen",
-                "paid_fen",
-                "unpaid_fen",
-                "state",
-                "settled_on",
-            ),
-            rows,
-            total=("", "", *(sum(row[i] for row in rows) for i in range(2, 7)), "", ""),
+            columns, rows, total=("", "", *(sum(row[i] for row in rows) for i in range(2, 7)), "", "")
         ),
-        wide=True,
     )
+
+
+_CHARGED = ("principal_due_fen", "interest_due_fen")
+
+
+def _mark(row: InstalmentState, due_fen: int, as_of: date) -> Badge:
+    if row.unpaid_fen == 0 and due_fen:
+        return Badge(words("已还清", "paid"), "good")
+    if row.due_on < as_of and due_fen:
+        return Badge(words("逾期", "late"), "bad")
+    return Badge(words("未到期", "to come"))
 
 
 @on_page("servicing.loan", "servicing.view_loanevent", order=30)
