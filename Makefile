@@ -23,14 +23,14 @@ test-on-server: dev-env ## the same on your PostgreSQL >= 15: TIMELYRAIN_DATABAS
 	@test -n "$$TIMELYRAIN_DATABASE_URL" || { echo "Set TIMELYRAIN_DATABASE_URL=postgresql://user:password@host/database first." >&2; exit 1; }
 	@.venv/bin/python -m pytest $(ARGS)
 
-conformance: dev-env ## compare our numbers with published ones
-	@.venv/bin/python -m pytest tests/conformance $(ARGS)
+conformance: dev-env ## compare our numbers with published ones (SUITE=schedules|apr|identifiers|actus FILE=file-or-folder)
+	@.venv/bin/python -m timelyrain.conformance $(if $(SUITE),--suite $(SUITE)) $(if $(FILE),--file $(FILE))
 
 check: dev-env ## format, lint, types and the doors between rooms
 	@sh scripts/check.sh
 
-bench: dev-env ## measure every claim in bench/
-	@sh scripts/bench.sh $(ARGS)
+bench: dev-env ## measure every claim of bench/ and write bench/results/ (ONLY=finance for one room)
+	@sh scripts/bench.sh $(if $(ONLY),bench/$(ONLY).py) $(ARGS)
 
 deps-system: ## install the optional system packages: fonts, poppler, a browser for page tests
 	@sh scripts/deps-system.sh

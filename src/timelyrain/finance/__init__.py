@@ -10,9 +10,10 @@ from .calendars import (
     add_months,
     due_dates,
 )
+from .columns import annualised_column, irr_column
 from .daycount import DayBasis, day_fraction
+from .interest_periods import Grace, Method, Period, periods
 from .money import Rounding, parse_yuan, percent, round_ratio, yuan
-from .periods import Grace, Method, Period, periods
 from .problems import TermsInvalid, TermsProblem
 from .rates import (
     CashFlow,
@@ -20,7 +21,12 @@ from .rates import (
     NoUniqueRate,
     annualised_irr_ppm,
     annualised_simple_ppm,
+    eu_annual_rate,
     irr_periodic,
+    nominal_rate,
+    rate_over_years,
+    reg_z_rate,
+    simple_annual_rate,
     xirr,
 )
 from .schedules import (
@@ -33,6 +39,7 @@ from .schedules import (
     schedule,
     schedule_problems,
 )
+from .unitperiods import UnitPeriod, eu_years, unit_period
 
 __all__ = [
     "Advance",
@@ -52,23 +59,33 @@ __all__ = [
     "TermsInvalid",
     "TermsProblem",
     "Unit",
+    "UnitPeriod",
     "WorkCalendar",
     "add_months",
     "amortise",
+    "annualised_column",
     "annualised_irr_ppm",
     "annualised_simple_ppm",
     "day_fraction",
     "due_dates",
+    "eu_annual_rate",
+    "eu_years",
+    "irr_column",
     "irr_periodic",
     "lay_out",
     "level_part",
+    "nominal_rate",
     "parse_yuan",
     "percent",
     "period_interest",
     "periods",
+    "rate_over_years",
+    "reg_z_rate",
     "round_ratio",
     "schedule",
     "schedule_problems",
+    "simple_annual_rate",
+    "unit_period",
     "xirr",
     "yuan",
 ]

@@ -8,13 +8,14 @@ one rounding (half-even) of an exact ratio; what rounding leaves over is in the 
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from fractions import Fraction
 from math import gcd
 from typing import Any, NamedTuple, Unpack
 
 from .calendars import DueDates
 from .daycount import DayBasis
+from .interest_periods import NO_GRACE, Grace, Method, Period, periods
 from .money import Rounding, round_ratio
-from .periods import NO_GRACE, Grace, Method, Period, periods
 from .problems import TermsInvalid, TermsProblem
 
 MAX_INSTALMENTS = 600
@@ -61,6 +62,7 @@ def schedule(
     down_payment_ppm: int = 0,
     multiple_fen: int = 1,
     smooth: bool = False,
+    whole_interest: bool = False,
     **dates: Unpack[DueDates],
 ) -> tuple[Instalment, ...]:
     """The plan of a loan paid out on `start`: `instalments` rows (one for BULLET), ending at balance zero.
@@ -70,6 +72,7 @@ def schedule(
     one. fixed_fen: custom instalments by number (see Period.fixed_fen). later: further disbursements.
     down_payment_ppm: share of each disbursement due back on its day, in rows of its own. multiple_fen: the level part is
     a multiple of it. smooth: spread what rounding leaves over where that evens the last instalment.
+    whole_interest: the interest of a FLAT loan is rounded once for all instalments, the last takes the difference.
     Raises TermsInvalid with every problem, CalendarEnds.
     """
     fixed_fen = fixed_fen or {}
@@ -92,7 +95,7 @@ def schedule(
     advances = (Advance(start, principal_fen), *later)
     plan = lay_out(
         advances, annual_rate_ppm, rows, method, rounding,
-        down_payment_ppm=down_payment_ppm, multiple_fen=multiple_fen, smooth=smooth,
+        down_payment_ppm=down_payment_ppm, multiple_fen=multiple_fen, smooth=smooth, whole_interest=whole_interest,
     )  # fmt: skip
     if fixed_fen and (problems := _plan_problems(plan, rows, method)):
         raise TermsInvalid(problems)
@@ -304,6 +307,7 @@ def lay_out(
     down_payment_ppm: int = 0,
     multiple_fen: int = 1,
     smooth: bool = False,
+    whole_interest: bool = False,
 ) -> tuple[Instalment, ...]:
     """The plan of one or several disbursements over `rows`, the first on the start of the first row.
 
@@ -327,11 +331,27 @@ def lay_out(
         original += amount - back
         part = level_part(balance, annual_rate_ppm, rows[at:], method, multiple_fen=multiple_fen)
         rest = _even(
-            part, balance, original, annual_rate_ppm, rows[at:], method, rounding, elapsed, carried, smooth
+            part,
+            balance,
+            original,
+            annual_rate_ppm,
+            rows[at:],
+            method,
+            rounding,
+            elapsed,
+            carried,
+            multiple_fen,
+            smooth,
         )
         plan[at:] = rest
         if down_payment_ppm:
             down.append(Instalment(0, on, 0, back, 0, back, balance))
+    if whole_interest and method is Method.FLAT and len(advances) == 1:
+        last = plan[-1]
+        year = sum(Fraction(row.whole * row.num, row.den) for row in rows)
+        whole = round_ratio(*(original * annual_rate_ppm * year / PPM).as_integer_ratio(), rounding)
+        interest = whole - sum(row.interest_fen for row in plan[:-1])
+        plan[-1] = last._replace(interest_fen=interest, total_fen=last.principal_fen + interest)
     return _with_down_payments(plan, down) if down else tuple(plan)
 
 
@@ -345,6 +365,7 @@ def _even(
     rounding: Rounding,
     elapsed: int,
     carried: int,
+    multiple_fen: int,
     smooth: bool,
 ) -> tuple[Instalment, ...]:
     """`amortise`; where `smooth`, the last instalment's difference is spread over all while that makes it smaller."""
@@ -362,7 +383,7 @@ def _even(
         over = plan[-1].total_fen - plan[-2].total_fen
         if abs(over) <= max(1, count // 2):
             break
-        part += round_ratio(over, count)
+        part += _to_multiple(over, count, multiple_fen)
         tried = rows_for(part)
         if abs(tried[-1].total_fen - tried[-2].total_fen) >= abs(over):
             break

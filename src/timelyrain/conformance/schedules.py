@@ -1,0 +1,182 @@
+"""Repayment schedules published by Apache Fineract, instalment by instalment.
+
+The first table of a case is our plan of its disbursements. Fineract's conventions are said in our terms here and nowhere
+else: "30/360" months are PER_INSTALMENT, its year of actual length changes on 31 December, its FLAT loans have equal totals,
+and a multiple that would round an instalment to nothing does not count.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from timelyrain.finance import (
+    Advance,
+    DayBasis,
+    Grace,
+    Instalment,
+    Method,
+    MonthEnd,
+    Period,
+    Rounding,
+    Unit,
+    lay_out,
+    level_part,
+    period_interest,
+    periods,
+    round_ratio,
+)
+
+from .outcome import Outcome, SuiteUnreadable
+
+PLAIN = {"disbursement", "cob"}
+_BASES = {
+    ("ACTUAL", "ACTUAL"): DayBasis.ACT_ACT_DEC31,
+    ("ACTUAL", "365"): DayBasis.ACT_365,
+    ("ACTUAL", "364"): DayBasis.ACT_364,
+    ("ACTUAL", "360"): DayBasis.ACT_360,
+}
+
+
+def outcomes(path: Path) -> Iterator[Outcome]:
+    """One outcome per table: the case's id for the first, `id@k` for the one after k events."""
+    for case in json.loads(path.read_text(encoding="utf-8"))["cases"]:
+        yield from _of_case(case)
+
+
+def _of_case(case: dict[str, Any]) -> Iterator[Outcome]:
+    tables = case.get("checkpoints") or [{"after_events": len(case["events"]), **case}]
+    for k, table in enumerate(tables):
+        events = case["events"][: table["after_events"]]
+        first = not k and all(event["type"] in PLAIN for event in events)
+        id = case["id"] if first else f"{case['id']}@{table['after_events']}"
+        try:
+            loan = Loan.read(case)
+            yield Outcome(id, differences(loan.plan(_advances(loan, case, table)), table, loan))
+        except (SuiteUnreadable, KeyError, ValueError) as error:
+            yield Outcome(id, (f"cannot be read: {error or repr(error)}",))
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """A case's product in the words of our engine."""
+
+    digits: int
+    rate_ppm: int
+    start: date
+    rows: tuple[Period, ...]
+    method: Method
+    rounding: Rounding
+    down_payment_ppm: int
+    multiple_fen: int
+    progressive: bool
+
+    @classmethod
+    def read(cls, case: dict[str, Any]) -> "Loan":
+        """Raises SuiteUnreadable for conventions that have no name here."""
+        product, method, rounding = case.get("product") or {}, case["method"], case["rounding"]
+        start = date.fromisoformat(case["disbursement_date"])
+        unit, every = Unit(case["period"]["unit"]), case["period"]["every"]
+        grace = case.get("grace") or {}
+        kind = {
+            ("FLAT", "EQUAL_INSTALLMENTS"): Method.FLAT,
+            ("DECLINING_BALANCE", "EQUAL_INSTALLMENTS"): Method.EQUAL_INSTALMENT,
+            ("DECLINING_BALANCE", "EQUAL_PRINCIPAL"): Method.EQUAL_PRINCIPAL,
+        }[method["interest_type"], method["amortization"]]
+        rolls = product.get("monthEndDueDateStrategy") == "FIRST_DAY_OF_NEXT_MONTH"
+        down = product.get("disbursedAmountPercentageForDownPayment")
+        has_down = product.get("enableDownPayment") == "true" and down not in (None, "null")
+        digits = case["currency_digits"]
+        return cls(
+            digits=digits,
+            rate_ppm=_whole(Decimal(case["annual_rate"]) * 10_000, "annual_rate in ppm"),
+            start=start,
+            rows=periods(
+                start, case["n_installments"], kind, _basis(case, unit),
+                grace=Grace(
+                    grace.get("principal", 0), grace.get("interest", 0), grace.get("interest_free_periods", 0)
+                ),
+                every=every, unit=unit, month_end=MonthEnd.ROLL if rolls else MonthEnd.CLAMP,
+            ),
+            method=kind,
+            rounding=Rounding(rounding["mode"].split()[0]),
+            down_payment_ppm=_whole(Decimal(down) * 10_000, "down payment in ppm") if has_down else 0,
+            multiple_fen=(rounding.get("installment_multiple_of") or 0) * 10**digits or 1,
+            progressive=method["schedule"] == "PROGRESSIVE",
+        )  # fmt: skip
+
+    def plan(self, advances: Sequence[Advance]) -> tuple[Instalment, ...]:
+        rows = self.rows
+        if self.method is Method.FLAT:
+            rows = self._equal_totals(sum(advance.amount_fen for advance in advances))
+        multiple = self.multiple_fen
+        if not level_part(advances[0].amount_fen, self.rate_ppm, rows, self.method, multiple_fen=multiple):
+            multiple = 1
+        return lay_out(
+            advances, self.rate_ppm, rows, self.method, self.rounding,
+            down_payment_ppm=self.down_payment_ppm, multiple_fen=multiple, smooth=self.progressive,
+            whole_interest=not self.progressive,
+        )  # fmt: skip
+
+    def _equal_totals(self, principal: int) -> tuple[Period, ...]:
+        """The rows of a FLAT loan with fixed principals that make all totals equal, whatever the days."""
+        principal -= round_ratio(principal * self.down_payment_ppm, 1_000_000)
+        interest = [period_interest(principal * r.whole, self.rate_ppm, r, self.rounding) for r in self.rows]
+        total = round_ratio(principal + sum(interest), len(interest) * self.multiple_fen) * self.multiple_fen
+        return tuple(
+            row._replace(fixed_fen=total - own) for row, own in zip(self.rows, interest, strict=True)
+        )
+
+    def fen(self, amount: str) -> int:
+        return _whole(Decimal(amount) * 10**self.digits, "an amount in minor units")
+
+
+def _basis(case: dict[str, Any], unit: Unit) -> DayBasis:
+    if case["interest_calculation_period"] == "SAME_AS_REPAYMENT_PERIOD":
+        return DayBasis.PER_INSTALMENT
+    count = case["day_count"]["days_in_month"], case["day_count"]["days_in_year"]
+    if count == ("30", "360"):
+        return DayBasis.PER_INSTALMENT if unit is Unit.MONTHS else DayBasis.ACT_360
+    if count not in _BASES or case["day_count"].get("custom"):
+        raise SuiteUnreadable(f"{case['id']}: no day basis for {case['day_count']}")
+    return _BASES[count]
+
+
+def _whole(value: Decimal, what: str) -> int:
+    if value != int(value):
+        raise SuiteUnreadable(f"{what} must be a whole number, not {value.normalize():f}")
+    return int(value)
+
+
+def _advances(loan: Loan, case: dict[str, Any], table: dict[str, Any]) -> list[Advance]:
+    """What was paid out by the time of the table; the whole principal at once where nothing says otherwise."""
+    paid = table.get("disbursements") or [e for e in case["events"] if e["type"] == "disbursement"]
+    return [Advance(date.fromisoformat(p["date"]), loan.fen(p["amount"])) for p in paid] or [
+        Advance(loan.start, loan.fen(case["principal"]))
+    ]
+
+
+def differences(plan: Sequence[Instalment], table: dict[str, Any], loan: Loan) -> tuple[str, ...]:
+    """Where our plan departs from the published rows: due date, days, principal, interest, balance of each."""
+    expected = table["expected_schedule"]
+    if len(plan) != len(expected):
+        return (f"{len(expected)} instalments published, ours {len(plan)}",)
+    found: list[str] = []
+    for row, published in zip(plan, expected, strict=True):
+        ours = {
+            "due_date": row.due_on.isoformat(),
+            "days": row.days,
+            "principal": row.principal_fen,
+            "interest": row.interest_fen,
+            "balance": row.balance_fen,
+        }
+        for name, value in ours.items():
+            wanted = (
+                loan.fen(published[name]) if name in ("principal", "interest", "balance") else published[name]
+            )
+            if value != wanted:
+                found.append(f"instalment {row.n} {name}: published {wanted}, ours {value}")
+    return tuple(found)
