@@ -83,3 +83,12 @@ def world(platform: World) -> Iterator[World]:
     platform.delete("/faults")
     yield platform
     platform.delete("/faults")
+
+
+@pytest.fixture
+def django_queries():
+    """The statements a block sends to the database."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    return lambda: CaptureQueriesContext(connection)
