@@ -11,8 +11,7 @@ from contextlib import contextmanager
 import httpx
 
 WORKER = (
-    "import django; django.setup(); "
-    "from timelyrain.runtime.worker import Worker; Worker('journey').run()"
+    "import django; django.setup(); from timelyrain.runtime.worker import Worker; Worker('journey').run()"
 )
 
 
@@ -27,7 +26,16 @@ def running_web() -> Iterator[str]:
     """A web process on a free port, under the environment of this test run. Yields its address."""
     port = free_port()
     where = ("--host", "127.0.0.1", "--port", str(port))
-    serve = ("--interface", "wsgi", "--workers", "1", "--blocking-threads", "8", "--workers-kill-timeout", "3")
+    serve = (
+        "--interface",
+        "wsgi",
+        "--workers",
+        "1",
+        "--blocking-threads",
+        "8",
+        "--workers-kill-timeout",
+        "3",
+    )
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "granian", *serve, *where, "timelyrain.wsgi:application"]
     with _process(command, {"TIMELYRAIN_BASE_URL": address}) as process:

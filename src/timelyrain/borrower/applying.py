@@ -99,11 +99,16 @@ def result(request: HttpRequest, borrower: customers.Borrower, application_id: U
     """The decision, why, and what can be done about it."""
     view = origination.application(borrower.shard, borrower.id, application_id)
     recipients = {t.recipient: t.recipient_name(words.language()) for t in law.pack().consent_texts()}
-    offer = view.offer
+    offer, irr_ppm = view.offer, 0
+    if offer:
+        product = law.pack().product(offer.product)
+        asked = (offer.requested_fen, offer.requested_instalments)
+        irr_ppm = estimate(product, *asked, offer.rate_ppm).irr_ppm
     return show(
         request,
         "result",
         application=view,
+        irr_ppm=irr_ppm,
         purpose=purpose_names().get(view.purpose, view.purpose),
         sources=[(recipients.get(read.recipient, read.source), read) for read in view.sources],
         decided_ms=(view.decision_microseconds or 0) / 1000,

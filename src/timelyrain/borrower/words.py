@@ -29,6 +29,22 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("没有找到这一页，或它不属于您的账户。", "请从“我的”重新进入。"),
         ("This does not exist, or it belongs to another account.", "Go on from “My account”."),
     ),
+    "not-allowed": (
+        ("您的账户不能进行这项操作。", "如有疑问，请联系人工。"),
+        ("Your account may not do this.", "Call us if you think it should."),
+    ),
+    "conflict": (
+        ("情况已经变化，这项操作没有进行。", "请刷新页面后再看。"),
+        ("Something has changed meanwhile; nothing was done.", "Reload the page and look again."),
+    ),
+    "too-many-requests": (
+        ("操作过于频繁。", "请稍后再试。"),
+        ("Too many attempts.", "Please try again later."),
+    ),
+    "above-law-cap": (
+        ("这笔借款需要合规人员查看，没有收取任何费用。", "请联系人工。"),
+        ("Our compliance staff must look at this loan; nothing was charged.", "Please call us."),
+    ),
     "not-signed-in": (
         ("登录已失效。", "请重新登录。"),
         ("You are not signed in any more.", "Please sign in again."),
@@ -180,3 +196,46 @@ def field_errors(problem: Problem) -> dict[str, str]:
     """Field name -> what to tell beside it."""
     named: dict[str, Any] = problem.extra.get("fields") or ({problem.field: ""} if problem.field else {})
     return {name: say(*_FIELDS[name]) for name in named if name in _FIELDS}
+
+
+# What codes of other rooms are called here. A code that is not listed is shown as it is.
+NEEDS = {
+    "account_data": (
+        "没有这些无法核实借款人、放款和扣款",
+        "without it nobody can be verified, paid or debited",
+    ),
+    "identity_check": ("确认申请人就是您本人", "to be sure that it is you who applies"),
+    "credit_report_query": ("判断是否适合再借、借多少", "to judge whether and how much you can take on"),
+    "credit_reporting": ("法律要求如实报送借款和还款", "the law asks that loans and repayments be reported"),
+    "income_check": ("评估收入和还款能力", "to assess income and ability to repay"),
+    "stability_check": ("辅助评估信用", "to support the credit assessment"),
+    "pay_out_and_debit": ("把钱打给您，并按期扣款", "to pay you and to debit what falls due"),
+}
+DATA = {
+    "mobile": ("手机号码", "mobile number"),
+    "name": ("姓名", "name"),
+    "id_number": ("身份证号码", "ID number"),
+    "bank_card": ("银行卡号", "bank card number"),
+    "account_balance": ("账户余额", "account balance"),
+    "credit_report": ("信用报告", "credit report"),
+    "loan_account": ("借款账户", "loan account"),
+    "repayment_record": ("还款记录", "repayment record"),
+    "bank_transactions": ("银行流水", "bank transactions"),
+    "telecom_bills": ("电信账单", "telecom bills"),
+    "amount": ("金额", "amount"),
+}
+SOURCE_STATES = {
+    "timeout": ("没有及时答复", "no answer in time"),
+    "unavailable": ("暂时无法连接", "cannot be reached"),
+    "refused": ("对方拒绝", "refused"),
+    "malformed": ("答复无法识别", "an answer that cannot be read"),
+    "error": ("出错", "an error"),
+}
+RAIL_REFUSALS = {
+    "insufficient_funds": ("银行卡余额不足", "not enough money on the card"),
+    "invalid_card": ("收款卡号无效", "the card does not exist"),
+    "name_mismatch": ("卡主姓名与借款人不一致", "the card is in another name"),
+    "consent_withdrawn": ("您已撤回放款及代扣授权", "you withdrew the consent to pay-out and debit"),
+    "refused_by_bank": ("开户行拒绝了这笔交易", "the bank refused it"),
+    "cost above the cap in force": ("成本超过现行法定上限", "its cost would pass the legal cap in force"),
+}

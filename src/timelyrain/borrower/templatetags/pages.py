@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from timelyrain import finance
 from timelyrain.borrower import estimates, words
 from timelyrain.contract import InstalmentState, LoanState
-from timelyrain.runtime.clock import BUSINESS_ZONE
+from timelyrain.runtime.clock import BUSINESS_ZONE, business_date
 
 register = template.Library()
 register.simple_tag(words.say, name="say")
@@ -93,8 +93,36 @@ def moment(at: datetime) -> str:
 
 
 @register.filter
-def seconds(milliseconds: float) -> str:
-    return f"{milliseconds / 1000:.2f}"
+def took(milliseconds: float) -> str:
+    if milliseconds < 1000:
+        return words.say("{n:.0f} 毫秒", "{n:.0f} ms", n=max(milliseconds, 1))
+    return words.say("{n:.1f} 秒", "{n:.1f} s", n=milliseconds / 1000)
+
+
+@register.filter
+def business_day(at: datetime) -> date:
+    return business_date(at)
+
+
+@register.filter
+def need(purpose: str) -> str:
+    """Why a consent is asked for, in a line; the full text says it in full."""
+    return words.say(*words.NEEDS[purpose]) if purpose in words.NEEDS else ""
+
+
+@register.filter
+def kinds_of_data(categories: tuple[str, ...]) -> str:
+    return words.say("、", ", ").join(words.say(*words.DATA.get(c, (c, c))) for c in categories)
+
+
+@register.filter
+def why_nothing(status: str) -> str:
+    return words.say(*words.SOURCE_STATES.get(status, (status, status)))
+
+
+@register.filter
+def refusal(code: str) -> str:
+    return words.say(*words.RAIL_REFUSALS.get(code, (code, code)))
 
 
 @register.filter
