@@ -132,6 +132,12 @@ def _agreed_dates(
         first = first_due or start + step
         return (first + k * step for k in range(count))
     if first_due is None and (due_day is None or due_day == start.day):
+        if start.day <= 28:  # every month has the day
+            month = start.year * 12 + start.month - 1
+            return [
+                date(m // 12, m % 12 + 1, start.day)
+                for m in range(month + every, month + count * every + 1, every)
+            ]
         return [add_months(start, k * every, None, month_end) for k in range(1, count + 1)]
     day = due_day or (first_due or start).day
     if first_due is not None:

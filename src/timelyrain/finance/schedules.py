@@ -92,11 +92,14 @@ def schedule(
                 )
             ]
         )
-    advances = (Advance(start, principal_fen), *later)
-    plan = lay_out(
-        advances, annual_rate_ppm, rows, method, rounding,
-        down_payment_ppm=down_payment_ppm, multiple_fen=multiple_fen, smooth=smooth, whole_interest=whole_interest,
-    )  # fmt: skip
+    if later or down_payment_ppm or smooth or whole_interest:
+        plan = lay_out(
+            (Advance(start, principal_fen), *later), annual_rate_ppm, rows, method, rounding,
+            down_payment_ppm=down_payment_ppm, multiple_fen=multiple_fen, smooth=smooth, whole_interest=whole_interest,
+        )  # fmt: skip
+    else:
+        part = level_part(principal_fen, annual_rate_ppm, rows, method, multiple_fen=multiple_fen)
+        plan = amortise(principal_fen, annual_rate_ppm, rows, method, rounding, part)
     if fixed_fen and (problems := _plan_problems(plan, rows, method)):
         raise TermsInvalid(problems)
     return plan
@@ -275,11 +278,16 @@ def amortise(
     balance = principal_fen
     base = principal_fen if flat_base_fen is None else flat_base_fen
     put_off = 0  # interest of grace periods
+    down, half_up = rounding is Rounding.DOWN, rounding is Rounding.HALF_UP
     plan: list[Instalment] = []
     last = len(rows) - 1
     for i, (n, due_on, days, num, den, _, whole, _, repays, collects, fixed) in enumerate(rows):
         fen_days = base * whole if i else carried_fen_days + base * (whole - elapsed)
-        interest = round_ratio(fen_days * annual_rate_ppm * num, PPM * den, rounding)
+        den *= PPM
+        interest, rest = divmod(fen_days * annual_rate_ppm * num, den)  # round_ratio, without the call
+        rest += rest
+        if rest >= den and not down and (rest > den or half_up or interest & 1):
+            interest += 1
         if i == last:
             share = balance
         elif not repays:
