@@ -5,7 +5,16 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from hypothesis import strategies as st
 
-from timelyrain.contract import Event, EventType, PrepayMode, Terms, disclosed_charges, fold
+from timelyrain.contract import (
+    ContractViolation,
+    Event,
+    EventType,
+    PrepayMode,
+    Status,
+    Terms,
+    disclosed_charges,
+    fold,
+)
 from timelyrain.finance import DayBasis, Method, Rounding
 
 CAP_PPM = 240_000
@@ -31,6 +40,8 @@ def make_terms(**changes: object) -> Terms:
         "penalty_ppm": 270_000,
         "grace_days": 3,
         "prepayment_fee_ppm": 0,
+        "late_fee_fen": 0,
+        "service_fee_fen": 0,
         **changes,
     }
     names = (
@@ -41,6 +52,8 @@ def make_terms(**changes: object) -> Terms:
         "penalty_ppm",
         "grace_days",
         "prepayment_fee_ppm",
+        "late_fee_fen",
+        "service_fee_fen",
     )
     values.setdefault(
         "charges", disclosed_charges("timelyrain-demo", **{name: values[name] for name in names})
@@ -118,10 +131,86 @@ def _possible(draw: st.DrawFn, loan: Terms, events: list[Event], day: date, k: i
         return replace(blank, type=EventType.PREPAID_FULL, amount_fen=state.payoff_fen)
     undue = sum(row.principal_due_fen for row in state.instalments if row.due_on > day)
     if wish == "part" and undue > 1 and not state.amount_due_fen:
-        spread = (
-            loan.method in (Method.EQUAL_INSTALMENT, Method.EQUAL_PRINCIPAL, Method.FLAT) and undue > 10_000
-        )
+        spread = loan.method in SPREADING and undue > 10_000
         mode = draw(st.sampled_from(PrepayMode)) if spread else PrepayMode.KEEP_TERM
         amount = draw(st.integers(1, undue - 1))
         return replace(blank, type=EventType.PREPAID_PART, amount_fen=amount, data={"mode": str(mode)})
     return replace(blank, amount_fen=draw(st.integers(1, 2 * loan.principal_fen))) if wish == "pay" else None
+
+
+SPREADING = (Method.EQUAL_INSTALMENT, Method.EQUAL_PRINCIPAL, Method.FLAT)
+
+
+@st.composite
+def lives(draw: st.DrawFn, max_events: int = 10, **fixed: object) -> History:
+    """A loan with everything that can happen to one: also fees, waivers, refunds, new dates and rates, trouble and its end."""
+    fees = {"late_fee_fen": 5_000, "service_fee_fen": 2_000, "parts": draw(st.sampled_from((1, 1, 3)))}
+    loan = draw(terms(**{**fees, **fixed}))
+    day = draw(dates)
+    first = loan.principal_fen if loan.parts == 1 else draw(st.integers(1, loan.principal_fen))
+    events = [replace(disbursed(loan, day), amount_fen=first)]
+    for k in range(1, draw(st.integers(0, max_events)) + 1):
+        day += timedelta(days=draw(st.integers(0, 45)))
+        act = _possible if draw(st.booleans()) else _unusual
+        event = draw(act(loan, events, day, k))
+        if event is not None and accepted(loan, [*events, event], day):
+            events.append(event)
+    return History(loan, tuple(events), day + timedelta(days=draw(st.integers(0, 400))))
+
+
+def accepted(loan: Terms, events: list[Event], day: date) -> bool:
+    try:
+        fold(loan, events, day)
+    except ContractViolation:
+        return False
+    return True
+
+
+@st.composite
+def _unusual(draw: st.DrawFn, loan: Terms, events: list[Event], day: date, k: int) -> Event:
+    state = fold(loan, events, day)
+    some = draw(st.integers(1, loan.principal_fen))
+    payments = [
+        e for e in events if e.type in (EventType.REPAID, EventType.PREPAID_FULL, EventType.RECOVERED)
+    ]
+    target = draw(st.sampled_from(payments)).id if payments else "none"
+    choices: dict[EventType, tuple[int, dict[str, str | int]]] = {
+        EventType.PAID_BACK: (max(1, state.totals.surplus_fen), {}),
+        EventType.CHARGED_BACK: (some, {"event": target}),
+        EventType.REFUNDED: (
+            some,
+            {
+                "source": draw(st.sampled_from(("merchant", "goodwill"))),
+                "to": draw(st.sampled_from(("principal", "surplus"))),
+            },
+        ),
+        EventType.FEE_CHARGED: (
+            draw(st.integers(1, 2_000)),
+            {"kind": draw(st.sampled_from(("late_fee", "service_fee")))},
+        ),
+        EventType.WAIVED: (
+            draw(st.integers(1, 500)),
+            {"target": draw(st.sampled_from(("penalty", "interest", "fee")))},
+        ),
+        EventType.RATE_CHANGED: (0, {"rate_ppm": draw(st.integers(0, loan.annual_rate_ppm))}),
+        EventType.DUE_DATE_CHANGED: (0, {"due_day": draw(st.integers(1, 31))}),
+        EventType.PAUSED: (
+            0,
+            {"months": draw(st.integers(1, 3)), "interest": draw(st.sampled_from(("runs", "stops")))},
+        ),
+        EventType.HARDSHIP_AGREED: (
+            draw(st.integers(1, max(1, loan.principal_fen // 4))),
+            {"instalments": draw(st.integers(1, 4)), "extra": draw(st.integers(0, 6))},
+        ),
+        EventType.RESTRUCTURED: (0, {"instalments": draw(st.integers(1, 12))}),
+        EventType.DISBURSED: (some, {}),
+        EventType.CHARGED_OFF: (0, {}),
+        EventType.RECOVERED: (some, {}),
+        EventType.SOLD: (some, {"owner": "another"}),
+    }
+    kinds = list(choices)
+    if state.status is Status.CHARGED_OFF:
+        kinds = [EventType.RECOVERED, EventType.WAIVED, EventType.CHARGED_BACK, EventType.REFUNDED]
+    kind = draw(st.sampled_from(kinds))
+    amount, data = choices[kind]
+    return Event(f"e{k:03}", kind, day, booked(day, k), amount, data)

@@ -8,7 +8,7 @@ one more fact, and `replay` is the same fold in the hands of anyone who holds th
 from timelyrain.finance import TermsInvalid, TermsProblem
 
 from .events import Event, EventInvalid, EventType, PrepayMode
-from .folding import ContractViolation, fold, preview, replay
+from .folding import fold, preview, replay
 from .state import InstalmentState, LoanState, Status, Totals, bucket_of
 from .terms import (
     CIVIL_CODE_561,
@@ -20,6 +20,7 @@ from .terms import (
     disclosed_charges,
     plan,
 )
+from .violations import ContractViolation
 
 __all__ = [
     "CIVIL_CODE_561",

@@ -15,21 +15,62 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class EventType(StrEnum):
-    """What can happen to a loan.
+    """What can happen to a loan. Interest accrues and instalments fall due by the calendar alone: no event says so.
 
-    DISBURSED      the whole principal reached the borrower; interest counts from its value date.
-    REPAID         money arrived: pays what is due on its value date, oldest instalment first; the rest waits as
-                   surplus and pays the next instalment on its due date. It never shortens the loan.
-    PREPAID_PART   principal paid ahead of its due date (less a disclosed fee); interest on the old balance up to the
-                   value date stays in the running instalment. data.mode: keep_term or keep_instalment.
-    PREPAID_FULL   the loan is settled; the amount is the fold's payoff_fen on the value date.
-    REVERSED       the payment data.event never happened (a returned debit); the amount is the payment's.
+    Money out
+    DISBURSED        the principal, or where the terms allow parts one part of it, reached the borrower.
+    PAID_BACK        surplus was returned to the borrower.
+    CHARGED_BACK     the payer's bank took (part of) the payment data.event back: what it had paid is due again, today.
+
+    Money in
+    REPAID           money arrived: pays what is due on its value date, oldest instalment first; the rest waits as
+                     surplus and pays the next instalment on its due date. It never shortens the loan.
+    PREPAID_PART     principal paid ahead of its due date (less a disclosed fee); interest on the old balance up to the
+                     value date stays in the running instalment. data.mode: keep_term or keep_instalment.
+    PREPAID_FULL     the loan is settled; the amount is the fold's payoff_fen on the value date.
+    REFUNDED         a credit without a fee, from a merchant's money or the lender's goodwill (data.source), first to
+                     what is due, then to principal or to surplus (data.to).
+    RECOVERED        money on a loan that was charged off.
+
+    Charges
+    FEE_CHARGED      a disclosed fee (data.kind: late_fee or service_fee), within its amount and the cap.
+    WAIVED           penalty, interest or fee (data.target) that is due is forgiven.
+
+    The plan
+    RATE_CHANGED     data.rate_ppm from the value date on; above the signed rate only with data.disclosure, the hash of
+                     the disclosure the borrower confirmed, and never above the cap.
+    DUE_DATE_CHANGED instalments to come move to data.due_day of the month, none earlier than it was.
+    PAUSED           a holiday: instalments to come move by data.months; meanwhile interest runs or stops (data.interest).
+    HARDSHIP_AGREED  the next data.instalments are at most amount_fen each; the rest is spread over the later ones and
+                     data.extra more.
+    RESTRUCTURED     everything owed is spread anew over data.instalments from the value date on; interest, penalty and
+                     fees that were due are spread without bearing interest.
+
+    The end
+    CHARGED_OFF      written off in the books: nothing accrues any more, all is due, the debt remains.
+    SOLD             the claim belongs to data.owner; amount_fen is the price.
+    SETTLED          the lender states that nothing is owed; wrong where something is.
+    REVERSED         the event data.event never happened (a returned debit, a mistake); the amount is that event's.
     """
 
     DISBURSED = "DISBURSED"
+    PAID_BACK = "PAID_BACK"
+    CHARGED_BACK = "CHARGED_BACK"
     REPAID = "REPAID"
     PREPAID_PART = "PREPAID_PART"
     PREPAID_FULL = "PREPAID_FULL"
+    REFUNDED = "REFUNDED"
+    RECOVERED = "RECOVERED"
+    FEE_CHARGED = "FEE_CHARGED"
+    WAIVED = "WAIVED"
+    RATE_CHANGED = "RATE_CHANGED"
+    DUE_DATE_CHANGED = "DUE_DATE_CHANGED"
+    PAUSED = "PAUSED"
+    HARDSHIP_AGREED = "HARDSHIP_AGREED"
+    RESTRUCTURED = "RESTRUCTURED"
+    CHARGED_OFF = "CHARGED_OFF"
+    SOLD = "SOLD"
+    SETTLED = "SETTLED"
     REVERSED = "REVERSED"
 
 
@@ -65,18 +106,12 @@ class Event:
             problems.append(TermsProblem("id", self.id, "must not be empty"))
         if self.booked_at.tzinfo is None:
             problems.append(TermsProblem("booked_at", self.booked_at.isoformat(), "must carry a time zone"))
-        surplus_settles = self.type in (
-            EventType.PREPAID_FULL,
-            EventType.REVERSED,
-        )  # without new money, that is
-        lowest = 0 if surplus_settles else 1
-        if self.amount_fen < lowest:
-            problems.append(TermsProblem("amount_fen", self.amount_fen, f"must be at least {lowest}"))
-        known = _DATA_FIELDS.get(self.type, {})
-        for name, valid in known.items():
-            if self.data.get(name) not in valid if valid else not self.data.get(name):
-                wanted = f"must be one of {', '.join(valid)}" if valid else "must name the event to reverse"
-                problems.append(TermsProblem(f"data.{name}", self.data.get(name), wanted))
+        low, high = _AMOUNTS.get(self.type, (1, _MOST))
+        if not low <= self.amount_fen <= high:
+            wanted = "must be 0: this event moves no money" if not high else f"must be at least {low}"
+            problems.append(TermsProblem("amount_fen", self.amount_fen, wanted))
+        for name, wanted in _DATA.get(self.type, {}).items():
+            problems += wanted.problems(f"data.{name}", self.data.get(name))
         if problems:
             raise EventInvalid(problems)
         object.__setattr__(self, "booked_at", self.booked_at.astimezone(UTC))
@@ -84,6 +119,15 @@ class Event:
 
     def __hash__(self) -> int:
         return hash((self.id, self.type, self.value_on, self.booked_at, self.amount_fen))
+
+    def number(self, name: str, default: int = 0) -> int:
+        """An integer of `data` (its presence was checked when the event was made)."""
+        value = self.data.get(name, default)
+        return value if isinstance(value, int) else default
+
+    def text(self, name: str) -> str:
+        """A string of `data`, "" if it is not there."""
+        return str(self.data.get(name, ""))
 
     def to_json(self) -> dict[str, Any]:
         """The event as a JSON object; times as ISO 8601 in UTC."""
@@ -126,7 +170,60 @@ class Event:
         return cls(**values)
 
 
-_DATA_FIELDS: dict[EventType, dict[str, tuple[str, ...]]] = {
-    EventType.PREPAID_PART: {"mode": tuple(PrepayMode)},
-    EventType.REVERSED: {"event": ()},
+@dataclass(frozen=True)
+class _Words:
+    """A data field that is one of `choices`, or any text where there are none."""
+
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+
+    def problems(self, name: str, value: object) -> list[TermsProblem]:
+        if (value is None and self.optional) or (isinstance(value, str) and value and not self.choices):
+            return []
+        if value in self.choices:
+            return []
+        wanted = f"must be one of {', '.join(self.choices)}" if self.choices else "must be a text"
+        return [TermsProblem(name, value, wanted)]
+
+
+@dataclass(frozen=True)
+class _Number:
+    low: int
+    high: int
+    optional: bool = False
+
+    def problems(self, name: str, value: object) -> list[TermsProblem]:
+        if (value is None and self.optional) or (type(value) is int and self.low <= value <= self.high):
+            return []
+        return [TermsProblem(name, value, f"must be an integer from {self.low} to {self.high}")]
+
+
+_MOST = 10**15
+_AMOUNTS: dict[EventType, tuple[int, int]] = {
+    EventType.PREPAID_FULL: (0, _MOST),  # surplus alone may settle
+    EventType.REVERSED: (0, _MOST),
+    EventType.SOLD: (0, _MOST),
+    EventType.RATE_CHANGED: (0, 0),
+    EventType.DUE_DATE_CHANGED: (0, 0),
+    EventType.PAUSED: (0, 0),
+    EventType.RESTRUCTURED: (0, 0),
+    EventType.CHARGED_OFF: (0, 0),
+    EventType.SETTLED: (0, 0),
+}
+_DATA: dict[EventType, dict[str, _Words | _Number]] = {
+    EventType.PREPAID_PART: {"mode": _Words(tuple(PrepayMode))},
+    EventType.REVERSED: {"event": _Words()},
+    EventType.CHARGED_BACK: {"event": _Words()},
+    EventType.REFUNDED: {"source": _Words(("merchant", "goodwill")), "to": _Words(("principal", "surplus"))},
+    EventType.FEE_CHARGED: {"kind": _Words(("late_fee", "service_fee"))},
+    EventType.WAIVED: {"target": _Words(("penalty", "interest", "fee"))},
+    EventType.RATE_CHANGED: {"rate_ppm": _Number(0, 10_000_000), "disclosure": _Words(optional=True)},
+    EventType.DUE_DATE_CHANGED: {"due_day": _Number(1, 31)},
+    EventType.PAUSED: {"months": _Number(1, 24), "interest": _Words(("runs", "stops"))},
+    EventType.HARDSHIP_AGREED: {"instalments": _Number(1, 60), "extra": _Number(0, 360, optional=True)},
+    EventType.RESTRUCTURED: {
+        "instalments": _Number(1, 600),
+        "due_day": _Number(1, 31, optional=True),
+    },
+    EventType.SOLD: {"owner": _Words()},
 }

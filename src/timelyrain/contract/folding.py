@@ -1,44 +1,56 @@
-"""fold(terms, events, as_of): what signed terms and a history of facts make of a loan.
+"""fold(terms, events, as_of): what signed terms and a history of facts make of a loan."""
 
-Interest runs on the principal that is not yet due and, day by day, is one rounding of sum(principal x days) in the
-period. Principal that was due and not paid bears penalty interest instead, after the grace days, at the lower of the
-penalty rate and the cap, rounded down: on no day does any fen of principal bear more than the cap.
-"""
-
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from operator import attrgetter
 from typing import Any
 
-from timelyrain.finance import (
-    DayBasis,
-    Method,
-    Period,
-    Rounding,
-    amortise,
-    level_part,
-    period_interest,
-    periods,
-)
-
-from .events import Event, EventType, PrepayMode
+from . import changes, money
+from .events import Event, EventType
+from .loan import Loan, Row
 from .state import InstalmentState, LoanState, Status, Totals, bucket_of
-from .terms import PPM, Allocation, Terms
+from .terms import Terms
+from .violations import ContractViolation
 
 _order = attrgetter("value_on", "booked_at", "id")
 
-
-class ContractViolation(ValueError):
-    """An event that cannot have happened under these terms: which event, which rule, which values, what to do."""
-
-    def __init__(self, event: Event, rule: str, detail: str, **values: object) -> None:
-        self.event_id = event.id
-        self.rule = rule
-        self.values = values
-        shown = ", ".join(f"{name}={value}" for name, value in values.items())
-        super().__init__(
-            f"event {event.id} ({event.type} on {event.value_on}) breaks {rule}: {detail} ({shown})"
-        )
+_ACTS: dict[EventType, Callable[[Loan, Event, bool], None]] = {
+    EventType.DISBURSED: money.disbursed,
+    EventType.PAID_BACK: money.paid_back,
+    EventType.CHARGED_BACK: money.charged_back,
+    EventType.REPAID: money.repaid,
+    EventType.PREPAID_PART: money.prepaid_part,
+    EventType.PREPAID_FULL: money.prepaid_full,
+    EventType.REFUNDED: money.refunded,
+    EventType.RECOVERED: money.recovered,
+    EventType.FEE_CHARGED: money.fee_charged,
+    EventType.WAIVED: money.waived,
+    EventType.RATE_CHANGED: changes.rate_changed,
+    EventType.DUE_DATE_CHANGED: changes.due_date_changed,
+    EventType.PAUSED: changes.paused,
+    EventType.HARDSHIP_AGREED: changes.hardship_agreed,
+    EventType.RESTRUCTURED: changes.restructured,
+    EventType.CHARGED_OFF: money.charged_off,
+    EventType.SOLD: money.sold,
+    EventType.SETTLED: money.settled,
+}
+_PAYMENTS = {
+    EventType.REPAID,
+    EventType.PREPAID_PART,
+    EventType.PREPAID_FULL,
+    EventType.REFUNDED,
+    EventType.RECOVERED,
+}
+_AFTER_SETTLEMENT = {
+    EventType.REPAID,
+    EventType.REFUNDED,
+    EventType.RECOVERED,
+    EventType.PAID_BACK,
+    EventType.CHARGED_BACK,
+    EventType.SETTLED,
+}
+_AFTER_CHARGE_OFF = {*_AFTER_SETTLEMENT, EventType.WAIVED, EventType.SOLD, EventType.CHARGED_OFF}
+_PREPAYMENTS = {EventType.PREPAID_PART, EventType.PREPAID_FULL}
 
 
 def fold(terms: Terms, events: Sequence[Event], as_of: date) -> LoanState:
@@ -46,10 +58,21 @@ def fold(terms: Terms, events: Sequence[Event], as_of: date) -> LoanState:
 
     Raises ContractViolation for a history that cannot be.
     """
-    loan = _Loan(terms)
-    for event in effective_events(events, as_of):
-        loan.apply(event)
-    return loan.state(as_of)
+    return state_of(walk(terms, events, as_of), as_of)
+
+
+def walk(terms: Terms, events: Sequence[Event], as_of: date) -> Loan:
+    """The loan after its history up to the end of `as_of`; raises as `fold`.
+
+    An event is judged firmly if none was booked after it.
+    """
+    loan = Loan(terms)
+    counted = effective_events(events, as_of)
+    latest = max((e.booked_at for e in events if e.value_on <= as_of), default=None)
+    for event in counted:
+        _apply(loan, event, firm=event.booked_at == latest)
+    loan.advance(as_of)
+    return loan
 
 
 def preview(terms: Terms, events: Sequence[Event], hypothetical: Sequence[Event], as_of: date) -> LoanState:
@@ -75,387 +98,184 @@ def replay(
 
 
 def effective_events(events: Sequence[Event], as_of: date) -> list[Event]:
-    """Events up to `as_of` in the order they count, without reversals and the payments that they undo."""
+    """Events up to `as_of` in the order they count, without reversals and the events that they undo."""
     ordered = sorted((e for e in events if e.value_on <= as_of), key=_order)
     seen: dict[str, Event] = {}
     undone: set[str] = set()
+    taken_back: dict[str, int] = {}
     for event in ordered:
         if event.id in seen:
             raise ContractViolation(event, "unique-id", "two events carry this id; give each its own")
         seen[event.id] = event
         if event.type is EventType.REVERSED:
-            undone |= {event.id, _reversed_payment(event, seen, undone).id}
+            undone |= {event.id, _reversed(event, seen, undone, taken_back).id}
+        elif event.type is EventType.CHARGED_BACK:
+            payment = _charged_back(event, seen, undone, taken_back)
+            taken_back[payment.id] = taken_back.get(payment.id, 0) + event.amount_fen
     return [event for event in ordered if event.id not in undone] if undone else ordered
 
 
-def _reversed_payment(event: Event, seen: Mapping[str, Event], undone: set[str]) -> Event:
-    target = seen.get(str(event.data["event"]))
+def _reversed(
+    event: Event, seen: Mapping[str, Event], undone: set[str], taken_back: Mapping[str, int]
+) -> Event:
+    target = seen.get(event.text("event"))
     if target is None or target.type in (EventType.DISBURSED, EventType.REVERSED):
         raise ContractViolation(
-            event, "reverses-a-payment", "name an earlier REPAID or PREPAID event", target=event.data["event"]
+            event,
+            "reverses-an-event",
+            "name an earlier event other than DISBURSED or REVERSED",
+            target=event.text("event"),
         )
     if target.id in undone:
-        raise ContractViolation(event, "reverses-once", "that payment is already reversed", target=target.id)
+        raise ContractViolation(event, "reverses-once", "that event is already reversed", target=target.id)
     if target.amount_fen != event.amount_fen:
         raise ContractViolation(
             event,
-            "reverses-whole-payment",
-            "reverse the whole amount and book a new payment",
+            "reverses-whole-amount",
+            "reverse the whole amount and book a new event",
             amount_fen=event.amount_fen,
-            payment_fen=target.amount_fen,
+            target_fen=target.amount_fen,
+        )
+    if taken_back.get(target.id):
+        raise ContractViolation(
+            event, "reverses-no-chargeback", "that payment was charged back; reverse the chargeback first"
         )
     return target
 
 
-class _Row:
-    """An instalment while the fold walks. `overdue_fen_days`: sum(unpaid principal x days after grace) up to `counted_to`."""
-
-    __slots__ = (
-        "counted_to",
-        "due_on",
-        "fallen",
-        "interest",
-        "interest_paid",
-        "n",
-        "overdue_fen_days",
-        "penalty_paid",
-        "principal",
-        "principal_paid",
-        "settled_on",
-    )
-
-    def __init__(self, n: int, due_on: date, principal: int, interest: int) -> None:
-        self.n = n
-        self.due_on = due_on
-        self.principal = principal
-        self.interest = interest
-        self.principal_paid = self.interest_paid = self.penalty_paid = self.overdue_fen_days = 0
-        self.counted_to = due_on
-        self.fallen = False
-        self.settled_on: date | None = None
-
-
-class _Loan:
-    """The walk through one history, day by day where something happens. Internal to `fold`."""
-
-    def __init__(self, terms: Terms) -> None:
-        self.terms = terms
-        self.flat = terms.method is Method.FLAT
-        self.penalty_ppm = min(terms.penalty_ppm, terms.cap_ppm)
-        self.grace = timedelta(days=terms.grace_days)
-        self.started: date | None = None
-        self.rows: list[_Row] = []
-        self.current = 0  # index of the running period; len(rows) when all have fallen due
-        self.oldest = 0  # index of the first instalment not settled
-        self.undue = 0  # principal not yet due (what of it is left after prepayments)
-        self.base = 0  # what interest runs on: undue, or for FLAT the original principal
-        self.fen_days = 0  # sum(base x days) of the running period up to `since`
-        self.since = date.min
-        self.received = self.surplus = self.fees = self.prepaid = 0
-        self.part = 0  # what the running plan keeps equal
-        self.periods: tuple[Period, ...] = ()
-        self.owed_fen_days = 0  # as fen_days, on undue: what the cap is counted on
-        self.allowed = 0  # the cap's worth of all periods that have ended
-
-    # -- time ------------------------------------------------------------------------------------------------------
-
-    def advance(self, to: date) -> None:
-        """Let instalments due up to `to` fall due; surplus pays them on their day."""
-        while self.current < len(self.rows) and self.rows[self.current].due_on <= to:
-            row = self.rows[self.current]
-            row.fallen = True
-            owed = self.owed_fen_days + self.undue * (row.due_on - self.since).days
-            self.allowed += self.cap_worth(owed)
-            self.undue -= row.principal
-            if not self.flat:
-                self.base = self.undue
-            self.current += 1
-            self.fen_days = self.owed_fen_days = 0
-            self.since = row.due_on
-            self.surplus = self.pay(row, self.surplus, row.due_on)
-            self.skip_settled()
-
-    def accrued(self, on: date) -> int:
-        """Interest of the running period up to `on`."""
-        if self.current >= len(self.rows):
-            return 0
-        fen_days = self.fen_days + self.base * (on - self.since).days
-        row = self.periods[self.current]
-        return period_interest(fen_days, self.terms.annual_rate_ppm, row, self.terms.rounding)
-
-    def overdue_fen_days(self, row: _Row, on: date) -> int:
-        if not row.fallen:
-            return 0
-        days = (on - max(row.counted_to, row.due_on + self.grace)).days
-        return (
-            row.overdue_fen_days + (row.principal - row.principal_paid) * days
-            if days > 0
-            else row.overdue_fen_days
+def _charged_back(
+    event: Event, seen: Mapping[str, Event], undone: set[str], taken_back: Mapping[str, int]
+) -> Event:
+    payment = seen.get(event.text("event"))
+    if payment is None or payment.type not in _PAYMENTS or payment.id in undone:
+        raise ContractViolation(
+            event, "charges-back-a-payment", "name an earlier payment", target=event.text("event")
         )
+    if payment.data.get("source") == "goodwill":
+        raise ContractViolation(
+            event, "charges-back-money", "goodwill is no money; reverse it", target=payment.id
+        )
+    left = payment.amount_fen - taken_back.get(payment.id, 0)
+    if event.amount_fen > left:
+        raise ContractViolation(
+            event,
+            "charges-back-within-payment",
+            "no more than the payment can be taken back",
+            amount_fen=event.amount_fen,
+            left_fen=left,
+        )
+    return payment
 
-    def penalty(self, row: _Row, on: date) -> int:
-        """Penalty interest accrued on one instalment up to `on`, paid or not; rounded down, under the cap."""
-        return self.overdue_fen_days(row, on) * self.penalty_ppm // (PPM * 365)
 
-    # -- money -----------------------------------------------------------------------------------------------------
-
-    def unpaid(self, row: _Row, on: date) -> int:
-        paid = row.principal_paid + row.interest_paid + row.penalty_paid
-        return row.principal + row.interest + self.penalty(row, on) - paid
-
-    def pay(self, row: _Row, money: int, on: date) -> int:
-        """Pay one fallen instalment in the order of the terms; returns the money left."""
-        penalty = self.penalty(row, on)
-        row.overdue_fen_days, row.counted_to = self.overdue_fen_days(row, on), on
-        for target in self.terms.allocation if money else ():
-            if target is Allocation.INTEREST:
-                part = min(money, penalty - row.penalty_paid)
-                row.penalty_paid += part
-                money -= part
-                part = min(money, row.interest - row.interest_paid)
-                row.interest_paid += part
-                money -= part
-            elif target is Allocation.PRINCIPAL:
-                part = min(money, row.principal - row.principal_paid)
-                row.principal_paid += part
-                money -= part
-        if row.settled_on is None and not self.unpaid(row, on):
-            row.settled_on = on
-        return money
-
-    def skip_settled(self) -> None:
-        while self.oldest < self.current and self.rows[self.oldest].settled_on is not None:
-            self.oldest += 1
-
-    def arrears(self, on: date) -> int:
-        """Everything due up to `on` and not paid."""
-        return sum(self.unpaid(row, on) for row in self.rows[self.oldest : self.current])
-
-    def fee(self, principal: int, on: date) -> int:
-        """Prepayment fee on `principal`, kept within what the cap leaves after all other charges."""
-        fee = principal * self.terms.prepayment_fee_ppm // PPM
-        return max(0, min(fee, self.cap_room(on))) if fee else 0
-
-    def cap_room(self, on: date) -> int:
-        """What may still be charged by `on`: the cap on owed principal x days, less everything charged so far."""
-        cap, fallen = self.terms.cap_ppm, self.rows[: self.current]
-        room = self.allowed + sum(self.overdue_fen_days(row, on) * cap // (PPM * 365) for row in fallen)
-        if self.current < len(self.rows):
-            owed = self.owed_fen_days + self.undue * (on - self.since).days
-            room += self.cap_worth(owed)
-        charged = sum(row.interest + self.penalty(row, on) for row in fallen) + self.accrued(on) + self.fees
-        return room - charged
-
-    def cap_worth(self, owed_fen_days: int) -> int:
-        """The cap on principal x days of the running period; ACT_360 must not stretch the year of the cap."""
-        if self.terms.day_basis is DayBasis.ACT_360:
-            return owed_fen_days * self.terms.cap_ppm // (PPM * 365)
-        return period_interest(owed_fen_days, self.terms.cap_ppm, self.periods[self.current], Rounding.DOWN)
-
-    def payoff(self, on: date) -> tuple[int, int]:
-        """(what settles the loan on `on` beyond its surplus, the fee in it)."""
-        fee = self.fee(self.undue, on)
-        return max(0, self.arrears(on) + self.undue + self.accrued(on) + fee - self.surplus), fee
-
-    # -- events ----------------------------------------------------------------------------------------------------
-
-    def apply(self, event: Event) -> None:
-        if event.type is EventType.DISBURSED:
-            self.disburse(event)
-            return
-        if self.started is None:
-            raise ContractViolation(
-                event, "disbursed-first", "nothing can happen before the money is paid out"
-            )
-        self.advance(event.value_on)
-        if event.type is EventType.REPAID:
-            self.repay(event)
-        elif self.settled():
+def _apply(loan: Loan, event: Event, *, firm: bool) -> None:
+    kind = event.type
+    if kind is not EventType.DISBURSED and loan.started is None:
+        raise ContractViolation(event, "disbursed-first", "nothing can happen before the money is paid out")
+    loan.advance(event.value_on)
+    if loan.settled() and kind not in _AFTER_SETTLEMENT and kind is not EventType.DISBURSED:
+        if firm:
             raise ContractViolation(
                 event, "nothing-after-settlement", "the loan is settled; book money as REPAID"
             )
-        elif event.type is EventType.PREPAID_PART:
-            self.prepay_part(event)
-        else:
-            self.prepay_full(event)
-
-    def disburse(self, event: Event) -> None:
-        terms = self.terms
-        if self.started is not None:
-            raise ContractViolation(
-                event, "disbursed-once", "the money was paid out before", first=self.started
-            )
-        if event.amount_fen != terms.principal_fen:
-            raise ContractViolation(
-                event,
-                "disburse-whole-principal",
-                "pay out exactly the principal; nothing may be deducted",
-                amount_fen=event.amount_fen,
-                principal_fen=terms.principal_fen,
-            )
-        self.started = self.since = event.value_on
-        self.periods = periods(self.started, terms.instalments, terms.method, terms.day_basis, terms.due_day)
-        self.undue = self.base = terms.principal_fen
-        self.part = level_part(self.undue, terms.annual_rate_ppm, self.periods, terms.method)
-        self.lay_out(elapsed=0, stop_when_paid=False)
-
-    def lay_out(self, *, elapsed: int, stop_when_paid: bool) -> None:
-        """Replace the instalments from the running one on by a plan for the principal not yet due."""
-        rest = self.periods[self.current : len(self.rows) or None]
-        plan = amortise(
-            self.undue,
-            self.terms.annual_rate_ppm,
-            rest,
-            self.terms.method,
-            self.terms.rounding,
-            self.part,
-            elapsed=elapsed,
-            carried_fen_days=self.fen_days,
-            flat_base_fen=self.base,
+        if kind not in _PREPAYMENTS:
+            return
+    if firm and loan.charged_off_on is not None and kind not in _AFTER_CHARGE_OFF:
+        raise ContractViolation(
+            event,
+            "only-recovery-after-charge-off",
+            "the loan is charged off; money is RECOVERED, forgiveness is WAIVED",
+            charged_off_on=loan.charged_off_on,
         )
-        rows = [_Row(row.n, row.due_on, row.principal_fen, row.interest_fen) for row in plan]
-        if stop_when_paid:
-            rows = rows[: 1 + next(k for k, row in enumerate(plan) if not row.balance_fen)]
-        self.rows[self.current :] = rows
+    _ACTS[kind](loan, event, firm)
 
-    def repay(self, event: Event) -> None:
-        money = event.amount_fen
-        self.received += money
-        for row in self.rows[self.oldest : self.current]:
-            if not money:
-                break
-            money = self.pay(row, money, event.value_on)
-        self.skip_settled()
-        self.surplus += money
 
-    def prepay_part(self, event: Event) -> None:
-        terms, on, mode = self.terms, event.value_on, event.data["mode"]
-        arrears = self.arrears(on)
-        if arrears:
-            raise ContractViolation(
-                event, "arrears-first", "pay what is due as REPAID first", amount_due_fen=arrears
-            )
-        most = event.amount_fen * terms.prepayment_fee_ppm // (PPM + terms.prepayment_fee_ppm)
-        fee = max(0, min(most, self.cap_room(on))) if most else 0
-        principal = event.amount_fen - fee
-        if principal >= self.undue:
-            raise ContractViolation(
-                event,
-                "part-below-whole",
-                "use PREPAID_FULL to settle",
-                principal_fen=principal,
-                principal_not_due_fen=self.undue,
-            )
-        if mode == PrepayMode.KEEP_INSTALMENT and not self.part:
-            raise ContractViolation(
-                event, "instalment-to-keep", "these terms allow keep_term only", method=terms.method
-            )
-        self.received += event.amount_fen
-        self.fees += fee
-        self.prepaid += principal
-        opened = self.rows[self.current - 1].due_on if self.current else self.started or on
-        days = (on - self.since).days
-        self.fen_days += self.base * days
-        self.owed_fen_days += self.undue * days
-        self.since = on
-        left = self.undue - principal
-        self.base = self.base * left // self.undue
-        self.undue = left
-        elapsed = (on - opened).days
-        if mode == PrepayMode.KEEP_TERM:
-            rest = self.periods[self.current : len(self.rows)]
-            rate = terms.annual_rate_ppm
-            self.part = level_part(
-                left, rate, rest, terms.method, elapsed=elapsed, carried_fen_days=self.fen_days
-            )
-        self.lay_out(elapsed=elapsed, stop_when_paid=mode == PrepayMode.KEEP_INSTALMENT)
+def state_of(loan: Loan, as_of: date) -> LoanState:
+    rows = tuple(_row_state(loan, row, as_of) for row in loan.rows)
+    oldest = rows[loan.oldest] if loan.oldest < loan.current else None
+    dpd = (as_of - oldest.due_on).days if oldest else 0
+    payoff, fee = loan.payoff(as_of)
+    return LoanState(
+        as_of=as_of,
+        status=_status(loan, dpd),
+        instalments=rows,
+        outstanding_principal_fen=loan.disbursed
+        - loan.prepaid
+        - sum(row.principal_paid for row in loan.rows),
+        dpd=dpd,
+        bucket=bucket_of(dpd),
+        next_due=rows[loan.current] if loan.current < len(rows) else None,
+        amount_due_fen=loan.arrears(as_of),
+        payoff_fen=payoff,
+        prepayment_fee_fen=fee,
+        totals=_totals(loan, as_of),
+        annual_rate_ppm=loan.rate,
+        owner=loan.owner,
+        charged_off_on=loan.charged_off_on,
+    )
 
-    def prepay_full(self, event: Event) -> None:
-        on = event.value_on
-        payoff, fee = self.payoff(on)
-        if event.amount_fen != payoff:
-            raise ContractViolation(
-                event,
-                "settle-exactly",
-                "the amount must be the payoff of the day; book other money as REPAID",
-                amount_fen=event.amount_fen,
-                payoff_fen=payoff,
-            )
-        self.received += payoff
-        self.fees += fee
-        money = payoff + self.surplus - fee
-        if self.current < len(
-            self.rows
-        ):  # the running instalment falls due today with all principal; no later ones
-            row = self.rows[self.current]
-            row.principal, row.interest, row.due_on, row.counted_to, row.fallen = (
-                self.undue,
-                self.accrued(on),
-                on,
-                on,
-                True,
-            )
-            del self.rows[self.current + 1 :]
-            self.current += 1
-            self.undue = self.base = 0
-        for row in self.rows[self.oldest :]:
-            money = self.pay(row, money, on)
-        self.skip_settled()
-        self.surplus = money
 
-    # -- result ----------------------------------------------------------------------------------------------------
+def _status(loan: Loan, dpd: int) -> Status:
+    if loan.started is None:
+        return Status.PENDING
+    if loan.settled():
+        return Status.SETTLED
+    if loan.charged_off_on is not None:
+        return Status.CHARGED_OFF
+    return Status.OVERDUE if dpd else Status.ACTIVE
 
-    def settled(self) -> bool:
-        return self.started is not None and self.oldest == len(self.rows)
 
-    def state(self, as_of: date) -> LoanState:
-        self.advance(as_of)
-        rows = tuple(
-            InstalmentState(
-                row.n,
-                row.due_on,
-                row.principal,
-                row.interest,
-                row.principal_paid,
-                row.interest_paid,
-                self.penalty(row, as_of),
-                row.penalty_paid,
-                row.settled_on,
-            )
-            for row in self.rows
-        )
-        oldest = rows[self.oldest] if self.oldest < self.current else None
-        dpd = (as_of - oldest.due_on).days if oldest else 0
-        totals = Totals(
-            disbursed_fen=self.terms.principal_fen if self.started else 0,
-            received_fen=self.received,
-            principal_paid_fen=sum(row.principal_paid_fen for row in rows) + self.prepaid,
-            prepaid_principal_fen=self.prepaid,
-            interest_accrued_fen=sum(row.interest_due_fen for row in rows[: self.current])
-            + self.accrued(as_of),
-            interest_paid_fen=sum(row.interest_paid_fen for row in rows),
-            penalty_accrued_fen=sum(row.penalty_accrued_fen for row in rows),
-            penalty_paid_fen=sum(row.penalty_paid_fen for row in rows),
-            fee_charged_fen=self.fees,
-            surplus_fen=self.surplus,
-        )
-        payoff, fee = self.payoff(as_of)
-        if self.started is None:
-            status = Status.PENDING
-        elif self.settled():
-            status = Status.SETTLED
-        else:
-            status = Status.OVERDUE if dpd else Status.ACTIVE
-        return LoanState(
-            as_of=as_of,
-            status=status,
-            instalments=rows,
-            outstanding_principal_fen=totals.principal_receivable_fen,
-            dpd=dpd,
-            bucket=bucket_of(dpd),
-            next_due=rows[self.current] if self.current < len(rows) else None,
-            amount_due_fen=self.arrears(as_of),
-            payoff_fen=payoff,
-            prepayment_fee_fen=fee,
-            totals=totals,
-        )
+def _row_state(loan: Loan, row: Row, as_of: date) -> InstalmentState:
+    return InstalmentState(
+        row.n,
+        row.due_on,
+        row.principal,
+        row.interest,
+        row.principal_paid,
+        row.interest_paid,
+        loan.penalty(row, as_of),
+        row.penalty_paid,
+        row.settled_on,
+        row.cost,
+        row.cost_paid,
+        row.interest_waived + row.penalty_waived + row.cost_waived,
+    )
+
+
+def _totals(loan: Loan, as_of: date) -> Totals:
+    rows, due = loan.rows, loan.rows[: loan.current]
+    principal_paid = loan.prepaid + sum(row.principal_paid for row in rows)
+    interest_paid = sum(row.interest_paid for row in rows)
+    penalty_paid = sum(row.penalty_paid for row in rows)
+    cost_paid = sum(row.cost_paid for row in rows)
+    interest_waived = sum(row.interest_waived for row in rows)
+    penalty_waived = sum(row.penalty_waived for row in rows)
+    cost_waived = sum(row.cost_waived for row in rows)
+    interest = sum(row.interest for row in due) + loan.pool.interest + loan.accrued(as_of)
+    penalty = sum(loan.penalty(row, as_of) for row in due) + loan.pool.penalty
+    off = loan.charged_off_on is not None
+    return Totals(
+        disbursed_fen=loan.disbursed,
+        received_fen=loan.received,
+        principal_paid_fen=principal_paid,
+        prepaid_principal_fen=loan.prepaid,
+        interest_accrued_fen=interest,
+        interest_paid_fen=interest_paid,
+        penalty_accrued_fen=penalty,
+        penalty_paid_fen=penalty_paid,
+        fee_charged_fen=loan.fees,
+        surplus_fen=loan.surplus,
+        paid_back_fen=loan.paid_back,
+        goodwill_fen=loan.goodwill,
+        late_fee_charged_fen=loan.late_fees,
+        service_fee_charged_fen=loan.service_fees,
+        cost_paid_fen=cost_paid,
+        interest_waived_fen=interest_waived,
+        penalty_waived_fen=penalty_waived,
+        cost_waived_fen=cost_waived,
+        charged_off_fen=loan.charged_off,
+        recovered_fen=loan.recovered,
+        written_off_principal_fen=loan.disbursed - principal_paid if off else 0,
+        written_off_interest_fen=interest - interest_paid - interest_waived if off else 0,
+        written_off_penalty_fen=penalty - penalty_paid - penalty_waived if off else 0,
+        written_off_cost_fen=loan.late_fees + loan.service_fees - cost_paid - cost_waived if off else 0,
+    )

@@ -43,6 +43,8 @@ class ChargeKind(StrEnum):
     INTEREST = "interest"
     PENALTY = "penalty"
     PREPAYMENT_FEE = "prepayment_fee"
+    LATE_FEE = "late_fee"
+    SERVICE_FEE = "service_fee"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,9 @@ class Terms:
 
     penalty_ppm: on overdue principal from the day after the grace days, instead of interest; never above cap_ppm.
     cap_ppm: highest simple yearly cost on outstanding principal. due_day: 1 to 31, None = the day of disbursement.
-    prepayment_fee_ppm: once, of principal paid before it is due. Raises TermsInvalid with every problem.
+    prepayment_fee_ppm: once, of principal paid before it is due. parts: in how many parts the principal may be paid out.
+    late_fee_fen: at most, once for each overdue instalment; service_fee_fen: at most, for each service asked for.
+    Raises TermsInvalid with every problem.
     """
 
     principal_fen: int
@@ -82,6 +86,9 @@ class Terms:
     allocation: tuple[Allocation, ...] = CIVIL_CODE_561
     currency: str = "CNY"
     version: int = TERMS_VERSION
+    parts: int = 1
+    late_fee_fen: int = 0
+    service_fee_fen: int = 0
 
     def __post_init__(self) -> None:
         problems = _field_problems({f.name: getattr(self, f.name) for f in fields(self)}) or _cross_problems(
@@ -91,8 +98,11 @@ class Terms:
             raise TermsInvalid(problems)
 
     def to_json(self) -> dict[str, Any]:
-        """The terms as a JSON object (enums by name, tuples as arrays)."""
+        """The terms as a JSON object (enums by name, tuples as arrays); a field of `_ADDED` at its default is left out."""
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name, default in _ADDED.items():
+            if values[name] == default:
+                del values[name]
         for name in ("method", "day_basis", "rounding"):
             values[name] = str(values[name])
         values["allocation"] = [str(target) for target in self.allocation]
@@ -136,12 +146,20 @@ class Terms:
             "allocation": _read_allocation(reader),
             "currency": reader.text("currency"),
             "version": reader.integer("version"),
+            **{
+                name: reader.integer(name) if name in reader.values else default
+                for name, default in _ADDED.items()
+            },
         }
         problems = reader.finish()
         if problems:
             told = {problem.field for problem in problems}
             raise TermsInvalid([*problems, *(p for p in _field_problems(values) if p.field not in told)])
         return cls(**values)
+
+
+# Fields that terms signed earlier do not carry. Their default is never written, so that old bytes stay what they were.
+_ADDED = {"parts": 1, "late_fee_fen": 0, "service_fee_fen": 0}
 
 
 def plan(terms: Terms, start: date) -> tuple[Instalment, ...]:
@@ -168,9 +186,12 @@ def disclosed_charges(
     penalty_ppm: int = 0,
     grace_days: int = 0,
     prepayment_fee_ppm: int = 0,
+    late_fee_fen: int = 0,
+    service_fee_fen: int = 0,
 ) -> tuple[Charge, ...]:
     """The charges that terms with these numbers make, in the only wording the terms accept; zero charges left out."""
     base = "principal_original" if method is Method.FLAT else "principal_not_yet_due"
+    within = f"within the cap of {cap_ppm} ppm/year on all charges"
     found = (
         (annual_rate_ppm, ChargeKind.INTEREST, f"{base} * {annual_rate_ppm} ppm/year * days by {day_basis}"),
         (
@@ -182,10 +203,31 @@ def disclosed_charges(
         (
             prepayment_fee_ppm,
             ChargeKind.PREPAYMENT_FEE,
-            f"principal_prepaid * {prepayment_fee_ppm} ppm, within the cap of {cap_ppm} ppm/year on all charges",
+            f"principal_prepaid * {prepayment_fee_ppm} ppm, {within}",
+        ),
+        (
+            late_fee_fen,
+            ChargeKind.LATE_FEE,
+            f"at most {late_fee_fen} fen once for each overdue instalment, {within}",
+        ),
+        (
+            service_fee_fen,
+            ChargeKind.SERVICE_FEE,
+            f"at most {service_fee_fen} fen for each service asked for, {within}",
         ),
     )
-    return tuple(Charge(kind, formula, payee) for ppm, kind, formula in found if ppm)
+    return tuple(Charge(kind, formula, payee) for number, kind, formula in found if number)
+
+
+def simple_cost_ppm(
+    method: Method, day_basis: DayBasis, annual_rate_ppm: int, instalments: int
+) -> tuple[int, int]:
+    """Interest per year on the principal owed, as an exact ratio (numerator, denominator) in ppm."""
+    year = {DayBasis.ACT_360: 360, DayBasis.ACT_364: 364}.get(day_basis, 365)
+    num, den = 365, year
+    if method is Method.FLAT:  # charged on the original principal, while on average (n+1)/2n of it is owed
+        num, den = num * 2 * instalments, den * (instalments + 1)
+    return annual_rate_ppm * num, den
 
 
 def _one_of(kind: type[StrEnum]) -> str:
@@ -221,6 +263,9 @@ def _field_problems(values: Mapping[str, Any]) -> list[TermsProblem]:
         ("penalty_ppm", 0, 10 * PPM),
         ("grace_days", 0, MAX_GRACE_DAYS),
         ("prepayment_fee_ppm", 0, PPM),
+        ("parts", 1, 100),
+        ("late_fee_fen", 0, 10**9),
+        ("service_fee_fen", 0, 10**9),
         ("version", TERMS_VERSION, TERMS_VERSION),
     ):
         value = values[name]
@@ -241,18 +286,13 @@ def _cross_problems(terms: Terms) -> Sequence[TermsProblem]:
     """What is wrong between fields: the cap, and charges that are not the ones disclosed."""
     problems: list[TermsProblem] = []
     rate, cap, count = terms.annual_rate_ppm, terms.cap_ppm, terms.instalments
-    # Interest against the cap over the whole plan, as rate * left <= cap * right.
-    left, right = (365, 360) if terms.day_basis is DayBasis.ACT_360 else (1, 1)
-    if (
-        terms.method is Method.FLAT
-    ):  # charged on the original principal, while on average (n+1)/2n of it is owed
-        left, right = left * 2 * count, right * (count + 1)
-    if rate * left > cap * right:
-        real = -(-rate * left // right)
+    num, den = simple_cost_ppm(terms.method, terms.day_basis, rate, count)
+    if num > cap * den:
+        real = -(-num // den)
         problems.append(
             TermsProblem("annual_rate_ppm", rate, f"costs {real} ppm a year, above cap_ppm={cap}; lower it")
         )
-    elif rate and rate * left == cap * right and terms.rounding is not Rounding.DOWN:
+    elif rate and num == cap * den and terms.rounding is not Rounding.DOWN:
         wanted = "must be DOWN where the rate is at the cap, or rounding takes the cost above it"
         problems.append(TermsProblem("rounding", str(terms.rounding), wanted))
     kinds = [charge.kind for charge in terms.charges]
@@ -265,6 +305,8 @@ def _cross_problems(terms: Terms) -> Sequence[TermsProblem]:
         penalty_ppm=terms.penalty_ppm,
         grace_days=terms.grace_days,
         prepayment_fee_ppm=terms.prepayment_fee_ppm,
+        late_fee_fen=terms.late_fee_fen,
+        service_fee_fen=terms.service_fee_fen,
     )
     formulas = {charge.kind: charge.formula for charge in wanted_charges}
     for index, charge in enumerate(terms.charges):

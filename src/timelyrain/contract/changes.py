@@ -1,0 +1,154 @@
+"""What events that change the plan do to a loan: rate, dates, pauses, hardship, restructuring.
+
+Each act: (loan, event, firm) -> None, or ContractViolation. A change that finds no plan left to change, because an
+earlier fact arrived late and settled the loan, changes nothing.
+"""
+
+from datetime import date
+
+from timelyrain.finance import Method, Rounding, add_months, periods
+
+from .events import Event
+from .loan import Loan
+from .money import spreads
+from .terms import simple_cost_ppm
+from .violations import ContractViolation
+
+
+def rate_changed(loan: Loan, event: Event, firm: bool) -> None:
+    rate = event.number("rate_ppm")
+    if rate > loan.terms.annual_rate_ppm and not event.text("disclosure"):
+        raise ContractViolation(
+            event,
+            "rate-disclosed",
+            "a rate above the signed one needs data.disclosure, the hash of what the borrower confirmed",
+            rate_ppm=rate,
+            signed_ppm=loan.terms.annual_rate_ppm,
+        )
+    _refuse_above_cap(loan, event, rate, len(loan.rows))
+    loan.count(event.value_on)
+    loan.rate = rate
+    if loan.current < len(loan.rows):
+        loan.level()
+        loan.lay_out()
+
+
+def _refuse_above_cap(loan: Loan, event: Event, rate: int, instalments: int) -> None:
+    terms = loan.terms
+    num, den = simple_cost_ppm(terms.method, terms.day_basis, rate, instalments)
+    cap = terms.cap_ppm * den
+    if num > cap or (rate and num == cap and terms.rounding is not Rounding.DOWN):
+        raise ContractViolation(
+            event,
+            "rate-within-cap",
+            "would cost more than the cap allows",
+            rate_ppm=rate,
+            costs_ppm=-(-num // den),
+            cap_ppm=terms.cap_ppm,
+        )
+
+
+def due_date_changed(loan: Loan, event: Event, firm: bool) -> None:
+    if _over(loan, event, firm):
+        return
+    due_day = event.number("due_day")
+    first = loan.rows[loan.current].due_on
+    moved = add_months(first, 0, due_day)
+    if moved < first:
+        moved = add_months(first, 1, due_day)
+    loan.count(event.value_on)
+    loan.due_day = due_day
+    _move(loan, moved)
+
+
+def paused(loan: Loan, event: Event, firm: bool) -> None:
+    if _over(loan, event, firm):
+        return
+    on, months = event.value_on, event.number("months")
+    loan.count(on)
+    first = add_months(loan.rows[loan.current].due_on, months, loan.day_of_month())
+    if event.text("interest") == "stops":
+        loan.since = max(loan.since, add_months(on, months))
+    _move(loan, first)
+
+
+def _move(loan: Loan, first_due: date, extra: int = 0) -> None:
+    """The instalments to come and `extra` more, the first of them on `first_due`."""
+    terms = loan.terms
+    count = len(loan.rows) - loan.current + extra
+    rest = periods(
+        loan.periods[loan.current].start,
+        count,
+        terms.method,
+        terms.day_basis,
+        loan.day_of_month(),
+        first_due=first_due,
+    )
+    loan.replan(rest)
+    loan.level()
+    loan.lay_out()
+
+
+def hardship_agreed(loan: Loan, event: Event, firm: bool) -> None:
+    if _over(loan, event, firm):
+        return
+    terms, count, extra = loan.terms, event.number("instalments"), event.number("extra")
+    left = len(loan.rows) - loan.current + extra
+    if not spreads(terms.method):
+        raise ContractViolation(
+            event, "instalment-to-lower", "these terms have no principal to spread", method=terms.method
+        )
+    if count >= left:
+        if not firm:
+            return
+        raise ContractViolation(
+            event,
+            "hardship-leaves-a-rest",
+            "later instalments must take the rest; agree data.extra more",
+            instalments=count,
+            to_come=left,
+        )
+    part = loan.part
+    loan.count(event.value_on)
+    _move(loan, loan.rows[loan.current].due_on, extra)
+    if firm and terms.method is Method.EQUAL_INSTALMENT and event.amount_fen >= part:
+        raise ContractViolation(
+            event,
+            "hardship-lowers",
+            "no lower than the instalment",
+            amount_fen=event.amount_fen,
+            instalment_fen=part,
+        )
+    lowered = range(loan.current, loan.current + count)
+    interest = max(loan.undue_interest(index) for index in lowered)
+    if event.amount_fen < interest:
+        raise ContractViolation(
+            event,
+            "hardship-covers-interest",
+            "the debt would grow; let interest stop by PAUSED, or lower it by RATE_CHANGED",
+            amount_fen=event.amount_fen,
+            interest_fen=interest,
+        )
+    fixed = event.amount_fen - (0 if terms.method is Method.EQUAL_INSTALMENT else interest)
+    for index in lowered:
+        loan.periods[index] = loan.periods[index]._replace(fixed_fen=fixed)
+    loan.level()
+    loan.lay_out(shorten=True)
+
+
+def restructured(loan: Loan, event: Event, firm: bool) -> None:
+    terms, on, count = loan.terms, event.value_on, event.number("instalments")
+    _refuse_above_cap(loan, event, loan.rate, count)
+    loan.due_day = event.number("due_day") or loan.day_of_month()
+    loan.spread_anew(periods(on, count, terms.method, terms.day_basis, loan.due_day), on)
+
+
+def _over(loan: Loan, event: Event, firm: bool) -> bool:
+    """Whether no instalment is left to change."""
+    if loan.current < len(loan.rows):
+        return False
+    if firm:
+        raise ContractViolation(
+            event, "instalments-to-come", "every instalment has fallen due; RESTRUCTURED spreads them anew"
+        )
+    return True
