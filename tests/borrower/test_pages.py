@@ -254,6 +254,15 @@ def test_both_ways_of_repaying_early_are_shown_before_one_is_chosen(world: World
         assert page.status_code == 200 and "少付利息" not in text_of(page)
 
 
+def test_what_is_not_owed_cannot_be_paid(world: World) -> None:
+    who, loan_id = with_loan(world)
+    client = signed_in(who)
+    assert client.get(f"/loans/{loan_id}/repay/due")["Location"] == f"/loans/{loan_id}"
+    refused = client.post(f"/loans/{loan_id}/repay/due", {"shown_fen": "0", "key": "nothing is due"})
+    assert refused.status_code == 422 and "现在不能按这个金额还款" in text_of(refused)
+    assert servicing_queries.repayments(who.borrower.shard, who.borrower.id, loan_id) == []
+
+
 def test_settling_takes_the_amount_that_was_shown_and_no_other(world: World) -> None:
     who, loan_id = with_loan(world)
     client = signed_in(who)
@@ -270,7 +279,7 @@ def test_nobody_sees_what_belongs_to_another(world: World) -> None:
     application = origination_queries.applications(who.borrower.shard, who.borrower.id)[0]
     addresses = [
         f"/loans/{loan_id}",
-        f"/loans/{loan_id}/repay/due",
+        f"/loans/{loan_id}/repay/full",
         f"/loans/{loan_id}/events.json",
         f"/agreements/{agreement.id}",
         f"/agreements/{agreement.id}/contract.pdf",

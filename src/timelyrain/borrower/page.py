@@ -82,7 +82,7 @@ def keep_cookie(response: HttpResponse, name: str, value: str, seconds: int) -> 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:
     where = reverse("borrower:sign_in")
-    then = f"?{urlencode({'then': request.path})}" if request.method == "GET" else ""
+    then = f"?{urlencode({'then': request.get_full_path()})}" if request.method == "GET" else ""
     if getattr(request, "htmx", False):
         return HttpResponse(status=204, headers={"HX-Redirect": where})
     return redirect(where + then)

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -44,6 +45,9 @@ def repay(request: HttpRequest, borrower: customers.Borrower, loan_id: UUID, kin
     if kind not in KINDS:
         raise Http404
     view = servicing_queries.loan(borrower.shard, borrower.id, loan_id)
+    nothing_to_pay = view.state.amount_due_fen == 0 if kind == "due" else view.state.payoff_fen == 0
+    if request.method == "GET" and nothing_to_pay:
+        return redirect("borrower:loan", loan_id)
     row = servicing.loan_for(borrower.shard, borrower.id, loan_id)
     context: dict[str, Any] = {"loan": view, "state": view.state, "kind": kind}
     context["profile"] = customers_queries.masked_profile(borrower)
