@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
@@ -55,19 +55,22 @@ class BorrowerToken(HttpBearer):
 
 
 class Api(NinjaAPI):
-    """Adds the two refusals that the framework leaves in HTML: an unknown address and an unknown method."""
+    """Says as problems what the framework leaves in HTML: an unknown address, an unknown method."""
 
     def _get_urls(self) -> list[Any]:
         urls = super()._get_urls()
         for pattern in urls:
-            pattern.callback = _with_known_method(pattern.callback)
+            pattern.callback = _in_problems(pattern.callback)
         return [*urls, re_path("", _unknown_address)]
 
 
-def _with_known_method(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def _in_problems(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        answered = view(request, *args, **kwargs)
+        try:
+            answered = view(request, *args, **kwargs)
+        except Http404:
+            return _unknown_address(request)
         if answered.status_code != 405:
             return answered
         allowed = answered.headers.get("Allow", "")
