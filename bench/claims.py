@@ -42,7 +42,7 @@ class Claim:
         return values | {"target": high if low is None else low, "met": self.met, "at": _now()}
 
 
-def microseconds(work: Callable[[], object], number: int = 2_000, repeat: int = 7) -> float:
+def microseconds(work: Callable[[], object], number: int = 500, repeat: int = 30) -> float:
     """Best mean time of one call, the way timeit measures: other programs can only make it longer."""
     return min(timeit.repeat(work, number=number, repeat=repeat)) / number * 1e6
 

@@ -19,7 +19,7 @@ from timelyrain.finance import DayBasis, Method, Rounding
 
 CAP_PPM = 240_000
 
-fen = st.integers(1, 50_000_000)
+fen = st.integers(600, 50_000_000)
 rates_ppm = st.integers(0, 200_000)
 dates = st.dates(date(2024, 1, 1), date(2027, 12, 31))
 
@@ -67,7 +67,7 @@ def terms(draw: st.DrawFn, **fixed: object) -> Terms:
     method = fixed.get("method") or draw(st.sampled_from(Method))
     highest = 120_000 if method is Method.FLAT else 235_000  # FLAT costs almost twice its nominal rate
     values: dict[str, object] = {
-        "principal_fen": draw(st.one_of(fen, st.integers(1, 500))),
+        "principal_fen": draw(st.one_of(fen, st.integers(24, 500))),
         "annual_rate_ppm": draw(st.integers(0, highest)),
         "method": method,
         "instalments": draw(st.integers(1, 24)),

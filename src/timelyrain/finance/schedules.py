@@ -84,14 +84,8 @@ def schedule(
     if problems:
         raise TermsInvalid(problems)
     rows = periods(start, instalments, method, day_basis, due_day, grace=grace, fixed_fen=fixed_fen, **dates)
-    if rows[0].due_on <= start:
-        raise TermsInvalid(
-            [
-                TermsProblem(
-                    "first_due", rows[0].due_on.isoformat(), f"must be after the disbursement on {start}"
-                )
-            ]
-        )
+    if rows[0].due_on <= start or later:
+        _refuse_dates(start, rows, later)
     if later or down_payment_ppm or smooth or whole_interest:
         plan = lay_out(
             (Advance(start, principal_fen), *later), annual_rate_ppm, rows, method, rounding,
@@ -115,11 +109,15 @@ def schedule_problems(
         ("instalments", instalments, 1, MAX_INSTALMENTS),
         ("due_day", 1 if due_day is None else due_day, 1, 31),
     )
-    return [
+    problems = [
         TermsProblem(name, value, f"must be an integer from {low:,} to {high:,}")
         for name, value, low, high in bounds
         if type(value) is not int or not low <= value <= high
     ]
+    if not problems and principal_fen < instalments:
+        wanted = f"must be at least a fen for each of the {instalments} instalments"
+        problems.append(TermsProblem("principal_fen", principal_fen, wanted))
+    return problems
 
 
 def _shape_problems(
@@ -173,6 +171,21 @@ def _shape_problems(
             TermsProblem("first_due", first_due.isoformat(), f"must be after the disbursement on {start}")
         )
     return problems
+
+
+def _refuse_dates(start: date, rows: Sequence[Period], later: Sequence[Advance]) -> None:
+    """Disbursements and due dates in an order that cannot be, once the due dates are known. Raises TermsInvalid."""
+    last = rows[-1].due_on
+    problems = [
+        TermsProblem(f"later[{k}].on", a.on.isoformat(), f"must be before the last due date {last}")
+        for k, a in enumerate(later)
+        if a.on >= last
+    ]
+    if rows[0].due_on <= start:
+        first = rows[0].due_on.isoformat()
+        problems.append(TermsProblem("first_due", first, f"must be after the disbursement on {start}"))
+    if problems:
+        raise TermsInvalid(problems)
 
 
 def _plan_problems(plan: Sequence[Instalment], rows: Sequence[Period], method: Method) -> list[TermsProblem]:
@@ -334,7 +347,7 @@ def lay_out(
         weight = row.weight(row.start, on)
         base = original if method is Method.FLAT else balance
         carried, elapsed = carried + base * (weight - elapsed), weight
-        back = _to_multiple(amount * down_payment_ppm, PPM, multiple_fen) if down_payment_ppm else 0
+        back = min(amount, _to_multiple(amount * down_payment_ppm, PPM, multiple_fen))
         balance += amount - back
         original += amount - back
         part = level_part(balance, annual_rate_ppm, rows[at:], method, multiple_fen=multiple_fen)
