@@ -108,6 +108,14 @@ def agreement(shard: int, borrower_id: UUID, agreement_id: UUID) -> AgreementVie
     )
 
 
+def agreement_of_offer(shard: int, borrower_id: UUID, offer_id: UUID) -> AgreementView | None:
+    """The agreement an offer was signed as, by whichever face; None while it is not signed."""
+    found = Agreement.objects.filter(shard=shard, borrower_id=borrower_id, offer_id=offer_id).values_list(
+        "id", flat=True
+    )
+    return agreement(shard, borrower_id, found[0]) if found else None
+
+
 def contract_pdf(shard: int, borrower_id: UUID, agreement_id: UUID) -> bytes:
     document = ContractDocument.objects.filter(
         shard=shard, agreement=_agreement(shard, borrower_id, agreement_id)

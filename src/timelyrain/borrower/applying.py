@@ -10,10 +10,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from timelyrain import policies
+from timelyrain.agreements.queries import agreement_of_offer
 from timelyrain.borrower import words
 from timelyrain.borrower.estimates import estimate, nominal_range
 from timelyrain.borrower.page import act, own, show, whole
-from timelyrain.borrower.signing import agreement_of_offer
 from timelyrain.customers import errors as customers_errors
 from timelyrain.customers import queries as customers_queries
 from timelyrain.customers import services as customers
@@ -112,7 +112,7 @@ def result(request: HttpRequest, borrower: customers.Borrower, application_id: U
         purpose=purpose_names().get(view.purpose, view.purpose),
         sources=[(recipients.get(read.recipient, read.source), read) for read in view.sources],
         decided_ms=(view.decision_microseconds or 0) / 1000,
-        agreement=agreement_of_offer(borrower, offer.id) if offer else None,
+        agreement=agreement_of_offer(borrower.shard, borrower.id, offer.id) if offer else None,
         expired=offer is not None and offer.expires_at <= clock.now(),
         waiting=any(not review.answer for review in view.reviews),
         answer_days=law.number("human_review_working_days"),

@@ -13,9 +13,9 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from timelyrain.agreements.queries import agreement_of_offer
 from timelyrain.borrower import applying, words
 from timelyrain.borrower.page import SESSION_COOKIE, act, keep_cookie, once, own, page, show, token_of
-from timelyrain.borrower.signing import agreement_of_offer
 from timelyrain.customers import errors
 from timelyrain.customers import queries as customers_queries
 from timelyrain.customers import services as customers
@@ -207,12 +207,12 @@ def profile(request: HttpRequest, borrower: customers.Borrower) -> HttpResponse:
         return show(request, "profile", profile=masked, editing=editing, given={})
     given = {
         name: request.POST.get(name, "").strip()
-        for name in ("name", "id_number", "id_valid_until", "bank_card")
+        for name in ("name", "id_number", "id_valid_until", "id_without_end", "bank_card")
     }
 
     def work(request_id: UUID) -> str:
         customers.save_profile(
-            borrower, given["name"], given["id_number"], _date(given["id_valid_until"]), given["bank_card"]
+            borrower, given["name"], given["id_number"], _valid_until(given), given["bank_card"]
         )
         return reverse("borrower:next")
 
@@ -226,12 +226,17 @@ def profile(request: HttpRequest, borrower: customers.Borrower) -> HttpResponse:
         return show(request, "profile", problem.status, **context)
 
 
-def _date(text: str) -> date:
+def _valid_until(given: dict[str, str]) -> date:
+    """The end of the document; date.max for one without an end (长期)."""
+    if given["id_without_end"]:
+        return date.max
     try:
-        return date.fromisoformat(text)
+        return date.fromisoformat(given["id_valid_until"])
     except ValueError:
         raise Invalid(
-            f"{text[:20]!r} is no date.", field="id_valid_until", remedy="Give it as 2030-01-31."
+            f"{given['id_valid_until'][:20]!r} is no date.",
+            field="id_valid_until",
+            remedy="Give it as 2030-01-31.",
         ) from None
 
 
@@ -244,7 +249,7 @@ def me(request: HttpRequest, borrower: customers.Borrower) -> HttpResponse:
     rows = []
     for application in applications:
         offer = application.offer
-        agreement = agreement_of_offer(borrower, offer.id) if offer else None
+        agreement = agreement_of_offer(borrower.shard, borrower.id, offer.id) if offer else None
         live = offer is not None and agreement is None and offer.expires_at > now
         rows.append({"application": application, "agreement": agreement, "live": live})
     loans = servicing.loans_of(borrower.shard, borrower.id)

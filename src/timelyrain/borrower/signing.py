@@ -19,7 +19,7 @@ from timelyrain.customers import services as customers
 from timelyrain.origination import queries as origination
 from timelyrain.runtime import clock, law
 from timelyrain.runtime.ids import derived_id
-from timelyrain.runtime.problems import Invalid, NotFound, Problem
+from timelyrain.runtime.problems import Invalid, Problem
 
 form_page = require_http_methods(["GET", "POST"])
 
@@ -29,22 +29,11 @@ def _signing_act(offer_id: UUID) -> UUID:
     return derived_id("page signs", offer_id)
 
 
-def agreement_of_offer(
-    borrower: customers.Borrower, offer_id: UUID
-) -> agreements_queries.AgreementView | None:
-    """The agreement that was signed on these pages for an offer."""
-    agreement_id = derived_id("agreement", _signing_act(offer_id))
-    try:
-        return agreements_queries.agreement(borrower.shard, borrower.id, agreement_id)
-    except NotFound:
-        return None
-
-
 @form_page
 @own
 def offer(request: HttpRequest, borrower: customers.Borrower, offer_id: UUID) -> HttpResponse:
     """Choose an amount and a term within the offer; its full cost follows on the next page."""
-    if signed := agreement_of_offer(borrower, offer_id):
+    if signed := agreements_queries.agreement_of_offer(borrower.shard, borrower.id, offer_id):
         return redirect("borrower:agreement", signed.id)
     view = origination.live_offer(borrower.shard, borrower.id, offer_id)
     product = law.pack().product(view.product)
@@ -120,7 +109,7 @@ def _disclosure(
 def signature(request: HttpRequest, borrower: customers.Borrower, disclosure_id: UUID) -> HttpResponse:
     """Send the code that signs exactly this disclosure, then sign with it."""
     view = agreements_queries.disclosure(borrower.shard, borrower.id, disclosure_id)
-    if signed := agreement_of_offer(borrower, view.offer_id):
+    if signed := agreements_queries.agreement_of_offer(borrower.shard, borrower.id, view.offer_id):
         return redirect("borrower:agreement", signed.id)
     if not view.confirmed:
         return redirect("borrower:disclosure", disclosure_id)

@@ -13,7 +13,6 @@ import httpx
 from django.conf import settings
 from django.db import transaction
 
-from timelyrain import policies
 from timelyrain.customers import services as customers
 from timelyrain.runtime import clock
 from timelyrain.runtime.crypto import encrypt
@@ -23,6 +22,7 @@ from timelyrain.sources.adapters.bureau import BureauSource
 from timelyrain.sources.adapters.population import fetch_population
 from timelyrain.sources.adapters.registry import RegistrySource
 from timelyrain.sources.adapters.telecom import TelecomSource
+from timelyrain.sources.facts import application_facts
 from timelyrain.sources.models import ReadStatus, SourceRead
 from timelyrain.sources.ports import Extract, RawDocument, Source, SourceError, Subject, assemble
 
@@ -92,11 +92,7 @@ def gather(shard: int, borrower_id: UUID) -> Gathered:
         if future not in done:
             read.milliseconds = round((time.perf_counter() - began) * 1000)
             future.cancel()
-    birth = policies.resident_id(person.id_number, on=clock.business_date(as_of))
-    facts: dict[str, int | bool | str | None] = {
-        "age": birth.age(clock.business_date(as_of)),
-        "id_valid_days": max(0, (person.id_valid_until - clock.business_date(as_of)).days),
-    }
+    facts = application_facts(person.id_number, person.id_valid_until, clock.business_date(as_of))
     extracts = {read.source.name: read.extract for read in reads if read.extract is not None}
     missing = [read.source.name for read in reads if read.extract is None]
     evidence = assemble(extracts, facts, as_of, missing)

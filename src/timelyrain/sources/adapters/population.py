@@ -13,6 +13,7 @@ from timelyrain.sources.adapters.bureau import parse_report
 from timelyrain.sources.adapters.document import CHINA
 from timelyrain.sources.adapters.registry import parse_verification
 from timelyrain.sources.adapters.telecom import parse_bills
+from timelyrain.sources.facts import application_facts
 from timelyrain.sources.ports import Extract, assemble
 
 
@@ -51,13 +52,10 @@ def read_population(lines: Iterable[str | bytes]) -> Iterator[Outcome]:
         if "telecom" in raw:
             extracts["telecom"] = parse_bills(raw["telecom"], as_of)
         missing = [name for name in ("identity", "bureau", "bank", "telecom") if name not in extracts]
-        evidence = assemble(extracts, _application_facts(row["subject"], as_of), as_of, missing)
+        evidence = assemble(extracts, _facts(row["subject"], as_of), as_of, missing)
         yield Outcome(evidence, row["default_12m"], row["true_pd"])
 
 
-def _application_facts(subject: dict[str, str], as_of: datetime) -> dict[str, int]:
-    """Facts the lender states itself, from the identity document: age in full years on that day in China, validity."""
-    number, on = subject["id_number"], as_of.astimezone(CHINA).date()
-    born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
-    age = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
-    return {"age": age, "id_valid_days": max(0, (date.fromisoformat(subject["id_valid_until"]) - on).days)}
+def _facts(subject: dict[str, str], as_of: datetime) -> dict[str, int]:
+    valid_until = date.fromisoformat(subject["id_valid_until"])
+    return application_facts(subject["id_number"], valid_until, as_of.astimezone(CHINA).date())
