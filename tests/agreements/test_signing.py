@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 
 from tests.borrowers import Applicant, approved, code_on_phone, confirmed, register, sign, with_loan
+from tests.runtime.workers import eventually, worker_process
 from timelyrain.agreements import errors, queries, services
 from timelyrain.agreements.models import Agreement, ContractDocument
 from timelyrain.audit import queries as audit
@@ -266,3 +267,27 @@ def test_a_refused_pay_out_cancels_the_agreement_and_tells_the_borrower(world, o
     assert sum("放款未成功" in text for text in texts) == 1
     order = payments.order_of(b.shard, "pay_out", view.loan_id)
     assert order and order.state == "refused"
+
+
+def test_kill_9_while_the_rail_is_paying_and_the_loan_is_paid_once(world, offered):
+    who, offer = offered
+    b, card = who.borrower, who.person["bank_card"]
+    held = world.get(f"/rail/accounts/{card}").json()["balance_fen"]
+    world.fault("rail.pay_out", "slow", seconds=2, times=1)
+    agreement = sign(world, who, confirmed(who, offer))
+    view = queries.agreement(b.shard, b.id, agreement)
+    order = payments.order_of(b.shard, "pay_out", view.loan_id)
+    assert order
+    with worker_process("payer") as process:
+        eventually(lambda: world.calls(target="rail.pay_out", key=str(order.id)) == 1)
+        process.kill()
+        assert process.wait() == -9
+    assert queries.agreement(b.shard, b.id, agreement).pay_out == "sent"
+    with worker_process("payer"):
+        eventually(lambda: queries.agreement(b.shard, b.id, agreement).saga_status == "done")
+    assert queries.agreement(b.shard, b.id, agreement).pay_out_queries >= 1  # it asked before it sent again
+    assert world.get(f"/rail/accounts/{card}").json()["balance_fen"] == held + 1_000_000
+    assert world.get(f"/rail/pay-outs/{order.id}").json()["status"] == "succeeded"
+    assert servicing.proof(b.shard, view.loan_id).equal and ledger.trial_balance().balanced
+    texts = [m["text"] for m in world.get(f"/sms/{who.person['phone']}").json()["messages"]]
+    assert sum("已到账" in text for text in texts) == 1
