@@ -7,6 +7,7 @@ one more fact, and `replay` is the same fold in the hands of anyone who holds th
 
 from timelyrain.finance import TermsInvalid, TermsProblem
 
+from .columns import NEVER, ROUNDINGS, Column, Line, Outlook, grown, look_ahead
 from .events import Event, EventInvalid, EventType, PrepayMode
 from .folding import fold, preview, replay
 from .state import InstalmentState, LoanState, Status, Totals, bucket_of
@@ -24,16 +25,21 @@ from .violations import ContractViolation
 
 __all__ = [
     "CIVIL_CODE_561",
+    "NEVER",
+    "ROUNDINGS",
     "TERMS_VERSION",
     "Allocation",
     "Charge",
     "ChargeKind",
+    "Column",
     "ContractViolation",
     "Event",
     "EventInvalid",
     "EventType",
     "InstalmentState",
+    "Line",
     "LoanState",
+    "Outlook",
     "PrepayMode",
     "Status",
     "Terms",
@@ -43,6 +49,8 @@ __all__ = [
     "bucket_of",
     "disclosed_charges",
     "fold",
+    "grown",
+    "look_ahead",
     "plan",
     "preview",
     "replay",

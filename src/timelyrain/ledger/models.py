@@ -81,3 +81,25 @@ class DisclosedCharge(Sharded):
                 fields=["shard", "loan_id", "kind", "formula"], name="charge_disclosed_once"
             )
         ]
+
+
+class LoanDay(models.Model):
+    """What one business day added to a loan, and what is held against it at its end. Inserting a shard's day posts it.
+
+    interest_fen, penalty_fen: accrued on that day, apart from what an event of the loan had booked on its own accounts.
+    suspended: a non-accrual loan, whose charges are not counted as income until they are paid. The charges are rows of
+    DisclosedCharge, the nil UUID where there is none.
+    """
+
+    append_only = True
+    pk = models.CompositePrimaryKey("shard", "on", "loan_id")
+    shard = models.SmallIntegerField()
+    on = models.DateField()
+    loan_id = models.UUIDField()
+    interest_fen = models.BigIntegerField()
+    penalty_fen = models.BigIntegerField()
+    allowance_fen = models.BigIntegerField()
+    interest_charge_id = models.UUIDField()
+    penalty_charge_id = models.UUIDField()
+    dpd = models.IntegerField()
+    suspended = models.BooleanField()

@@ -2,16 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
+import psycopg
 from django.db import DatabaseError, connection
 
 from timelyrain.ledger import chart, errors
 from timelyrain.ledger.models import Account, DisclosedCharge
 from timelyrain.runtime import clock
+from timelyrain.runtime.columns import Array, number, store
 from timelyrain.runtime.ids import new_id
 
 LENDER = UUID(int=0)
@@ -76,7 +78,20 @@ def post(shard: int, transfers: Sequence[Transfer]) -> set[UUID]:
             )
             return set(cursor.fetchone()[0])
     except DatabaseError as error:
-        raise _problem(error) from error
+        raise _problem(error, getattr(error.__cause__, "sqlstate", None)) from error
+
+
+def post_days(shard: int, on: date, booked_at: datetime, columns: Mapping[str, tuple[str, Array]]) -> None:
+    """Insert and thereby post a shard's rows of `LoanDay` (in the caller's transaction): name -> (type, values) as in `store`.
+
+    Raises UndisclosedCharge.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('timelyrain.booked_at', %s, true)", [booked_at.isoformat()])
+        store("ledger_loanday", {"shard": ("small", shard), "on": ("day", number(on))}, columns)
+    except psycopg.Error as error:  # COPY goes past Django, which would have made its own error of it
+        raise _problem(error, error.sqlstate) from error
 
 
 def pay_in_capital(shard: int, amount_fen: int, key: str, on: date) -> None:
@@ -101,10 +116,9 @@ def register_disclosure(
     )
 
 
-def _problem(error: DatabaseError) -> Exception:
-    cause = error.__cause__
+def _problem(error: Exception, sqlstate: str | None) -> Exception:
     message = str(error).splitlines()[0]
-    match getattr(cause, "sqlstate", None):
+    match sqlstate:
         case "TR001":
             return errors.Unbalanced(message, remedy="Correct the posting template; nothing was posted.")
         case "TR002":

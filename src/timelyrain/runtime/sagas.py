@@ -133,6 +133,17 @@ def start(kind: str, key: str, shard: int, data: Data) -> UUID:
     return saga.id
 
 
+def start_many(kind: str, shard: int, sagas: Mapping[str, Data], due_at: datetime | None = None) -> None:
+    """Begin many sagas of a kind in the caller's transaction, key -> data; a key that runs already is left alone."""
+    now = datetime.now(UTC)
+    first = _kinds[kind].steps[0]
+    rows = [
+        Saga(shard=shard, kind=kind, key=key, step=first, data=data, due_at=due_at or now, created_at=now)
+        for key, data in sagas.items()
+    ]
+    Saga.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2000)
+
+
 def claim(owner: str, limit: int) -> list[UUID]:
     """Take up to `limit` due sagas nobody holds; the claim counts as an attempt, so a crash is seen by the next owner."""
     with connection.cursor() as cursor:

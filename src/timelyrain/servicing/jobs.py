@@ -61,7 +61,26 @@ def _repayment_refused(run: Run, _: Data) -> Data:
     return {"text": text}
 
 
+def _compose_reminder(run: Run, _: Data) -> Data:
+    """Says what is due, or nothing if the day has passed or all is paid."""
+    loan = Loan.objects.get(shard=run.shard, id=run.data["loan_id"])
+    on, state = date.fromisoformat(run.data["on"]), services.state_of(loan)
+    row = state.next_due
+    if clock.today() != on or state.status == "SETTLED":
+        return {"text": ""}
+    if state.amount_due_fen:
+        text = f"【及时雨】您有 {yuan(state.amount_due_fen)} 元已到期未还，请尽快还款；如有困难，请联系人工协商。"
+    elif row:
+        text = f"【及时雨】{row.due_on} 应还 {yuan(row.unpaid_fen)} 元，请保持还款卡余额充足。"
+    else:
+        return {"text": ""}
+    customers.tell(run.shard, loan.borrower_id, f"{run.kind}:{run.key}", text)
+    return {"text": text, "borrower_id": str(loan.borrower_id)}
+
+
 def _send(run: Run) -> Outcome:
+    if not run.data["text"]:
+        return Done()
     try:
         customers.send_sms(
             run.shard, UUID(run.data["borrower_id"]), f"{run.kind}:{run.key}", run.data["text"]
@@ -82,4 +101,6 @@ sagas.register("servicing.open_loan", _open_loan)
 sagas.register("servicing.book_repayment", _book_repayment)
 sagas.register("servicing.repayment_refused", _repayment_refused)
 sagas.define("tell_borrower", ["servicing.tell_borrower"])
+sagas.register("servicing.compose_reminder", _compose_reminder)
+sagas.define("remind_borrower", ["servicing.compose_reminder", "servicing.tell_borrower"])
 every(0.5, "servicing.run_due_days")(services.run_due_days)

@@ -88,3 +88,49 @@ class DayRun(models.Model):
     on = models.DateField()
     loans = models.IntegerField()
     at = models.DateTimeField()
+
+
+class Accruing(models.Model):
+    """What the coming days add to a loan, as columns: `contract.columns.Outlook` of its fold, and what else the day close needs.
+
+    One row per open loan, written anew when something happens to it; everything in it can be derived from terms and events.
+    `until_on`: the first day that needs the fold again. `owed_fen`: principal and fees receivable; `paid_fen`: charges paid,
+    waived or written off: what is accrued less it is receivable. Charge ids are the nil UUID where there is no such charge.
+    """
+
+    pk = models.CompositePrimaryKey("shard", "loan_id")
+    shard = models.SmallIntegerField()
+    loan_id = models.UUIDField()
+    opened_on = models.DateField()
+    from_on = models.DateField()
+    until_on = models.DateField()
+    next_due_on = models.DateField()  # 9999-12-31 when all has fallen due
+    late_since = models.DateField()  # 9999-12-31 when nothing is late
+    interest_fen = models.BigIntegerField()
+    interest_start = models.DateField()
+    interest_at_start = models.BigIntegerField()
+    interest_a_day = models.BigIntegerField()
+    interest_per = models.BigIntegerField()
+    rounding = models.SmallIntegerField()
+    penalty_fen = models.BigIntegerField()
+    penalties = models.SmallIntegerField()  # how many rows of PenaltyLine
+    owed_fen = models.BigIntegerField()
+    paid_fen = models.BigIntegerField()
+    surplus_fen = models.BigIntegerField()
+    suspended = models.BooleanField()
+    settled = models.BooleanField()
+    interest_charge_id = models.UUIDField()
+    penalty_charge_id = models.UUIDField()
+
+
+class PenaltyLine(models.Model):
+    """One overdue instalment of a loan in `Accruing`: a line of penalty interest (see `contract.columns.Line`)."""
+
+    pk = models.CompositePrimaryKey("shard", "loan_id", "line")
+    shard = models.SmallIntegerField()
+    loan_id = models.UUIDField()
+    line = models.SmallIntegerField()
+    start_on = models.DateField()
+    at_start = models.BigIntegerField()
+    a_day = models.BigIntegerField()
+    per = models.BigIntegerField()

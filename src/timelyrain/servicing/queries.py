@@ -8,10 +8,11 @@ from uuid import UUID
 from django.db.models import Max
 
 from timelyrain.contract import LoanState, fold
+from timelyrain.ledger import chart
 from timelyrain.ledger import queries as ledger
 from timelyrain.runtime import clock
 from timelyrain.runtime.problems import NotFound
-from timelyrain.servicing import books
+from timelyrain.servicing import books, dayclose, provisions
 from timelyrain.servicing.models import DayRun, Loan, Repayment
 from timelyrain.servicing.services import events_of, loan_for, state_of, terms_of
 
@@ -91,16 +92,28 @@ class Proof:
 
 
 def proof(shard: int, loan_id: UUID) -> Proof:
-    """Fold the loan afresh as of the day its books stand at, and compare with the ledger's balances."""
+    """Fold the loan afresh as of the day its books stand at, and compare with the ledger's balances: the loan's own accounts,
+    and what the day closes since have added to it on the control accounts.
+    """
     row = Loan.objects.filter(id=loan_id).first()
     if row is None or row.shard != shard:
         raise NotFound(
             f"There is no loan {loan_id} in shard {shard}.", remedy="Take both from the list of loans."
         )
-    state = fold(terms_of(row), events_of(row), row.posted_on)
-    return Proof(
-        loan_id, row.posted_on, books.receivables(state.totals), ledger.loan_balances(shard, loan_id)
-    )
+    closed_on = max(row.posted_on, dayclose.closed_up_to(shard) or row.posted_on)
+    terms, events = terms_of(row), events_of(row)
+    state = fold(terms, events, closed_on)
+    suspended = provisions.provisions(closed_on).suspended(state.dpd)
+    booked = ledger.loan_balances(shard, loan_id)
+    interest, penalty = ledger.accrued_days(shard, loan_id, row.posted_on, closed_on)
+    for code, fen in (
+        (chart.INTEREST_RECEIVABLE, interest),
+        (chart.PENALTY_RECEIVABLE, penalty),
+        (chart.INTEREST_SUSPENSE, -interest * suspended),
+        (chart.PENALTY_SUSPENSE, -penalty * suspended),
+    ):
+        booked[code] = booked.get(code, 0) + fen
+    return Proof(loan_id, closed_on, books.Standing.of(state, suspended).balances(), booked)
 
 
 def days_run_up_to() -> date | None:

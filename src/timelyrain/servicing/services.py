@@ -1,5 +1,6 @@
 """Commands on loans. Each books its event, its postings and its summary in one transaction."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date, timedelta
 from uuid import UUID
@@ -18,15 +19,16 @@ from timelyrain.contract import (
     Status,
     Terms,
     fold,
+    look_ahead,
     preview,
 )
 from timelyrain.customers import services as customers
 from timelyrain.ledger import services as ledger
 from timelyrain.payments import services as payments
-from timelyrain.runtime import clock, law, sagas
+from timelyrain.runtime import clock, sagas
 from timelyrain.runtime.ids import derived_id
 from timelyrain.runtime.problems import Invalid, NotFound
-from timelyrain.servicing import books, errors
+from timelyrain.servicing import accruing, books, dayclose, errors, provisions
 from timelyrain.servicing.models import DayRun, Loan, LoanEvent, Repayment, RepaymentKind, RepaymentState
 
 
@@ -48,6 +50,7 @@ def open_loan(
     shard: int, loan_id: UUID, borrower_id: UUID, agreement_id: UUID, terms_json: str, paid_out_on: date
 ) -> None:
     """Open the books of a loan whose money has gone out (in the caller's transaction)."""
+    dayclose.share_books(shard)
     terms = Terms.from_json(terms_json)
     loan, created = Loan.objects.get_or_create(
         shard=shard,
@@ -70,12 +73,14 @@ def open_loan(
 
 def append(loan: Loan, event: Event) -> LoanState:
     """Add a fact to a loan: judge it by the fold, post the step between the folds, keep it (in the caller's transaction)."""
+    dayclose.share_books(loan.shard)
     loan = Loan.objects.select_for_update().get(shard=loan.shard, id=loan.id)
     terms, events = terms_of(loan), events_of(loan)
     if any(event.id == known.id for known in events):
         return state_of(loan)
-    on = max(clock.today(), loan.posted_on, event.value_on)
-    after = preview(terms, events, [event], on)
+    closed_on = max(loan.posted_on, dayclose.closed_up_to(loan.shard) or loan.posted_on)
+    on = max(clock.today(), closed_on, event.value_on)
+    after, outlook = look_ahead(terms, [*events, event], on)
     LoanEvent.objects.create(
         shard=loan.shard,
         id=UUID(event.id),
@@ -86,14 +91,9 @@ def append(loan: Loan, event: Event) -> LoanState:
         amount_fen=event.amount_fen,
         data=dict(event.data),
     )
-    _post(
-        loan,
-        terms,
-        fold(terms, events, loan.posted_on),
-        after,
-        key=f"event:{event.id}",
-        act=event.type.lower(),
-    )
+    now = dayclose.looked(loan, terms, [*events, event], after, outlook, provisions.provisions(on))
+    _post(now, events, closed_on, key=f"event:{event.id}", act=event.type.lower())
+    accruing.keep(loan.shard, [now])
     audit.record(
         loan.shard,
         f"loan_{event.type.lower()}",
@@ -156,6 +156,7 @@ def book_repayment(repayment: Repayment, paid_on: date) -> LoanState:
     """Book money that has arrived (in the caller's transaction). It is always booked: what cannot be taken as it was meant counts
     as REPAID.
     """
+    dayclose.share_books(repayment.shard)
     loan = Loan.objects.select_for_update().get(shard=repayment.shard, id=repayment.loan_id)
     after = append(loan, _as_event(repayment, loan, paid_on))
     repayment.state, repayment.finished_at = RepaymentState.BOOKED, clock.now()
@@ -198,42 +199,27 @@ def run_due_days() -> int:
 
 def run_day(shard: int, on: date) -> None:
     """One business day of one shard: book the accrual, mark late loans, queue the debits due. Repeating it changes nothing."""
-    unsettled = Loan.objects.filter(shard=shard, opened_on__lte=on).exclude(status=Status.SETTLED)
-    loans = list(unsettled.values_list("id", flat=True))
-    for loan_id in loans:
-        with transaction.atomic():
-            loan = Loan.objects.select_for_update().get(shard=shard, id=loan_id)
-            state = _accrue(loan, on)
-            # A day that is caught up with late asks for what fell due on it, less what was paid since.
-            due_fen = min(state.amount_due_fen, state_of(loan).amount_due_fen)
-            if due_fen and any(row.due_on == on and row.unpaid_fen for row in state.instalments):
-                debit_id = derived_id("debit", loan_id, on)
-                with suppress(errors.RepaymentOnItsWay):  # what that payment leaves unpaid is late tomorrow
-                    request_repayment(loan, RepaymentKind.DUE, debit_id, due_fen, automatic=True)
-    DayRun.objects.bulk_create(
-        [DayRun(shard=shard, on=on, loans=len(loans), at=clock.now())], ignore_conflicts=True
+    dayclose.close(shard, on)
+
+
+def _post(now: accruing.Looked, events: Sequence[Event], closed_on: date, *, key: str, act: str) -> None:
+    """Take the loan's own accounts from where they stand to where the fold says they are now.
+
+    events: those that the books know, by which the day closes up to `closed_on` have accrued.
+    """
+    loan, terms, after = now.loan, now.terms, now.state
+    rule = provisions.provisions(loan.posted_on)
+    posted = fold(terms, events, loan.posted_on)
+    closed = fold(terms, events, closed_on).totals if closed_on > loan.posted_on else posted.totals
+    days = closed - posted.totals
+    lines = books.booking(
+        terms,
+        loan.id,
+        books.Standing.of(posted, rule.suspended(posted.dpd)),
+        books.Standing.of(after, now.suspended),
+        (days.interest_accrued_fen, days.penalty_accrued_fen),
     )
-
-
-def _accrue(loan: Loan, on: date) -> LoanState:
-    terms, events = terms_of(loan), events_of(loan)
-    if on <= loan.posted_on:
-        return fold(terms, events, on)
-    after = fold(terms, events, on)
-    _post(
-        loan, terms, fold(terms, events, loan.posted_on), after, key=f"accrual:{loan.id}:{on}", act="accrual"
-    )
-    return after
-
-
-def _post(loan: Loan, terms: Terms, before: LoanState, after: LoanState, *, key: str, act: str) -> None:
-    signed_law = law.number("cost_cap_ppm", on=loan.opened_on)
-    if terms.cap_ppm > signed_law:
-        raise errors.AboveLawCap(
-            f"The terms allow {terms.cap_ppm} ppm, the law of {loan.opened_on} {signed_law} ppm.",
-            remedy="Nothing was charged; compliance must look at this loan.",
-        )
-    if lines := books.lines(terms, loan.id, after.totals - before.totals):
+    if lines:
         transfer = ledger.Transfer(
             key=key, act=act, value_on=after.as_of, booked_at=clock.now(), lines=lines, loan_id=loan.id
         )
@@ -242,10 +228,9 @@ def _post(loan: Loan, terms: Terms, before: LoanState, after: LoanState, *, key:
     loan.status, loan.dpd, loan.bucket = after.status, after.dpd, after.bucket
     loan.outstanding_fen = after.outstanding_principal_fen
     loan.next_due_on = after.next_due.due_on if after.next_due else None
-    settled = after.status == Status.SETTLED
-    loan.settled_on = max(row.settled_on for row in after.instalments if row.settled_on) if settled else None
+    loan.settled_on = dayclose.settled_on(after)
     loan.save()
-    agreements.follow_loan(loan.shard, loan.agreement_id, settled=settled)
+    agreements.follow_loan(loan.shard, loan.agreement_id, settled=after.status == Status.SETTLED)
 
 
 def _judge_amount(loan: Loan, kind: RepaymentKind, amount_fen: int | None, mode: str) -> int:

@@ -1,3 +1,40 @@
+-- Write the lines of transfers that are already in `ledger_transfer`, and move their accounts. Only the functions of the ledger
+-- call it. `fresh`: the transfers whose lines are wanted.
+CREATE FUNCTION ledger_write_lines(
+    p_shard smallint, p_ids uuid[], fresh uuid[],
+    line_of int[], line_code text[], line_owner uuid[], line_amount bigint[], line_formula text[]
+) RETURNS void
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    INSERT INTO ledger_account (shard, id, code, owner, balance_fen)
+        SELECT p_shard, gen_random_uuid(), l.code, l.owner, 0
+        FROM (SELECT DISTINCT code, owner FROM unnest(line_code, line_owner) AS x(code, owner)) l
+        WHERE NOT EXISTS (SELECT FROM ledger_account a WHERE a.shard = p_shard AND a.code = l.code AND a.owner = l.owner)
+        ON CONFLICT (shard, code, owner) DO NOTHING;
+
+    -- Always in the order of ids, so that two batches that share accounts wait for each other and never deadlock.
+    PERFORM FROM ledger_account a
+        JOIN (SELECT DISTINCT code, owner FROM unnest(line_code, line_owner) AS x(code, owner)) l USING (code, owner)
+        WHERE a.shard = p_shard ORDER BY a.id FOR UPDATE OF a;
+
+    WITH line AS (
+        SELECT l.of, l.n, a.id AS account_id, l.amount, l.formula
+        FROM unnest(line_of, line_code, line_owner, line_amount, line_formula)
+             WITH ORDINALITY AS l(of, code, owner, amount, formula, n)
+        JOIN ledger_account a ON a.shard = p_shard AND a.code = l.code AND a.owner = l.owner
+        WHERE p_ids[l.of] = ANY (fresh)),
+    moved AS (
+        UPDATE ledger_account a SET balance_fen = a.balance_fen + d.amount
+        FROM (SELECT account_id, sum(amount) AS amount FROM line GROUP BY account_id) d
+        WHERE a.shard = p_shard AND a.id = d.account_id
+        RETURNING a.id, a.balance_fen - d.amount AS before)
+    INSERT INTO ledger_entry (shard, transfer_id, line, account_id, amount_fen, balance_after_fen, charge_formula)
+        SELECT p_shard, p_ids[line.of], row_number() OVER (PARTITION BY line.of ORDER BY line.n), line.account_id, line.amount,
+               moved.before + sum(line.amount) OVER (PARTITION BY line.account_id ORDER BY line.n), line.formula
+        FROM line JOIN moved ON moved.id = line.account_id;
+END $$;
+REVOKE EXECUTE ON FUNCTION ledger_write_lines FROM PUBLIC;
+
 -- Post a batch of transfers of one shard in one call. Amounts: + debit, - credit. Returns the ids that were new; the others had been
 -- posted before. Line arrays run parallel; line_of holds the 1-based position of the line's transfer.
 CREATE FUNCTION ledger_post(
@@ -51,32 +88,7 @@ BEGIN
         RAISE EXCEPTION 'this charge was not disclosed: %', wrong USING ERRCODE = 'TR002';
     END IF;
 
-    INSERT INTO ledger_account (shard, id, code, owner, balance_fen)
-        SELECT p_shard, gen_random_uuid(), l.code, l.owner, 0
-        FROM (SELECT DISTINCT code, owner FROM unnest(line_code, line_owner) AS x(code, owner)) l
-        WHERE NOT EXISTS (SELECT FROM ledger_account a WHERE a.shard = p_shard AND a.code = l.code AND a.owner = l.owner)
-        ON CONFLICT (shard, code, owner) DO NOTHING;
-
-    -- Always in the order of ids, so that two batches that share accounts wait for each other and never deadlock.
-    PERFORM FROM ledger_account a
-        JOIN (SELECT DISTINCT code, owner FROM unnest(line_code, line_owner) AS x(code, owner)) l USING (code, owner)
-        WHERE a.shard = p_shard ORDER BY a.id FOR UPDATE OF a;
-
-    WITH line AS (
-        SELECT l.of, l.n, a.id AS account_id, l.amount, l.formula
-        FROM unnest(line_of, line_code, line_owner, line_amount, line_formula)
-             WITH ORDINALITY AS l(of, code, owner, amount, formula, n)
-        JOIN ledger_account a ON a.shard = p_shard AND a.code = l.code AND a.owner = l.owner
-        WHERE p_ids[l.of] = ANY (fresh)),
-    moved AS (
-        UPDATE ledger_account a SET balance_fen = a.balance_fen + d.amount
-        FROM (SELECT account_id, sum(amount) AS amount FROM line GROUP BY account_id) d
-        WHERE a.shard = p_shard AND a.id = d.account_id
-        RETURNING a.id, a.balance_fen - d.amount AS before)
-    INSERT INTO ledger_entry (shard, transfer_id, line, account_id, amount_fen, balance_after_fen, charge_formula)
-        SELECT p_shard, p_ids[line.of], row_number() OVER (PARTITION BY line.of ORDER BY line.n), line.account_id, line.amount,
-               moved.before + sum(line.amount) OVER (PARTITION BY line.account_id ORDER BY line.n), line.formula
-        FROM line JOIN moved ON moved.id = line.account_id;
+    PERFORM ledger_write_lines(p_shard, p_ids, fresh, line_of, line_code, line_owner, line_amount, line_formula);
     RETURN fresh;
 END $$;
 
