@@ -29,6 +29,7 @@ SUITES = {
         Suite("schedules", "schedules.json", "schedules"),
         Suite("apr", "apr.json", "apr"),
         Suite("identifiers", "identifiers.json", "identifiers"),
+        Suite("actus", "actus", "actus"),
     )
 }
 

@@ -13,13 +13,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from timelyrain.contract import Terms
 from timelyrain.finance import (
     Advance,
+    Ahead,
     DayBasis,
     Grace,
     Instalment,
     Method,
     MonthEnd,
+    Payment,
     Period,
     Rounding,
     Unit,
@@ -28,11 +31,14 @@ from timelyrain.finance import (
     period_interest,
     periods,
     round_ratio,
+    serviced_plan,
 )
 
+from .following import CannotFollow, compare, compare_rows, follow, make_terms
 from .outcome import Outcome, SuiteUnreadable
 
 PLAIN = {"disbursement", "cob"}
+EVERYTHING = 10**15  # a payoff names no amount
 _BASES = {
     ("ACTUAL", "ACTUAL"): DayBasis.ACT_ACT_DEC31,
     ("ACTUAL", "365"): DayBasis.ACT_365,
@@ -55,9 +61,56 @@ def _of_case(case: dict[str, Any]) -> Iterator[Outcome]:
         id = case["id"] if first else f"{case['id']}@{table['after_events']}"
         try:
             loan = Loan.read(case)
-            yield Outcome(id, differences(loan.plan(_advances(loan, case, table)), table, loan))
+            plan = differences(loan.plan(_advances(loan, case, table)), table, loan)
+            yield Outcome(id, plan if first else _followed(case, loan, table))
         except (SuiteUnreadable, KeyError, ValueError) as error:
             yield Outcome(id, (f"cannot be read: {error or repr(error)}",))
+
+
+def _followed(case: dict[str, Any], loan: "Loan", table: dict[str, Any]) -> tuple[str, ...]:
+    """A table after events: against the plan as payments have made it where the product recalculates, else our fold."""
+    advances = _advances(loan, case, {})
+    happenings = case["events"][: table["after_events"]]
+    until = date.fromisoformat(table["business_date"])
+    product = case.get("product") or {}
+    if (
+        product.get("isInterestRecalculationEnabled") == "true"
+        and product.get("disallowInterestCalculationOnPastDue") != "true"
+        and {h["type"] for h in happenings} <= PLAIN | {"repayment", "payoff"}
+        and len(advances) == 1
+    ):
+        return _serviced_differences(loan, case, advances[0], happenings, until, table)
+    try:
+        terms = loan.terms(advances)
+        return compare(follow(terms, happenings, until, loan.fen), table, loan.fen)
+    except CannotFollow as error:
+        return (str(error),)
+
+
+def _serviced_differences(
+    loan: "Loan",
+    case: dict[str, Any],
+    advance: Advance,
+    happenings: Sequence[dict[str, Any]],
+    until: date,
+    table: dict[str, Any],
+) -> tuple[str, ...]:
+    product, allocation = case["product"], case.get("future_installment_allocation") or {}
+    payments = [
+        Payment(date.fromisoformat(h["date"]), loan.fen(h["amount"]) if "amount" in h else EVERYTHING)
+        for h in happenings
+        if h["type"] in ("repayment", "payoff")
+    ]
+    plan = serviced_plan(
+        advance.amount_fen, loan.rate_ppm, loan.rows, loan.rounding, loan.plan([advance])[0].total_fen, payments, until,
+        ahead=Ahead.LAST if allocation.get("DEFAULT") == "LAST_INSTALLMENT" else Ahead.NEXT,
+        whole_periods=product.get("recalculationRestFrequencyType") == "SAME_AS_REPAYMENT_PERIOD",
+        payoff_to_period_end=product.get("preClosureInterestCalculationStrategy") == "TILL_REST_FREQUENCY_DATE",
+    )  # fmt: skip
+    return compare_rows(
+        [(r.due_on, r.principal_fen, r.interest_fen, r.principal_paid_fen + r.interest_paid_fen) for r in plan],
+        table, loan.fen,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +172,12 @@ class Loan:
             advances, self.rate_ppm, rows, self.method, self.rounding,
             down_payment_ppm=self.down_payment_ppm, multiple_fen=multiple, smooth=self.progressive,
             whole_interest=not self.progressive,
+        )  # fmt: skip
+
+    def terms(self, advances: Sequence[Advance]) -> Terms:
+        return make_terms(
+            sum(advance.amount_fen for advance in advances), self.rate_ppm, self.method, len(self.rows),
+            self.rows[0].basis, self.rounding, len(advances),
         )  # fmt: skip
 
     def _equal_totals(self, principal: int) -> tuple[Period, ...]:

@@ -1,5 +1,6 @@
 """Money, calendars, schedules and rates: pure functions on integers (fen, ppm) and dates. No Django, no I/O, no clock."""
 
+from .actual_balance import Ahead, Payment, ServicedInstalment, serviced_plan
 from .calendars import (
     CalendarEnds,
     DueDates,
@@ -11,7 +12,7 @@ from .calendars import (
     due_dates,
 )
 from .columns import annualised_column, irr_column
-from .daycount import DayBasis, day_fraction
+from .daycount import DayBasis, count_30, day_fraction, year_position
 from .interest_periods import Grace, Method, Period, periods
 from .money import Rounding, parse_yuan, percent, round_ratio, yuan
 from .problems import TermsInvalid, TermsProblem
@@ -43,6 +44,7 @@ from .unitperiods import UnitPeriod, eu_years, unit_period
 
 __all__ = [
     "Advance",
+    "Ahead",
     "CalendarEnds",
     "CashFlow",
     "DayBasis",
@@ -53,8 +55,10 @@ __all__ = [
     "MonthEnd",
     "NoRate",
     "NoUniqueRate",
+    "Payment",
     "Period",
     "Rounding",
+    "ServicedInstalment",
     "Shift",
     "TermsInvalid",
     "TermsProblem",
@@ -66,6 +70,7 @@ __all__ = [
     "annualised_column",
     "annualised_irr_ppm",
     "annualised_simple_ppm",
+    "count_30",
     "day_fraction",
     "due_dates",
     "eu_annual_rate",
@@ -84,8 +89,10 @@ __all__ = [
     "round_ratio",
     "schedule",
     "schedule_problems",
+    "serviced_plan",
     "simple_annual_rate",
     "unit_period",
     "xirr",
+    "year_position",
     "yuan",
 ]

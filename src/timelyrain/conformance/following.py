@@ -1,0 +1,224 @@
+"""A published case followed by our fold: its product as signed terms, its happenings as events.
+
+Only what our terms can say is followed: monthly instalments without a down payment, whose first table is already ours. The
+product's own servicing rules are not imitated: a payment ahead of its day waits for it, principal overdue bears no further
+interest here (our penalty is a line of its own). A loan paid off is compared by its sums, as Fineract keeps the instalments
+that nothing is owed in and we do not.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from timelyrain.contract import (
+    ContractViolation,
+    Event,
+    EventType,
+    InstalmentState,
+    LoanState,
+    Status,
+    Terms,
+    TermsInvalid,
+    disclosed_charges,
+    fold,
+)
+from timelyrain.finance import DayBasis, Method, Rounding
+
+Happening = dict[str, Any]
+CAP_PPM = 10_000_000  # published loans know no cap
+
+
+class CannotFollow(ValueError):
+    """Something that our terms or events have no word for."""
+
+
+def make_terms(
+    principal_fen: int,
+    rate_ppm: int,
+    method: Method,
+    instalments: int,
+    basis: DayBasis,
+    rounding: Rounding,
+    parts: int,
+) -> Terms:
+    """Terms of a published loan. Raises CannotFollow."""
+    numbers = {"annual_rate_ppm": rate_ppm, "method": method, "day_basis": basis, "cap_ppm": CAP_PPM}
+    fees = {"service_fee_fen": principal_fen}
+    try:
+        return Terms(
+            principal_fen=principal_fen, instalments=instalments, rounding=rounding, parts=parts,
+            lender="published", licence="published", policy_pack="published", product="published",
+            charges=disclosed_charges("published", **numbers, **fees), **numbers, **fees,
+        )  # fmt: skip
+    except TermsInvalid as error:
+        raise CannotFollow(str(error)) from error
+
+
+def follow(
+    terms: Terms, happenings: Sequence[Happening], until: date, fen: Callable[[str], int]
+) -> LoanState:
+    """The loan on `until` after these happenings. Raises CannotFollow."""
+    events: list[Event] = []
+    for index, happening in enumerate(happenings):
+        kind = happening["type"]
+        make = _EVENTS.get(kind)
+        if kind == "cob":
+            continue
+        if make is None:
+            raise CannotFollow(f"no event for {kind}")
+        on = date.fromisoformat(happening.get("date") or happening["business_date"])
+        booked = date.fromisoformat(happening["business_date"])
+        at = datetime.combine(max(on, booked), time(12), UTC) + timedelta(seconds=index)
+        try:
+            type_, value_on, amount, data = make(terms, events, happening, on, fen)
+            event = Event(f"e{index:03}", type_, value_on, at, amount, data)
+            fold(terms, [*events, event], max(until, value_on))
+        except (ContractViolation, ValueError) as error:
+            raise CannotFollow(f"{kind}: {error}") from error
+        events.append(event)
+    return fold(terms, events, until)
+
+
+Made = tuple[EventType, date, int, dict[str, str | int]]
+
+
+def _disbursed(
+    terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
+) -> Made:
+    return EventType.DISBURSED, on, fen(happening["amount"]), {}
+
+
+def _repaid(
+    terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
+) -> Made:
+    """Money that settles the loan ahead of time is a payoff, whatever it is called."""
+    amount, state = fen(happening["amount"]), fold(terms, events, on)
+    if amount == state.payoff_fen and state.next_due is not None:
+        return EventType.PREPAID_FULL, on, amount, {}
+    return EventType.REPAID, on, amount, {}
+
+
+def _paid_off(
+    terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
+) -> Made:
+    state = fold(terms, events, on)
+    return (EventType.PREPAID_FULL if state.next_due else EventType.REPAID), on, state.payoff_fen, {}
+
+
+def _undone(
+    terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
+) -> Made:
+    nth = [e for e in events if e.type in (EventType.REPAID, EventType.PREPAID_FULL)][happening["nth"] - 1]
+    return EventType.REVERSED, nth.value_on, nth.amount_fen, {"event": nth.id}
+
+
+def _charged_back(
+    terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
+) -> Made:
+    last = [e for e in events if e.type is EventType.REPAID][-1]
+    return EventType.CHARGED_BACK, on, fen(happening["amount"]), {"event": last.id}
+
+
+def _refunded(
+    terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
+) -> Made:
+    return EventType.REFUNDED, on, fen(happening["amount"]), {"source": "merchant", "to": "principal"}
+
+
+def _paid_back(
+    terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
+) -> Made:
+    return EventType.PAID_BACK, on, fen(happening["amount"]), {}
+
+
+def _charged(
+    terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
+) -> Made:
+    due = date.fromisoformat(happening["due_date"])
+    return EventType.FEE_CHARGED, due, fen(happening["amount"]), {"kind": "service_fee"}
+
+
+def _charged_off(
+    terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
+) -> Made:
+    return EventType.CHARGED_OFF, on, 0, {}
+
+
+def _rescheduled(
+    terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
+) -> Made:
+    if "newInterestRate" not in happening:
+        raise CannotFollow("a due date is moved for one instalment")
+    rate = int(float(happening["newInterestRate"]) * 10_000)
+    # Fineract names the first day at the new rate; ours is the day from whose end on it counts.
+    since = date.fromisoformat(happening["rescheduleFromDate"]) - timedelta(days=1)
+    return EventType.RATE_CHANGED, since, 0, {"rate_ppm": rate}
+
+
+_EVENTS = {
+    "disbursement": _disbursed,
+    "repayment": _repaid,
+    "payoff": _paid_off,
+    "undo_repayment": _undone,
+    "chargeback": _charged_back,
+    "merchant_issued_refund": _refunded,
+    "credit_balance_refund": _paid_back,
+    "charge": _charged,
+    "charge_off": _charged_off,
+    "reschedule": _rescheduled,
+}
+
+
+def compare(state: LoanState, table: dict[str, Any], fen: Callable[[str], int]) -> tuple[str, ...]:
+    """Where the fold departs from a published table; a loan that was settled ahead of its plan is compared by its sums."""
+    rows = [
+        (row.due_on, row.principal_due_fen, row.interest_due_fen, _paid(row)) for row in state.instalments
+    ]
+    if state.status is Status.SETTLED and len(rows) != len(table["expected_schedule"]):
+        return _sums(rows, table["totals"], fen, 0)
+    return compare_rows(rows, table, fen, max(0, state.totals.surplus_fen))
+
+
+def _paid(row: InstalmentState) -> int:
+    return row.principal_paid_fen + row.interest_paid_fen + row.cost_paid_fen - row.cost_due_fen
+
+
+def compare_rows(
+    rows: Sequence[tuple[date, int, int, int]],
+    table: dict[str, Any],
+    fen: Callable[[str], int],
+    surplus: int = 0,
+) -> tuple[str, ...]:
+    """Differences of (due date, principal, interest, paid of both) rows from a published table, and of their sums."""
+    expected = table["expected_schedule"]
+    if len(rows) != len(expected):
+        return (f"{len(expected)} instalments published, ours {len(rows)}",)
+    found = tuple(
+        f"instalment {published['n']} {name}: published {wanted}, ours {ours}"
+        for (due_on, principal, interest, _), published in zip(rows, expected, strict=True)
+        for name, ours, wanted in (
+            ("due_date", due_on.isoformat(), published["due_date"]),
+            ("principal", principal, fen(published["principal"])),
+            ("interest", interest, fen(published["interest"])),
+        )
+        if ours != wanted
+    )
+    return found + _sums(rows, table["totals"], fen, surplus)
+
+
+def _sums(
+    rows: Sequence[tuple[date, int, int, int]],
+    totals: dict[str, str],
+    fen: Callable[[str], int],
+    surplus: int,
+) -> tuple[str, ...]:
+    interest = sum(row[2] for row in rows)
+    outstanding = max(0, sum(row[1] + row[2] - row[3] for row in rows) - surplus)
+    return tuple(
+        f"sum of {name}: published {wanted}, ours {ours}"
+        for name, ours, wanted in (
+            ("interest", interest, fen(totals["interest"])),
+            ("outstanding", outstanding, fen(totals["outstanding"])),
+        )
+        if ours != wanted
+    )
