@@ -147,12 +147,12 @@ def _charged_off(
 def _rescheduled(
     terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
 ) -> Made:
-    if "newInterestRate" not in happening:
-        raise CannotFollow("a due date is moved for one instalment")
-    rate = int(float(happening["newInterestRate"]) * 10_000)
-    # Fineract names the first day at the new rate; ours is the day from whose end on it counts.
+    # Fineract names the first day of the new rate, or the first due date to move; ours counts from the end of a day.
     since = date.fromisoformat(happening["rescheduleFromDate"]) - timedelta(days=1)
-    return EventType.RATE_CHANGED, since, 0, {"rate_ppm": rate}
+    if "adjustedDueDate" in happening:
+        moved = date.fromisoformat(happening["adjustedDueDate"])
+        return EventType.DUE_DATE_CHANGED, since, 0, {"due_day": moved.day}
+    return EventType.RATE_CHANGED, since, 0, {"rate_ppm": round(float(happening["newInterestRate"]) * 10_000)}
 
 
 _EVENTS = {

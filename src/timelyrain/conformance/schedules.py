@@ -80,11 +80,26 @@ def _followed(case: dict[str, Any], loan: "Loan", table: dict[str, Any]) -> tupl
         and len(advances) == 1
     ):
         return _serviced_differences(loan, case, advances[0], happenings, until, table)
+    if not loan.monthly and {h["type"] for h in happenings} <= PLAIN | {"repayment", "credit_balance_refund"}:
+        return _kept_plan(loan, case, happenings, table)
     try:
         terms = loan.terms(advances)
         return compare(follow(terms, happenings, until, loan.fen), table, loan.fen)
     except CannotFollow as error:
         return (str(error),)
+
+
+def _kept_plan(
+    loan: "Loan", case: dict[str, Any], happenings: Sequence[dict[str, Any]], table: dict[str, Any]
+) -> tuple[str, ...]:
+    """Payments of a product that our terms have no word for, and that leave its plan as it is."""
+    plan = loan.plan(_advances(loan, case, table))
+    signs = {"repayment": 1, "credit_balance_refund": -1}
+    received = sum(signs.get(h["type"], 0) * loan.fen(h.get("amount", "0")) for h in happenings)
+    if case["product"].get("enableAutoRepaymentForDownPayment") == "true":
+        received += sum(row.total_fen for row in plan if not row.days)
+    rows = [(row.due_on, row.principal_fen, row.interest_fen, 0) for row in plan]
+    return compare_rows(rows, table, loan.fen, received)
 
 
 def _serviced_differences(
@@ -96,6 +111,7 @@ def _serviced_differences(
     table: dict[str, Any],
 ) -> tuple[str, ...]:
     product, allocation = case["product"], case.get("future_installment_allocation") or {}
+    to_rest = product.get("preClosureInterestCalculationStrategy") == "TILL_REST_FREQUENCY_DATE"
     payments = [
         Payment(date.fromisoformat(h["date"]), loan.fen(h["amount"]) if "amount" in h else EVERYTHING)
         for h in happenings
@@ -104,8 +120,8 @@ def _serviced_differences(
     plan = serviced_plan(
         advance.amount_fen, loan.rate_ppm, loan.rows, loan.rounding, loan.plan([advance])[0].total_fen, payments, until,
         ahead=Ahead.LAST if allocation.get("DEFAULT") == "LAST_INSTALLMENT" else Ahead.NEXT,
-        whole_periods=product.get("recalculationRestFrequencyType") == "SAME_AS_REPAYMENT_PERIOD",
-        payoff_to_period_end=product.get("preClosureInterestCalculationStrategy") == "TILL_REST_FREQUENCY_DATE",
+        whole_periods=to_rest and product.get("recalculationRestFrequencyType") == "SAME_AS_REPAYMENT_PERIOD",
+        payoff_to_period_end=to_rest,
     )  # fmt: skip
     return compare_rows(
         [(r.due_on, r.principal_fen, r.interest_fen, r.principal_paid_fen + r.interest_paid_fen) for r in plan],
@@ -126,6 +142,7 @@ class Loan:
     down_payment_ppm: int
     multiple_fen: int
     progressive: bool
+    monthly: bool
 
     @classmethod
     def read(cls, case: dict[str, Any]) -> "Loan":
@@ -158,6 +175,7 @@ class Loan:
             rounding=Rounding(rounding["mode"].split()[0]),
             down_payment_ppm=_whole(Decimal(down) * 10_000, "down payment in ppm") if has_down else 0,
             multiple_fen=(rounding.get("installment_multiple_of") or 0) * 10**digits or 1,
+            monthly=unit is Unit.MONTHS and every == 1 and not has_down,
             progressive=method["schedule"] == "PROGRESSIVE",
         )  # fmt: skip
 

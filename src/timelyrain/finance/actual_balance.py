@@ -58,13 +58,13 @@ def serviced_plan(
     """Instalments of `part_fen` on `until`, after `payments` (those later are not looked at).
 
     whole_periods: overdue principal bears interest to the end of the running period, not to `until`.
-    payoff_to_period_end: a payment ahead of its day pays interest to the end of its period.
+    payoff_to_period_end: a payment ahead of its day pays interest to the end of the running period.
     """
     loan = _Walk(principal_fen, annual_rate_ppm, rows, rounding, part_fen)
     for payment in sorted(payments):
         if payment.on <= until:
             loan.advance(payment.on)
-            loan.receive(payment.amount_fen, payment.on, ahead, payoff_to_period_end)
+            loan.receive(payment.amount_fen, ahead, payoff_to_period_end)
     loan.advance(until)
     if whole_periods and loan.overdue() and loan.running < loan.count:
         loan.advance(rows[loan.running].due_on)
@@ -134,23 +134,26 @@ class _Walk:
         self.left -= self.principal[k]
         self.running += 1
 
-    def receive(self, money: int, on: date, ahead: Ahead, to_period_end: bool) -> None:
-        for k in range(self.running):
+    def receive(self, money: int, ahead: Ahead, to_period_end: bool) -> None:
+        arrears = [k for k in range(self.running) if self.unpaid(k)]
+        if to_period_end and self.running < self.count and money > sum(map(self.unpaid, arrears)):
+            self.accrued += self.interest_on(self.owed, self.rows[self.running].due_on)
+            self.at = self.rows[self.running].due_on
+        for k in arrears:
             money = self.pay(k, money, self.interest[k], self.principal[k])
-        if ahead is Ahead.LAST:
+        if ahead is Ahead.LAST and money < self.owed + self.now():
             self.pay_last(money)
             return
         while money and self.running < self.count:
-            k = self.running
-            if to_period_end and self.at < self.rows[k].due_on and on > self.rows[k].start:
-                self.accrued += self.interest_on(self.owed, self.rows[k].due_on)
-                self.at = self.rows[k].due_on
-            interest = self.now()
+            k, interest = self.running, self.now()
             money = self.pay(k, money, interest, self.share(interest))
             if self.interest_paid[k] < interest or self.principal_paid[k] < self.share(interest):
                 return
             self.close()
             self.accrued -= interest  # below a fen, it goes on with the next instalment
+
+    def unpaid(self, k: int) -> int:
+        return self.principal[k] - self.principal_paid[k] + self.interest[k] - self.interest_paid[k]
 
     def pay(self, k: int, money: int, interest: int, principal: int) -> int:
         """Pay instalment k, interest first; returns the money left."""
