@@ -12,6 +12,7 @@ from .calendars import (
     due_dates,
 )
 from .columns import annualised_column, irr_column
+from .costs import AllInCost, Fee, all_in_cost, normal_flows
 from .daycount import DayBasis, count_30, day_fraction, year_position
 from .interest_periods import Grace, Method, Period, periods
 from .money import Rounding, parse_yuan, percent, round_ratio, yuan
@@ -45,10 +46,12 @@ from .unitperiods import UnitPeriod, eu_years, unit_period
 __all__ = [
     "Advance",
     "Ahead",
+    "AllInCost",
     "CalendarEnds",
     "CashFlow",
     "DayBasis",
     "DueDates",
+    "Fee",
     "Grace",
     "Instalment",
     "Method",
@@ -66,6 +69,7 @@ __all__ = [
     "UnitPeriod",
     "WorkCalendar",
     "add_months",
+    "all_in_cost",
     "amortise",
     "annualised_column",
     "annualised_irr_ppm",
@@ -80,6 +84,7 @@ __all__ = [
     "lay_out",
     "level_part",
     "nominal_rate",
+    "normal_flows",
     "parse_yuan",
     "percent",
     "period_interest",
