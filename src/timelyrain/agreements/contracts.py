@@ -16,6 +16,7 @@ from timelyrain.contract import Allocation, ChargeKind, Terms
 from timelyrain.customers import queries as customers
 from timelyrain.customers import services as customers_services
 from timelyrain.finance import percent
+from timelyrain.payments import services as payments
 from timelyrain.runtime import clock, law
 
 METHODS = {
@@ -112,7 +113,9 @@ def _data(agreement: Agreement) -> documents.ContractData:
             name=person.name,
             id_masked=customers.mask_number(person.id_number),
             phone_masked=customers.mask_phone(person.phone),
-            card_masked=customers.mask_number(person.bank_card),
+            card_masked=customers.mask_number(
+                payments.signed_payee(agreement.shard, agreement.loan_id, "agreements").bank_card
+            ),
         ),
         principal_fen=terms.principal_fen,
         purpose=next(p.zh for p in law.pack().product(terms.product).purposes if p.code == body["purpose"]),

@@ -188,7 +188,9 @@ def _conclude(
             return agreement_id
         _judge_first_signature(shard, disclosure.offer_id)
         _judge_open_loans(shard, borrower_id)
-        order_id = payments.order(shard, "pay_out", loan_id, borrower_id, terms.principal_fen)
+        person = customers.read_person(shard, borrower_id, reader="agreements", purpose="signature")
+        payee = payments.Payee(person.name, person.bank_card)
+        order_id = payments.order(shard, "pay_out", loan_id, borrower_id, terms.principal_fen, payee)
         ledger.register_disclosure(
             shard, loan_id, bytes.fromhex(disclosure.sha256), [(c.kind, c.formula) for c in terms.charges]
         )

@@ -10,6 +10,7 @@ from timelyrain.audit import services as audit
 from timelyrain.customers import services as customers
 from timelyrain.ledger import chart
 from timelyrain.ledger import services as ledger
+from timelyrain.payments import services
 from timelyrain.payments.adapters.sandbox_rail import SandboxRail
 from timelyrain.payments.models import Direction, OrderState, PaymentOrder
 from timelyrain.payments.ports import Instruction, Rail, RailAnswer, RailSilent, RailUnreachable
@@ -32,12 +33,12 @@ def _send(run: Run) -> Outcome:
         run.shard, order.borrower_id, "pay_out_and_debit", "payment_institution"
     ):  # an order that the rail may know already is carried to its end, whatever was withdrawn since
         return _refused(run, "consent_withdrawn")
-    person = customers.read_person(run.shard, order.borrower_id, reader="payments", purpose=order.direction)
+    payee = services.payee_of(order, reader="payments")
     # Committed before the call: from here on the order may be known to the rail.
     PaymentOrder.objects.filter(shard=run.shard, id=order.id).update(
         state=OrderState.SENT, calls=F("calls") + 1
     )
-    instruction = Instruction(order.id, order.amount_fen, person.bank_card, person.name, clock.today())
+    instruction = Instruction(order.id, order.amount_fen, payee.bank_card, payee.name, clock.today())
     try:
         answer = (
             rail().pay_out(instruction) if order.direction == Direction.PAY_OUT else rail().debit(instruction)

@@ -25,6 +25,9 @@ class PaymentOrder(Sharded):
     subject = models.UUIDField()  # pay-out: the loan; debit: the repayment
     borrower_id = models.UUIDField()
     amount_fen = models.BigIntegerField()
+    payee_sealed = models.BinaryField(
+        null=True
+    )  # name and card as signed; without it the borrower's present ones
     state = models.CharField(max_length=10, choices=OrderState.choices, default=OrderState.NEW)
     calls = models.SmallIntegerField(default=0)
     queries = models.SmallIntegerField(default=0)
