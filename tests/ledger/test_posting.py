@@ -93,7 +93,7 @@ def test_a_charge_needs_the_disclosed_kind_and_formula():
 def test_the_application_role_can_change_nothing(table, statement):
     post(SHARD, [pay(1)])
     with (
-        pytest.raises(DatabaseError, match="permission denied|append only"),
+        pytest.raises(DatabaseError, match=r"permission denied|append only"),
         transaction.atomic(),
         connection.cursor() as cursor,
     ):
