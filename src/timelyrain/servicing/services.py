@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import date, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Max, Min
 
@@ -28,7 +29,7 @@ from timelyrain.payments import services as payments
 from timelyrain.runtime import clock, sagas
 from timelyrain.runtime.ids import derived_id
 from timelyrain.runtime.problems import Invalid, NotFound
-from timelyrain.servicing import accruing, books, dayclose, errors, provisions
+from timelyrain.servicing import accruing, books, dayclose, errors, nightly, provisions
 from timelyrain.servicing.models import DayRun, Loan, LoanEvent, Repayment, RepaymentKind, RepaymentState
 
 
@@ -186,15 +187,19 @@ def _as_event(repayment: Repayment, loan: Loan, paid_on: date) -> Event:
 
 def run_due_days() -> int:
     """Run every business day that has begun and was not run yet, oldest first; returns how many shard-days were run."""
-    ran, today = 0, clock.today()
+    today = clock.today()
     first = dict(Loan.objects.values_list("shard").annotate(Min("opened_on")))
     last = dict(DayRun.objects.values_list("shard").annotate(Max("on")))
+    days: dict[int, list[date]] = {}
     for shard, opened_on in sorted(first.items()):
-        on = max(opened_on, last[shard] + timedelta(days=1)) if shard in last else opened_on
-        while on <= today:
-            run_day(shard, on)
-            ran, on = ran + 1, on + timedelta(days=1)
-    return ran
+        begin = max(opened_on, last[shard] + timedelta(days=1)) if shard in last else opened_on
+        if begin <= today:
+            days[shard] = [begin + timedelta(days=n) for n in range((today - begin).days + 1)]
+    if not days:
+        return 0
+    return len(
+        nightly.close_days(days, processes=settings.DAY_CLOSE_PROCESSES, scheduler=settings.DASK_SCHEDULER)
+    )
 
 
 def run_day(shard: int, on: date) -> None:
