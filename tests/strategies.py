@@ -114,10 +114,17 @@ def histories(draw: st.DrawFn, max_events: int = 8, **fixed: object) -> History:
 
 
 @st.composite
-def _possible(draw: st.DrawFn, loan: Terms, events: list[Event], day: date, k: int) -> Event | None:
+def _possible(
+    draw: st.DrawFn,
+    loan: Terms,
+    events: list[Event],
+    day: date,
+    k: int,
+    wishes: tuple[str, ...] = ("cure", "cure", "pay", "part", "full", "reverse"),
+) -> Event | None:
     state = fold(loan, events, day)
     blank = Event(f"e{k:03}", EventType.REPAID, day, booked(day, k), 1)
-    wish = draw(st.sampled_from(("cure", "cure", "pay", "part", "full", "reverse")))
+    wish = draw(st.sampled_from(wishes))
     if wish == "reverse":
         payments = [e for e in events[-1:] if e.type not in (EventType.DISBURSED, EventType.REVERSED)]
         if payments:
@@ -145,14 +152,15 @@ SPREADING = (Method.EQUAL_INSTALMENT, Method.EQUAL_PRINCIPAL, Method.FLAT)
 def lives(draw: st.DrawFn, max_events: int = 10, **fixed: object) -> History:
     """A loan with everything that can happen to one: also fees, waivers, refunds, new dates and rates, trouble and its end."""
     fees = {"late_fee_fen": 5_000, "service_fee_fen": 2_000, "parts": draw(st.sampled_from((1, 1, 3)))}
-    loan = draw(terms(**{**fees, **fixed}))
+    size = draw(st.one_of(fen, fen, st.integers(24, 500)))
+    loan = draw(terms(**{**fees, "principal_fen": size, **fixed}))
     day = draw(dates)
     first = loan.principal_fen if loan.parts == 1 else draw(st.integers(1, loan.principal_fen))
     events = [replace(disbursed(loan, day), amount_fen=first)]
-    for k in range(1, draw(st.integers(0, max_events)) + 1):
+    for k in range(1, draw(st.integers(1, max_events)) + 1):
         day += timedelta(days=draw(st.integers(0, 45)))
-        act = _possible if draw(st.booleans()) else _unusual
-        event = draw(act(loan, events, day, k))
+        wishes = ("cure", "cure", "pay", "part", "reverse", "full" if k > 6 else "cure")
+        event = draw(_possible(loan, events, day, k, wishes) if k % 2 else _unusual(loan, events, day, k))
         if event is not None and accepted(loan, [*events, event], day):
             events.append(event)
     return History(loan, tuple(events), day + timedelta(days=draw(st.integers(0, 400))))
@@ -173,10 +181,21 @@ def _unusual(draw: st.DrawFn, loan: Terms, events: list[Event], day: date, k: in
     payments = [
         e for e in events if e.type in (EventType.REPAID, EventType.PREPAID_FULL, EventType.RECOVERED)
     ]
-    target = draw(st.sampled_from(payments)).id if payments else "none"
+    payment = draw(st.sampled_from(payments)).id if payments else "none"
+    rows = [
+        row
+        for row in state.instalments
+        if row.due_on <= day and row.settled_on is None and not row.waived_fen
+    ]
+    due = {
+        "interest": sum(row.interest_due_fen - row.interest_paid_fen for row in rows),
+        "penalty": sum(row.penalty_accrued_fen - row.penalty_paid_fen for row in rows),
+        "fee": sum(row.cost_due_fen - row.cost_paid_fen for row in rows),
+    }
+    target = draw(st.sampled_from([name for name, fen in due.items() if fen] or ["penalty"]))
     choices: dict[EventType, tuple[int, dict[str, str | int]]] = {
         EventType.PAID_BACK: (max(1, state.totals.surplus_fen), {}),
-        EventType.CHARGED_BACK: (some, {"event": target}),
+        EventType.CHARGED_BACK: (some, {"event": payment}),
         EventType.REFUNDED: (
             some,
             {
@@ -185,13 +204,10 @@ def _unusual(draw: st.DrawFn, loan: Terms, events: list[Event], day: date, k: in
             },
         ),
         EventType.FEE_CHARGED: (
-            draw(st.integers(1, 2_000)),
+            draw(st.integers(1, 1 + loan.principal_fen // 5_000)),
             {"kind": draw(st.sampled_from(("late_fee", "service_fee")))},
         ),
-        EventType.WAIVED: (
-            draw(st.integers(1, 500)),
-            {"target": draw(st.sampled_from(("penalty", "interest", "fee")))},
-        ),
+        EventType.WAIVED: (max(1, draw(st.integers(0, due[target]))), {"target": target}),
         EventType.RATE_CHANGED: (0, {"rate_ppm": draw(st.integers(0, loan.annual_rate_ppm))}),
         EventType.DUE_DATE_CHANGED: (0, {"due_day": draw(st.integers(1, 31))}),
         EventType.PAUSED: (
@@ -209,6 +225,10 @@ def _unusual(draw: st.DrawFn, loan: Terms, events: list[Event], day: date, k: in
         EventType.SOLD: (some, {"owner": "another"}),
     }
     kinds = list(choices)
+    if not state.dpd:
+        kinds.remove(EventType.CHARGED_OFF)
+    if state.amount_due_fen:
+        kinds += [EventType.WAIVED, EventType.WAIVED, EventType.FEE_CHARGED]
     if state.status is Status.CHARGED_OFF:
         kinds = [EventType.RECOVERED, EventType.WAIVED, EventType.CHARGED_BACK, EventType.REFUNDED]
     kind = draw(st.sampled_from(kinds))
