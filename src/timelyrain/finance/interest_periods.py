@@ -1,9 +1,9 @@
 """Interest periods: when instalments fall due, what part of a year each period is, and what it asks for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack
 
 from .calendars import DueDates, MonthEnd, Unit, add_months, due_dates
 from .daycount import ACTUAL_YEAR, FIXED_YEAR, DayBasis, count_30, year_position
@@ -54,6 +54,12 @@ class Period(NamedTuple):
         return year_position(self.basis, until) - year_position(self.basis, since)
 
 
+_ALL = (True, True, None)  # what most periods ask for: everything, and no fixed amount
+_STEPS = {Unit.MONTHS: 12, Unit.WEEKS: 52, Unit.DAYS: 365}  # in a year
+# A NamedTuple without the cost of its signature, where a plan is made row by row.
+_period: Callable[[type[Period], Any], Period] = tuple.__new__  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+
+
 class Grace(NamedTuple):
     """How many of the first instalments ask for no principal, put their interest off to the next one, bear none."""
 
@@ -85,19 +91,17 @@ def periods(
     if day_basis is DayBasis.PER_INSTALMENT:
         part, year = _step(dates)
         rows = [
-            Period(
-                n, due_on, days := (due_on - opened).days, part, year * (days or 1), opened, days, day_basis
-            )
+            _period(Period, (n, due_on, days := (due_on - opened).days, part, year * (days or 1), opened, days, day_basis, *_ALL))
             for n, opened, due_on in spans
-        ]
+        ]  # fmt: skip
         if due_day is not None or dates:
             rows[0] = rows[0]._replace(den=year * _regular_days(start, due_day, dates, ends[0]))
     elif day_basis in FIXED_YEAR:
         year = FIXED_YEAR[day_basis]
         rows = [
-            Period(n, due_on, days := (due_on - opened).days, 1, year, opened, days, day_basis)
+            _period(Period, (n, due_on, days := (due_on - opened).days, 1, year, opened, days, day_basis, *_ALL))
             for n, opened, due_on in spans
-        ]
+        ]  # fmt: skip
     else:
         rows = [_dated(n, opened, due_on, day_basis) for n, opened, due_on in spans]
     if grace is not NO_GRACE or fixed_fen:
@@ -107,8 +111,9 @@ def periods(
 
 def _step(dates: DueDates) -> tuple[int, int]:
     """One regular step as a part of a year, for PER_INSTALMENT."""
-    per_year = {Unit.MONTHS: 12, Unit.WEEKS: 52, Unit.DAYS: 365}
-    return dates.get("every", 1), per_year[dates.get("unit", Unit.MONTHS)]
+    if not dates:
+        return 1, 12
+    return dates.get("every", 1), _STEPS[dates.get("unit", Unit.MONTHS)]
 
 
 def _regular_days(start: date, due_day: int | None, dates: DueDates, end: date) -> int:

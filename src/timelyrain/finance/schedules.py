@@ -232,30 +232,34 @@ def level_part(
         return level_part(principal_fen, annual_rate_ppm, rows[skipped:], method, multiple_fen=multiple_fen)
     if method is not Method.EQUAL_INSTALMENT:
         fixed = [row.fixed_fen for row in rows[:-1] if row.fixed_fen is not None]
-        return _to_multiple(principal_fen - sum(fixed), len(rows) - len(fixed), multiple_fen)
+        return _to_multiple(max(0, principal_fen - sum(fixed)), len(rows) - len(fixed), multiple_fen)
     first = rows[0]
     interest = (carried_fen_days + principal_fen * (first.whole - elapsed)) * annual_rate_ppm * first.num
     scale = PPM * first.den
     growth = denominator = 1  # of rows 2..n: prod(d+a), prod(d), with f = a/d
-    last = rows[-1]
-    annuity = 1 if first.fixed_fen is None or first is last else 0  # F * prod(d)
-    agreed = (
-        0 if first.fixed_fen is None or first is last else first.fixed_fen
-    )  # the same of fixed instalments
-    for row in rows[1:]:
-        a, d = annual_rate_ppm * row.num * row.whole, PPM * row.den
+    last = len(rows) - 1
+    free = first.fixed_fen is None or not last
+    annuity, agreed = (
+        (1, 0) if free else (0, first.fixed_fen)
+    )  # F * prod(d), and the same of fixed instalments
+    for i, (_, _, _, num, den, _, whole, _, _, _, fixed_fen) in enumerate(rows[1:], 1):
+        a, d = annual_rate_ppm * num * whole, PPM * den
         shared = gcd(a, d)
-        a, d = a // shared, d // shared
-        growth *= d + a
+        d //= shared
+        grown = d + a // shared
+        growth *= grown
+        annuity *= grown
         denominator *= d
-        annuity *= d + a
-        agreed *= d + a
-        if row.fixed_fen is None or row is last:
+        if agreed:
+            agreed *= grown
+        if fixed_fen is None or i == last:
             annuity += denominator
         else:
-            agreed += denominator * row.fixed_fen
+            agreed = (agreed or 0) + denominator * fixed_fen
     part = _to_multiple(
-        max(0, (principal_fen * scale + interest) * growth - agreed * scale), scale * annuity, multiple_fen
+        max(0, (principal_fen * scale + interest) * growth - (agreed or 0) * scale),
+        scale * annuity,
+        multiple_fen,
     )
     if carried_fen_days and part * scale <= interest:
         # The first row pays interest alone; the others share the principal.
