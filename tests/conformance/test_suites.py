@@ -82,6 +82,20 @@ def test_another_format_is_refused(tmp_path: Path):
         run(SUITES["apr"], file)
 
 
+def test_a_case_that_cannot_be_read_fails_alone(tmp_path: Path):
+    cases = published("schedules.json")["cases"][:6]
+    del cases[0]["events"]
+    cases[1]["day_count"]["days_in_year"] = "370"
+    cases[2]["rounding"]["mode"] = "CEILING"
+    cases[3]["annual_rate"] = "seven"
+    file = tmp_path / "odd.json"
+    file.write_text(json.dumps({"cases": cases}))
+    found = run(SUITES["schedules"], file)
+    assert {case["id"] for case in cases} == {o.id.split("@")[0] for o in found}
+    unread = [o for o in found if o.differences[:1] and o.differences[0].startswith("cannot be read")]
+    assert len(unread) >= 3
+
+
 def test_command(tmp_path: Path):
     """The last line counts, and the exit code tells."""
     file = alter(tmp_path, "identifiers", '"000000000"', '"000000001"')

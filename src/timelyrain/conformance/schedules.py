@@ -6,6 +6,7 @@ and a multiple that would round an instalment to nothing does not count.
 """
 
 import json
+from calendar import isleap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -39,12 +40,7 @@ from .outcome import Outcome, SuiteUnreadable
 
 PLAIN = {"disbursement", "cob"}
 EVERYTHING = 10**15  # a payoff names no amount
-_BASES = {
-    ("ACTUAL", "ACTUAL"): DayBasis.ACT_ACT_DEC31,
-    ("ACTUAL", "365"): DayBasis.ACT_365,
-    ("ACTUAL", "364"): DayBasis.ACT_364,
-    ("ACTUAL", "360"): DayBasis.ACT_360,
-}
+_BASES = {"360": DayBasis.ACT_360, "364": DayBasis.ACT_364, "365": DayBasis.ACT_365}
 
 
 def outcomes(path: Path) -> Iterator[Outcome]:
@@ -54,16 +50,24 @@ def outcomes(path: Path) -> Iterator[Outcome]:
 
 
 def _of_case(case: dict[str, Any]) -> Iterator[Outcome]:
-    tables = case.get("checkpoints") or [{"after_events": len(case["events"]), **case}]
+    """A case that cannot be read fails alone."""
+    try:
+        loan = Loan.read(case)
+        happenings = case["events"]
+        tables = case.get("checkpoints") or [{"after_events": len(happenings), **case}]
+    except (KeyError, ValueError, TypeError, ArithmeticError) as error:
+        yield Outcome(case["id"], (f"cannot be read: {error or repr(error)}",))
+        return
     for k, table in enumerate(tables):
-        events = case["events"][: table["after_events"]]
+        events = happenings[: table["after_events"]]
         first = not k and all(event["type"] in PLAIN for event in events)
         id = case["id"] if first else f"{case['id']}@{table['after_events']}"
         try:
-            loan = Loan.read(case)
-            plan = differences(loan.plan(_advances(loan, case, table)), table, loan)
-            yield Outcome(id, plan if first else _followed(case, loan, table))
-        except (SuiteUnreadable, KeyError, ValueError) as error:
+            if first:
+                yield Outcome(id, differences(loan.plan(_advances(loan, case, table)), table, loan))
+            else:
+                yield Outcome(id, _followed(case, loan, table))
+        except (KeyError, ValueError, ArithmeticError) as error:
             yield Outcome(id, (f"cannot be read: {error or repr(error)}",))
 
 
@@ -78,6 +82,8 @@ def _followed(case: dict[str, Any], loan: "Loan", table: dict[str, Any]) -> tupl
         and product.get("disallowInterestCalculationOnPastDue") != "true"
         and {h["type"] for h in happenings} <= PLAIN | {"repayment", "payoff"}
         and len(advances) == 1
+        and loan.method is Method.EQUAL_INSTALMENT
+        and not loan.down_payment_ppm
     ):
         return _serviced_differences(loan, case, advances[0], happenings, until, table)
     if not loan.monthly and {h["type"] for h in happenings} <= PLAIN | {"repayment", "credit_balance_refund"}:
@@ -160,22 +166,22 @@ class Loan:
         down = product.get("disbursedAmountPercentageForDownPayment")
         has_down = product.get("enableDownPayment") == "true" and down not in (None, "null")
         digits = case["currency_digits"]
+        rate, finer = (Decimal(case["annual_rate"]) * 10_000).as_integer_ratio()  # of a rate finer than ppm
+        rows = _rows(
+            case, start, kind, unit, every,
+            Grace(grace.get("principal", 0), grace.get("interest", 0), grace.get("interest_free_periods", 0)),
+            MonthEnd.ROLL if rolls else MonthEnd.CLAMP,
+        )  # fmt: skip
         return cls(
             digits=digits,
-            rate_ppm=_whole(Decimal(case["annual_rate"]) * 10_000, "annual_rate in ppm"),
+            rate_ppm=rate,
             start=start,
-            rows=periods(
-                start, case["n_installments"], kind, _basis(case, unit),
-                grace=Grace(
-                    grace.get("principal", 0), grace.get("interest", 0), grace.get("interest_free_periods", 0)
-                ),
-                every=every, unit=unit, month_end=MonthEnd.ROLL if rolls else MonthEnd.CLAMP,
-            ),
+            rows=tuple(row._replace(den=row.den * finer) for row in rows),
             method=kind,
             rounding=Rounding(rounding["mode"].split()[0]),
             down_payment_ppm=_whole(Decimal(down) * 10_000, "down payment in ppm") if has_down else 0,
             multiple_fen=(rounding.get("installment_multiple_of") or 0) * 10**digits or 1,
-            monthly=unit is Unit.MONTHS and every == 1 and not has_down,
+            monthly=unit is Unit.MONTHS and every == 1 and not has_down and finer == 1,
             progressive=method["schedule"] == "PROGRESSIVE",
         )  # fmt: skip
 
@@ -211,15 +217,47 @@ class Loan:
         return _whole(Decimal(amount) * 10**self.digits, "an amount in minor units")
 
 
-def _basis(case: dict[str, Any], unit: Unit) -> DayBasis:
-    if case["interest_calculation_period"] == "SAME_AS_REPAYMENT_PERIOD":
-        return DayBasis.PER_INSTALMENT
-    count = case["day_count"]["days_in_month"], case["day_count"]["days_in_year"]
-    if count == ("30", "360"):
-        return DayBasis.PER_INSTALMENT if unit is Unit.MONTHS else DayBasis.ACT_360
-    if count not in _BASES or case["day_count"].get("custom"):
-        raise SuiteUnreadable(f"{case['id']}: no day basis for {case['day_count']}")
-    return _BASES[count]
+def _rows(
+    case: dict[str, Any],
+    start: date,
+    method: Method,
+    unit: Unit,
+    every: int,
+    grace: Grace,
+    month_end: MonthEnd,
+) -> tuple[Period, ...]:
+    """The periods of a case. Raises SuiteUnreadable for a day count that has no name here."""
+    month, year = case["day_count"]["days_in_month"], case["day_count"]["days_in_year"]
+    custom = case["day_count"].get("custom") or "FULL_LEAP_YEAR"
+    whole = case["interest_calculation_period"] == "SAME_AS_REPAYMENT_PERIOD"
+    months_of_30 = month == "30" and unit is Unit.MONTHS and not whole
+    if whole or months_of_30:
+        basis = DayBasis.PER_INSTALMENT
+    elif year == "ACTUAL":
+        basis = DayBasis.ACT_ACT_DEC31 if custom == "FULL_LEAP_YEAR" else DayBasis.ACT_365
+    elif year in _BASES:
+        basis = _BASES[year]
+    else:
+        raise SuiteUnreadable(f"no day basis for {case['day_count']}")
+    rows = periods(
+        start, case["n_installments"], method, basis, grace=grace, every=every, unit=unit, month_end=month_end
+    )
+    if months_of_30 and year != "360":  # a month is 30 days of another year
+        rows = tuple(row._replace(num=row.num * 360, den=row.den * _year(year, row)) for row in rows)
+    if custom == "FEB_29_PERIOD_ONLY" and year == "ACTUAL" and not whole and not months_of_30:
+        rows = tuple(row._replace(den=366 if _has_leap_day(row) else 365) for row in rows)
+    return rows
+
+
+def _year(year: str, row: Period) -> int:
+    return (366 if isleap(row.start.year) else 365) if year == "ACTUAL" else int(year)
+
+
+def _has_leap_day(row: Period) -> bool:
+    return any(
+        isleap(year) and row.start < date(year, 2, 29) <= row.due_on
+        for year in range(row.start.year, row.due_on.year + 1)
+    )
 
 
 def _whole(value: Decimal, what: str) -> int:
