@@ -5,8 +5,9 @@ import json
 import sys
 import time
 
+from timelyrain.demo.scenarios import SCENARIOS
 from timelyrain.demo.story import Story
-from timelyrain.demo.walk import SCENARIOS, Walk, WalkFailed
+from timelyrain.demo.walk import Walk, WalkFailed
 from timelyrain.demo.world import DemoWorld
 
 
