@@ -1,5 +1,6 @@
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from timelyrain.runtime.models import Sharded
@@ -44,7 +45,10 @@ class Transfer(Sharded):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["shard", "key"], name="transfer_once")]
-        indexes: ClassVar = [models.Index(fields=["shard", "loan_id"], name="transfer_of_loan")]
+        indexes: ClassVar = [
+            models.Index(fields=["shard", "loan_id"], name="transfer_of_loan"),
+            BrinIndex(fields=["value_on"], name="transfer_of_day"),
+        ]
 
 
 class Entry(models.Model):

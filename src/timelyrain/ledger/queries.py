@@ -183,6 +183,32 @@ def balances_at(moment: datetime, *, owner: UUID | None = None) -> dict[str, int
     )
 
 
+def moves(code: str, on: date, key_prefixes: Iterable[str] = ("",)) -> dict[str, int]:
+    """Transfers of a value date that move the lender's own account of this code: key -> fen."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT t.key, e.amount_fen FROM ledger_transfer t
+            JOIN ledger_entry e ON e.shard = t.shard AND e.transfer_id = t.id
+            JOIN ledger_account a ON a.shard = e.shard AND a.id = e.account_id AND a.code = %s
+            WHERE t.value_on = %s AND t.key LIKE ANY(%s)
+            """,
+            [code, on, [f"{prefix}%" for prefix in key_prefixes]],
+        )
+        return dict(cursor.fetchall())
+
+
+def lender_balances(codes: Iterable[str]) -> dict[tuple[int, str], int]:
+    """(shard, code) -> balance of the lender's own accounts of these codes."""
+    rows = Account.objects.filter(owner=UUID(int=0), code_id__in=list(codes))
+    return {(shard, code): fen for shard, code, fen in rows.values_list("shard", "code_id", "balance_fen")}
+
+
+def allowances(shard: int, on: date) -> int:
+    """The loss allowances of all loans of a shard at the end of a day, fen."""
+    return LoanDay.objects.filter(shard=shard, on=on).aggregate(fen=Sum("allowance_fen"))["fen"] or 0
+
+
 def unposted_days() -> list[tuple[int, date]]:
     """(shard, day) of the sub-ledger whose rows do not sum to what was posted for them: always none."""
     with connection.cursor() as cursor:

@@ -14,8 +14,10 @@ from timelyrain.payments import services
 from timelyrain.payments.adapters.sandbox_rail import SandboxRail
 from timelyrain.payments.models import Direction, OrderState, PaymentOrder
 from timelyrain.payments.ports import Instruction, Rail, RailAnswer, RailSilent, RailUnreachable
+from timelyrain.payments.reconciliation import reconcile_due_days
 from timelyrain.runtime import clock, sagas
 from timelyrain.runtime.sagas import Done, Outcome, Refused, Retry, Run, Unknown
+from timelyrain.runtime.worker import every
 
 
 @cache
@@ -118,3 +120,8 @@ def _book(run: Run, answer: dict[str, Any]) -> None:
 
 sagas.register("payments.pay_out", _book, call=_send, query=_ask)
 sagas.register("payments.debit", _book, call=_send, query=_ask)
+
+
+@every(3600, "payments.reconcile")
+def _reconcile() -> int:
+    return reconcile_due_days(rail())

@@ -2,6 +2,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from timelyrain.runtime.ids import new_id
 from timelyrain.runtime.models import Sharded
 
 
@@ -42,3 +43,17 @@ class PaymentOrder(Sharded):
             models.UniqueConstraint(fields=["shard", "direction", "subject"], name="order_once"),
             models.CheckConstraint(condition=models.Q(amount_fen__gt=0), name="order_amount_positive"),
         ]
+
+
+class Reconciliation(models.Model):
+    """The rail's statement of a value date held against our books. The newest row of a day counts."""
+
+    append_only = True
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    on = models.DateField()
+    at = models.DateTimeField()
+    matched = models.IntegerField()
+    findings = models.JSONField(default=list)  # what does not match, as `Finding`
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["on", "at"], name="reconciliation_of_day")]

@@ -33,6 +33,16 @@ class Instruction:
     on: date
 
 
+@dataclass(frozen=True)
+class StatementLine:
+    """One order of a value date as the rail's statement has it; `key` as it was given to the rail."""
+
+    direction: Literal["pay_out", "debit"]
+    key: str
+    amount_fen: int
+    status: Literal["succeeded", "refused", "processing"]
+
+
 class Rail(Protocol):
     def pay_out(self, instruction: Instruction) -> RailAnswer: ...
 
@@ -40,4 +50,8 @@ class Rail(Protocol):
 
     def find(self, direction: Literal["pay_out", "debit"], key: UUID) -> RailAnswer | None:
         """What became of an order; None when the rail has certainly never accepted it."""
+        ...
+
+    def statement(self, on: date) -> tuple[StatementLine, ...]:
+        """Every order of a value date. Raises RailSilent."""
         ...

@@ -32,6 +32,7 @@ ACCRUING = {
     "opened_on": "day",
     "from_on": "day",
     "until_on": "day",
+    "fallen_on": "day",
     "next_due_on": "day",
     "late_since": "day",
     "interest_fen": "fen",
@@ -118,7 +119,7 @@ def keep(shard: int, looked: Sequence[Looked]) -> None:
     """
     ids = [one.loan.id for one in looked]
     charges = ledger.disclosed_charges(shard, ids)
-    rows = [_row(one, charges) for one in looked]
+    rows = [row_of(one, charges) for one in looked]
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM servicing_accruing WHERE shard = %s AND loan_id = ANY(%s)", [shard, ids])
         cursor.execute(
@@ -135,8 +136,8 @@ def keep(shard: int, looked: Sequence[Looked]) -> None:
                     copy.write_row((shard, one.loan.id, n, line.start, line.at_start, line.a_day, line.per))
 
 
-def _row(one: Looked, charges: Mapping[tuple[UUID, str, str], UUID]) -> tuple[Any, ...]:
-    """In the order of ACCRUING."""
+def row_of(one: Looked, charges: Mapping[tuple[UUID, str, str], UUID]) -> tuple[Any, ...]:
+    """The loan's columns in the order of ACCRUING. Raises as `keep`."""
     loan, state, ahead, totals = one.loan, one.state, one.outlook, one.state.totals
     signed_law = law.number("cost_cap_ppm", on=loan.opened_on)
     if one.terms.cap_ppm > signed_law:
@@ -157,6 +158,7 @@ def _row(one: Looked, charges: Mapping[tuple[UUID, str, str], UUID]) -> tuple[An
         loan.opened_on,
         ahead.on,
         ahead.until,
+        max((row.due_on for row in state.instalments if row.due_on <= ahead.on), default=loan.opened_on),
         state.next_due.due_on if state.next_due else NEVER,
         ahead.late_since or NEVER,
         ahead.interest_fen,

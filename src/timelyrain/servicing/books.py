@@ -89,11 +89,12 @@ def booking(
     """
     step = lines(terms, loan_id, after.totals - before.totals)
     formulas = {charge.kind: charge.formula for charge in terms.charges}
-    for kind, posted, held, receivable, suspense, income in (
+    for kind, posted, was, becomes, receivable, suspense, income in (
         (
             ChargeKind.INTEREST,
             days[0],
-            after.interest_suspense_fen - before.interest_suspense_fen,
+            before.interest_suspense_fen,
+            after.interest_suspense_fen,
             chart.INTEREST_RECEIVABLE,
             chart.INTEREST_SUSPENSE,
             chart.INTEREST_INCOME,
@@ -101,19 +102,23 @@ def booking(
         (
             ChargeKind.PENALTY,
             days[1],
-            after.penalty_suspense_fen - before.penalty_suspense_fen,
+            before.penalty_suspense_fen,
+            after.penalty_suspense_fen,
             chart.PENALTY_RECEIVABLE,
             chart.PENALTY_SUSPENSE,
             chart.PENALTY_INCOME,
         ),
     ):
         formula = formulas.get(kind)
-        lost = after.charged_off and not before.charged_off and held < 0
+        since = posted if before.suspended else 0  # in suspense on the control account
+        change = becomes - was - since
+        lost = after.charged_off and not before.charged_off and change < 0
         step += [
             Line(receivable, -posted),
-            Line(suspense if before.suspended else income, posted, formula=formula),
-            Line(suspense, -held, loan_id, formula),
-            Line(chart.CREDIT_LOSS, held) if lost else Line(income, held, formula=formula),
+            Line(income, posted, formula=formula),
+            Line(suspense, since),
+            Line(suspense, was - becomes, loan_id, formula),
+            Line(chart.CREDIT_LOSS if lost else income, change, formula=None if lost else formula),
         ]
     return _netted(step)
 

@@ -47,15 +47,6 @@ from timelyrain.servicing.models import (
 )
 
 log = logging.getLogger(__name__)
-_LOAN_DAY = {
-    "interest_fen": "fen",
-    "penalty_fen": "fen",
-    "allowance_fen": "fen",
-    "interest_charge_id": "uuid",
-    "penalty_charge_id": "uuid",
-    "dpd": "int",
-    "suspended": "flag",
-}
 
 
 @dataclass(frozen=True)
@@ -129,32 +120,25 @@ def _close(shard: int, on: date, last: date | None) -> Closed:
     accruing.keep(shard, folded)
 
     allowance = rule.allowances(exposure, dpd)
-    kept = {
+    rows = {
         "loan_id": ("uuid", of["loan_id"]),
-        **{
-            name: (kind, values)
-            for (name, kind), values in zip(
-                _LOAN_DAY.items(),
-                (
-                    interest,
-                    penalty,
-                    allowance,
-                    of["interest_charge_id"],
-                    of["penalty_charge_id"],
-                    dpd,
-                    suspended,
-                ),
-                strict=True,
-            )
-        },
+        "interest_fen": ("fen", interest),
+        "penalty_fen": ("fen", penalty),
+        "allowance_fen": ("fen", allowance),
+        "interest_charge_id": ("uuid", of["interest_charge_id"]),
+        "penalty_charge_id": ("uuid", of["penalty_charge_id"]),
+        "dpd": ("int", dpd),
+        "suspended": ("flag", suspended),
     }
-    rows = {name: (kind, values[open_]) for name, (kind, values) in kept.items()}
+    rows = {name: (kind, values[open_]) for name, (kind, values) in rows.items()}
     ledger.post_days(shard, on, clock.now(), rows)
 
     late = np.flatnonzero(goes_on & (dpd > 0) & (of["from_on"] < day))
     _mark_late(shard, of["loan_id"][late], dpd[late])
     _forget_settled(shard, on)
-    debits = _queue_debits(shard, on, folded)
+    # An instalment that fell due today on a loan whose books an event has taken to today, or further, already.
+    due = np.flatnonzero(goes_on & (of["fallen_on"] == day) & (of["from_on"] >= day) & ~of["settled"])
+    debits = _queue_debits(shard, on, [*folded, *_fold(shard, on, uuids(of["loan_id"][due]), rule)])
     reminders = _queue_reminders(
         shard, on, of["loan_id"], np.where(open_ & ~of["settled"], of["next_due_on"] - day, 0), dpd
     )
@@ -190,10 +174,10 @@ def _adopt(shard: int) -> None:
 
 
 def _fold(shard: int, on: date, ids: Sequence[UUID], rule: provisions.Provisions) -> list[Looked]:
-    """The fold of these loans on a day, in their order."""
+    """The fold of these loans on a day, in their order; nobody else changes them until the close is over."""
     if not ids:
         return []
-    loans = {row.id: row for row in Loan.objects.filter(shard=shard, id__in=ids)}
+    loans = {row.id: row for row in Loan.objects.select_for_update().filter(shard=shard, id__in=ids)}
     events = events_of(shard, ids)
     folded = []
     for id in ids:
@@ -334,7 +318,7 @@ def _queue_debits(shard: int, on: date, folded: Sequence[Looked]) -> int:
                 wanted[one.loan.id] = one, due_fen
     if not wanted:
         return 0
-    # The loans' rows were updated above and are locked: nobody asks for a payment meanwhile.
+    # The loans are locked: nobody asks for a payment meanwhile.
     pending = Repayment.objects.filter(shard=shard, loan_id__in=list(wanted), state=RepaymentState.PENDING)
     for loan_id in pending.values_list("loan_id", flat=True):
         del wanted[loan_id]  # what that payment leaves unpaid is late tomorrow

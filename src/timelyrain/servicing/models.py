@@ -14,7 +14,7 @@ class Loan(Sharded):
     terms_sha256 = models.CharField(max_length=64)
     opened_on = models.DateField()
     posted_on = models.DateField()  # the books hold the fold as of this day
-    status = models.CharField(max_length=10)
+    status = models.CharField(max_length=12)
     outstanding_fen = models.BigIntegerField()
     dpd = models.IntegerField(default=0)
     bucket = models.CharField(max_length=2, default="M0")
@@ -104,6 +104,7 @@ class Accruing(models.Model):
     opened_on = models.DateField()
     from_on = models.DateField()
     until_on = models.DateField()
+    fallen_on = models.DateField()  # the last due date up to from_on, or the day of opening
     next_due_on = models.DateField()  # 9999-12-31 when all has fallen due
     late_since = models.DateField()  # 9999-12-31 when nothing is late
     interest_fen = models.BigIntegerField()

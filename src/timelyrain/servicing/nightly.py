@@ -30,17 +30,26 @@ def close_days(days: Days, *, processes: int = 1, scheduler: str = "") -> list[C
     """
     began = told = time.monotonic()
     done: list[Closed] = []
-    shards = 0
-    for closed in _run(days, processes, scheduler):
+    for shards, closed in enumerate(_run(days, processes, scheduler), 1):
         done += closed
-        shards += 1
         if time.monotonic() - told > _TELL_AFTER_SECONDS:
             told = time.monotonic()
             loans = sum(one.loans for one in done)
-            log.info("day close: %d of %d shards, %s loan days, %.0f s", shards, len(days), f"{loans:,}", told - began)
+            log.info(
+                "day close: %d of %d shards, %s loan days, %.0f s",
+                shards,
+                len(days),
+                f"{loans:,}",
+                told - began,
+            )
     if time.monotonic() - began > _TELL_AFTER_SECONDS:
         loans = sum(one.loans for one in done)
-        log.info("day close: all %d shards, %s loan days, %.0f s", len(days), f"{loans:,}", time.monotonic() - began)
+        log.info(
+            "day close: all %d shards, %s loan days, %.0f s",
+            len(days),
+            f"{loans:,}",
+            time.monotonic() - began,
+        )
     return done
 
 

@@ -1,5 +1,6 @@
 from importlib import resources
 
+import django.contrib.postgres.indexes
 from django.db import migrations, models
 
 from timelyrain.ledger.chart import CHART
@@ -44,6 +45,10 @@ class Migration(migrations.Migration):
                 ("dpd", models.IntegerField()),
                 ("suspended", models.BooleanField()),
             ],
+        ),
+        migrations.AddIndex(
+            model_name="transfer",
+            index=django.contrib.postgres.indexes.BrinIndex(fields=["value_on"], name="transfer_of_day"),
         ),
         migrations.RunPython(fill_chart, migrations.RunPython.noop),
         migrations.RunSQL(

@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx
 from django.conf import settings
 
-from timelyrain.payments.ports import Instruction, RailAnswer, RailSilent, RailUnreachable
+from timelyrain.payments.ports import Instruction, RailAnswer, RailSilent, RailUnreachable, StatementLine
 
 _PATHS = {"pay_out": "/rail/pay-outs", "debit": "/rail/debits"}
 
@@ -34,6 +34,17 @@ class SandboxRail:
                 f"the rail answered {response.status_code} {_code(response)} when asked for {key}"
             )
         return _answer(response)
+
+    def statement(self, on: date) -> tuple[StatementLine, ...]:
+        try:
+            response = self._client.get("/rail/statement", params={"on": on.isoformat()})
+            response.raise_for_status()
+            return tuple(
+                StatementLine(x["kind"], x["key"], x["amount_fen"], x["status"])
+                for x in response.json()["lines"]
+            )
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise RailSilent(f"no statement of {on}: {type(error).__name__}") from error
 
     def _send(self, direction: str, instruction: Instruction) -> RailAnswer:
         body = {

@@ -5,6 +5,7 @@ class Migration(migrations.Migration):
     dependencies = [("servicing", "0001_initial"), ("ledger", "0003_loan_days")]
 
     operations = [
+        migrations.AlterField("loan", "status", models.CharField(max_length=12)),
         migrations.CreateModel(
             name="Accruing",
             fields=[
@@ -19,6 +20,7 @@ class Migration(migrations.Migration):
                 ("opened_on", models.DateField()),
                 ("from_on", models.DateField()),
                 ("until_on", models.DateField()),
+                ("fallen_on", models.DateField()),
                 ("next_due_on", models.DateField()),
                 ("late_since", models.DateField()),
                 ("interest_fen", models.BigIntegerField()),

@@ -1,0 +1,124 @@
+"""Why a day added to a loan what it added: the numbers of one day close, found again from terms and the events known then."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from timelyrain.contract import Line, fold, look_ahead
+from timelyrain.ledger import queries as ledger
+from timelyrain.runtime import clock
+from timelyrain.runtime.problems import NotFound
+from timelyrain.servicing import provisions
+from timelyrain.servicing.models import DayRun, Loan
+from timelyrain.servicing.provisions import Band
+from timelyrain.servicing.services import events_of, terms_of
+
+
+@dataclass(frozen=True)
+class DayExplained:
+    """One loan on one closed day, money in fen.
+
+    since: the day up to which the books had accrued before; `on` itself where an event had taken them further. interest,
+    penalties: the lines the charges grow along from then, None where they were not needed because something happened on the day.
+    booked: the row in the books. agrees: whether what was found again equals it.
+    """
+
+    loan_id: UUID
+    on: date
+    closed_at: datetime
+    events_known: int
+    since: date
+    interest_before_fen: int
+    interest_after_fen: int
+    interest: Line | None
+    penalty_before_fen: int
+    penalty_after_fen: int
+    penalties: tuple[Line, ...]
+    dpd: int
+    exposure_fen: int
+    band: Band
+    allowance_fen: int
+    booked: ledger.DayOfLoan
+
+    @property
+    def agrees(self) -> bool:
+        found = (
+            self.interest_after_fen - self.interest_before_fen,
+            self.penalty_after_fen - self.penalty_before_fen,
+            self.dpd,
+            self.allowance_fen,
+        )
+        row = self.booked
+        return found == (row.interest_fen, row.penalty_fen, row.dpd, row.allowance_fen)
+
+    def sentences(self) -> list[str]:
+        """The same in words."""
+        row, band = self.booked, self.band
+        found = [
+            f"Interest up to {self.on}: {self.interest_after_fen} fen, up to {self.since}: {self.interest_before_fen} fen; "
+            f"the day adds {row.interest_fen} fen ({row.interest_formula or 'no interest'})."
+        ]
+        if self.interest and self.interest.a_day:
+            line = self.interest
+            found.append(
+                f"Running period: ({line.at_start} + {line.a_day} x days since {line.start}) / {line.per}, "
+                f"rounded {line.rounding}."
+            )
+        if self.penalty_after_fen or self.penalties:
+            found.append(
+                f"Penalty interest up to {self.on}: {self.penalty_after_fen} fen, up to {self.since}: {self.penalty_before_fen} "
+                f"fen; the day adds {row.penalty_fen} fen ({row.penalty_formula or 'no penalty'})."
+            )
+        found.append(
+            f"{self.dpd} day(s) past due: class {band.risk_class}, stage {band.stage}; allowance {self.allowance_fen} fen = "
+            f"{self.exposure_fen} fen x PD {band.pd_ppm} ppm x LGD {band.lgd_ppm} ppm"
+            + (", charges in suspense." if row.suspended else ".")
+        )
+        return found
+
+
+def explain(shard: int, loan_id: UUID, on: date) -> DayExplained:
+    """Raises NotFound when that day was not closed for that loan."""
+    booked = ledger.day_of_loan(shard, loan_id, on)
+    run = DayRun.objects.filter(shard=shard, on=on).first()
+    if booked is None or run is None:
+        raise NotFound(
+            f"No day close of {on} covers loan {loan_id}.",
+            remedy="Ask for a business day that was closed while it was open.",
+        )
+    loan = Loan.objects.get(shard=shard, id=loan_id)
+    terms = terms_of(loan)
+    known = [e for e in events_of(loan) if e.booked_at <= run.at]
+    last = DayRun.objects.filter(shard=shard, on__lt=on).order_by("-on").values_list("on", flat=True).first()
+    posted = max(max(clock.business_date(e.booked_at), e.value_on) for e in known)
+    by_itself = any(p.act == "day_of_loan" and p.value_on == on for p in ledger.loan_postings(shard, loan_id))
+    since = on if by_itself else max(posted, last or posted)
+    at = max(on, since)
+    before, ahead = look_ahead(terms, known, since)
+    after = before if at == since else fold(terms, known, at)
+    rule = provisions.provisions(on)
+    totals = after.totals
+    exposure = totals.principal_receivable_fen + totals.cost_receivable_fen
+    if not rule.suspended(after.dpd):
+        exposure += totals.interest_receivable_fen + totals.penalty_receivable_fen
+    dpd = after.dpd if at == on else max(0, (on - ahead.late_since).days if ahead.late_since else 0)
+    band = rule.band(dpd)
+    straight = since <= at < ahead.until
+    return DayExplained(
+        loan_id=loan_id,
+        on=on,
+        closed_at=run.at,
+        events_known=len(known),
+        since=since,
+        interest_before_fen=before.totals.interest_accrued_fen,
+        interest_after_fen=totals.interest_accrued_fen,
+        interest=ahead.interest if straight else None,
+        penalty_before_fen=before.totals.penalty_accrued_fen,
+        penalty_after_fen=totals.penalty_accrued_fen,
+        penalties=ahead.penalties if straight else (),
+        dpd=dpd,
+        exposure_fen=exposure,
+        band=band,
+        allowance_fen=-(-exposure * band.loss_ppm // provisions.PPM),
+        booked=booked,
+    )
