@@ -15,7 +15,7 @@ from timelyrain.contract import (
     disclosed_charges,
     fold,
 )
-from timelyrain.finance import DayBasis, Method, Rounding
+from timelyrain.finance import DayBasis, Method, MonthEnd, Rounding, Unit
 
 CAP_PPM = 240_000
 
@@ -61,6 +61,18 @@ def make_terms(**changes: object) -> Terms:
     return Terms(**values)
 
 
+SHAPES: tuple[dict[str, object], ...] = (
+    {},
+    {},
+    {"unit": Unit.WEEKS, "every": 2},
+    {"unit": Unit.DAYS, "every": 10},
+    {"every": 3, "instalments": 8},
+    {"month_end": MonthEnd.ROLL},
+    {"grace_principal": 2, "interest_free": 1, "instalments": 9},
+    {"multiple_fen": 100, "instalments": 6},
+)
+
+
 @st.composite
 def terms(draw: st.DrawFn, **fixed: object) -> Terms:
     """Valid terms of every method and day basis; `fixed` fields as given."""
@@ -77,6 +89,7 @@ def terms(draw: st.DrawFn, **fixed: object) -> Terms:
         "penalty_ppm": draw(st.integers(0, 400_000)),
         "grace_days": draw(st.integers(0, 5)),
         "prepayment_fee_ppm": draw(st.sampled_from((0, 0, 10_000, 50_000))),
+        **({} if "instalments" in fixed else draw(st.sampled_from(SHAPES))),
         **fixed,
     }
     return make_terms(**values)

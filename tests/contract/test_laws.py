@@ -23,7 +23,7 @@ from timelyrain.contract import (
     preview,
     replay,
 )
-from timelyrain.finance import DayBasis, Method, Rounding, periods
+from timelyrain.finance import DayBasis, Method, Rounding, Unit, periods
 
 START = date(2026, 1, 15)
 
@@ -223,11 +223,11 @@ def test_a_fee_on_a_flat_loan_leaves_room_for_its_later_interest(loan: Terms, da
             events.append(Event(f"p{row.n:03}", EventType.REPAID, row.due_on, booked(row.due_on), due))
     totals = fold(loan, events, rows[-1].due_on).totals
     by_plan, owed = 0, loan.principal_fen
-    for row, period in zip(
-        rows, periods(START, loan.instalments, loan.method, loan.day_basis, loan.due_day), strict=True
-    ):
+    shape = {"every": loan.every, "unit": loan.unit, "month_end": loan.month_end}
+    dated = periods(START, loan.instalments, loan.method, loan.day_basis, loan.due_day, **shape)
+    for row, period in zip(rows, dated, strict=True):
         year = Fraction(period.num * period.whole, period.den)
-        if loan.day_basis in (DayBasis.ACT_360, DayBasis.ACT_364):
+        if loan.day_basis in (DayBasis.ACT_360, DayBasis.ACT_364) or loan.unit is Unit.WEEKS:
             year = Fraction(row.days, 365)
         by_plan += owed * loan.cap_ppm * year
         owed -= row.principal_fen

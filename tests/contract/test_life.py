@@ -20,7 +20,7 @@ from timelyrain.contract import (
     Terms,
     fold,
 )
-from timelyrain.finance import Method, Rounding
+from timelyrain.finance import Method, Rounding, Unit
 
 FIRST, SECOND = date(2026, 2, 15), date(2026, 3, 15)
 
@@ -78,7 +78,9 @@ def test_a_fee_falls_due_with_the_running_instalment_and_is_paid_first():
 def test_a_fee_above_the_cap_is_refused():
     terms, events = loan(service_fee_fen=100_000)
     fee = paid("f1", date(2026, 1, 25), 1_614, EventType.FEE_CHARGED, kind="service_fee")
-    with pytest.raises(ContractViolation, match=r"fee-within-cap.*room_fen=1613"):  # as for the prepayment fee
+    with pytest.raises(
+        ContractViolation, match=r"fee-within-cap.*room_fen=1613"
+    ):  # as for the prepayment fee
         at(terms, [*events, fee], 2026, 1, 25)
     assert (
         at(terms, [*events, replace(fee, amount_fen=1_613)], 2026, 1, 25).totals.service_fee_charged_fen
@@ -341,3 +343,17 @@ def test_fees_are_disclosed_or_the_terms_are_refused():
     assert b"late_fee_fen" not in make_terms().canonical_bytes()
     with pytest.raises(ValueError, match="is charged but not disclosed"):
         replace(terms, charges=make_terms().charges)
+
+
+def test_weeks_a_first_due_date_and_grace_are_terms_too():
+    terms = make_terms(unit=Unit.WEEKS, every=2, instalments=6, first_due=date(2026, 2, 2), grace_principal=1)
+    assert Terms.from_json(terms.canonical_bytes()) == terms
+    events = [paid("d", START, 1_000_000, EventType.DISBURSED)]
+    rows = at(terms, events, 2026, 1, 20).instalments
+    assert [row.due_on for row in rows[:3]] == [date(2026, 2, 2), date(2026, 2, 16), date(2026, 3, 2)]
+    assert rows[0].principal_due_fen == 0
+    assert rows[0].interest_due_fen == 1_000_000 * 180_000 * 2 * 18 // (52 * 14 * 1_000_000)  # 18 days of 14
+    with pytest.raises(ContractViolation, match="monthly-instalments"):
+        at(terms, [*events, paid_nothing("x", START, EventType.DUE_DATE_CHANGED, due_day=3)], 2026, 2, 1)
+    with pytest.raises(ContractViolation, match="disburse-before-first-due"):
+        at(terms, [paid("d", date(2026, 2, 2), 1_000_000, EventType.DISBURSED)], 2026, 2, 2)

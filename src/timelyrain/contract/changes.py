@@ -6,12 +6,12 @@ earlier fact arrived late and settled the loan, changes nothing.
 
 from datetime import date
 
-from timelyrain.finance import Method, Rounding, add_months, periods
+from timelyrain.finance import Method, Rounding, Unit, add_months, periods
 
 from .events import Event
 from .loan import Loan
 from .money import spreads
-from .terms import simple_cost_ppm
+from .terms import dates_of, simple_cost_ppm
 from .violations import ContractViolation
 
 
@@ -51,6 +51,10 @@ def _refuse_above_cap(loan: Loan, event: Event, rate: int, instalments: int) -> 
 def due_date_changed(loan: Loan, event: Event, firm: bool) -> None:
     if _over(loan, event, firm):
         return
+    if loan.terms.unit is not Unit.MONTHS:
+        raise ContractViolation(
+            event, "monthly-instalments", "only these have a day of the month", unit=loan.terms.unit
+        )
     due_day = event.number("due_day")
     first = loan.rows[loan.current].due_on
     moved = add_months(first, 0, due_day)
@@ -68,7 +72,7 @@ def paused(loan: Loan, event: Event, firm: bool) -> None:
     loan.count(on)
     first = add_months(loan.rows[loan.current].due_on, months, loan.day_of_month())
     if event.text("interest") == "stops":
-        loan.since = max(loan.since, add_months(on, months))
+        loan.since = max(loan.since, min(first, add_months(on, months)))
     _move(loan, first)
 
 
@@ -82,7 +86,7 @@ def _move(loan: Loan, first_due: date, extra: int = 0) -> None:
         terms.method,
         terms.day_basis,
         loan.day_of_month(),
-        first_due=first_due,
+        **dates_of(terms, first_due),
     )
     loan.replan(rest)
     loan.level()
@@ -140,7 +144,8 @@ def restructured(loan: Loan, event: Event, firm: bool) -> None:
     terms, on, count = loan.terms, event.value_on, event.number("instalments")
     _refuse_above_cap(loan, event, loan.rate, count)
     loan.due_day = event.number("due_day") or loan.day_of_month()
-    loan.spread_anew(periods(on, count, terms.method, terms.day_basis, loan.due_day), on)
+    rest = periods(on, count, terms.method, terms.day_basis, loan.due_day, **dates_of(terms, None))
+    loan.spread_anew(rest, on)
 
 
 def _over(loan: Loan, event: Event, firm: bool) -> bool:

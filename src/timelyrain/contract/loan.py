@@ -14,6 +14,7 @@ from timelyrain.finance import (
     Method,
     Period,
     Rounding,
+    Unit,
     amortise,
     level_part,
     period_interest,
@@ -21,7 +22,7 @@ from timelyrain.finance import (
     round_ratio,
 )
 
-from .terms import PPM, Allocation, Terms
+from .terms import PPM, Allocation, Terms, dates_of, grace_of
 
 
 class Row:
@@ -65,6 +66,9 @@ class Loan:
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
+        self.weekly = (
+            terms.unit is Unit.WEEKS and terms.day_basis is DayBasis.PER_INSTALMENT
+        )  # 52 weeks: 364 days
         self.flat = terms.method is Method.FLAT
         self.penalty_ppm = min(terms.penalty_ppm, terms.cap_ppm)
         self.late_after = timedelta(days=terms.grace_days)
@@ -98,10 +102,18 @@ class Loan:
         """The money goes out: interest counts from `on`, and the plan has its dates."""
         terms = self.terms
         self.started = self.since = on
-        self.periods = list(periods(on, terms.instalments, terms.method, terms.day_basis, terms.due_day))
+        self.periods = list(
+            periods(
+                on, terms.instalments, terms.method, terms.day_basis, terms.due_day,
+                grace=grace_of(terms), **dates_of(terms, terms.first_due),
+            )
+        )  # fmt: skip
 
     def day_of_month(self) -> int | None:
-        return self.due_day or (self.started.day if self.started else None)
+        """The day that monthly instalments keep."""
+        if self.terms.unit is not Unit.MONTHS or self.started is None:
+            return None
+        return self.due_day or (self.terms.first_due or self.started).day
 
     # -- time ------------------------------------------------------------------------------------------------------
 
@@ -267,9 +279,9 @@ class Loan:
         return min(room, room + to_come)
 
     def cap_worth(self, owed: int, index: int | None = None) -> int:
-        """The cap on principal x weight of a period (the running one); its year may be 360 or 364 days, the cap's not."""
+        """The cap on principal x weight of a period (the running one), whose year may have 360 or 364 days; the cap's has 365."""
         period = self.periods[self.current if index is None else index]
-        if self.terms.day_basis in (DayBasis.ACT_360, DayBasis.ACT_364):
+        if self.terms.day_basis in (DayBasis.ACT_360, DayBasis.ACT_364) or self.weekly:
             return owed * self.terms.cap_ppm // (PPM * 365)
         return period_interest(owed, self.terms.cap_ppm, period, Rounding.DOWN)
 
@@ -293,7 +305,7 @@ class Loan:
         """Find anew what the plan keeps equal."""
         part = level_part(
             self.undue, 1, self.ahead(), self.terms.method,
-            elapsed=self.elapsed() * self.rate, carried_fen_days=self.counted,
+            elapsed=self.elapsed() * self.rate, carried_fen_days=self.counted, multiple_fen=self.terms.multiple_fen,
         )  # fmt: skip
         self.part = max(0, part)
 
@@ -328,11 +340,16 @@ class Loan:
         if (old.num, old.den) != (first.num, first.den) and old.num and first.num:
             scale, unit = old.num * first.den, old.den * first.num
             self.counted, self.owed = -(-self.counted * scale // unit), -(-self.owed * scale // unit)
-        agreed = [p.fixed_fen for p in self.periods[self.current :]]
-        agreed += [None] * (len(rest) - len(agreed))
+        agreed = self.periods[self.current :]
+        agreed += [agreed[-1]._replace(fixed_fen=None)] * (len(rest) - len(agreed))
         self.periods[self.current :] = [
-            period._replace(n=old.n + k, fixed_fen=fixed)
-            for k, (period, fixed) in enumerate(zip(rest, agreed, strict=False))
+            period._replace(
+                n=old.n + k,
+                num=period.num if was.num else 0,
+                repays=was.repays,
+                fixed_fen=was.fixed_fen,
+            )
+            for k, (period, was) in enumerate(zip(rest, agreed, strict=False))
         ]
 
     def insert_due(self, row: Row) -> None:

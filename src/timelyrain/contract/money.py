@@ -16,6 +16,7 @@ from .violations import ContractViolation
 
 
 def disbursed(loan: Loan, event: Event, firm: bool) -> None:
+    """Not firm: a part paid out after all had fallen due is due at once."""
     terms, on, amount = loan.terms, event.value_on, event.amount_fen
     if loan.parts == terms.parts:
         rule, detail = "disbursed-once", "the money was paid out before"
@@ -39,12 +40,24 @@ def disbursed(loan: Loan, event: Event, firm: bool) -> None:
             amount_fen=amount,
             left_fen=left,
         )
-    if loan.started is not None and loan.current == len(loan.rows):
+    if loan.started is None and terms.first_due is not None and on >= terms.first_due:
+        raise ContractViolation(
+            event,
+            "disburse-before-first-due",
+            "the agreed first due date has passed",
+            first_due=terms.first_due,
+        )
+    over = loan.started is not None and loan.current == len(loan.rows)
+    if over and firm:
         raise ContractViolation(
             event, "disburse-before-the-end", "the last instalment has fallen due; a new loan needs new terms"
         )
     loan.parts += 1
     loan.disbursed += amount
+    if over:
+        loan.insert_due(Row(0, on, amount, 0))
+        loan.surplus = loan.pay_due(loan.surplus, on)
+        return
     if loan.started is None:
         loan.start(on)
     loan.count(on)

@@ -10,11 +10,15 @@ from typing import Any
 
 from timelyrain.finance import (
     DayBasis,
+    DueDates,
+    Grace,
     Instalment,
     Method,
+    MonthEnd,
     Rounding,
     TermsInvalid,
     TermsProblem,
+    Unit,
     schedule,
     schedule_problems,
 )
@@ -63,6 +67,8 @@ class Terms:
     penalty_ppm: on overdue principal from the day after the grace days, instead of interest; never above cap_ppm.
     cap_ppm: highest simple yearly cost on outstanding principal. due_day: 1 to 31, None = the day of disbursement.
     prepayment_fee_ppm: once, of principal paid before it is due. parts: in how many parts the principal may be paid out.
+    every, unit, first_due, month_end: when instalments fall due, as finance.due_dates. grace_principal, interest_free: how
+    many of the first instalments ask for no principal, bear no interest. multiple_fen: the level part is a multiple of it.
     late_fee_fen: at most, once for each overdue instalment; service_fee_fen: at most, for each service asked for.
     Raises TermsInvalid with every problem.
     """
@@ -89,6 +95,13 @@ class Terms:
     parts: int = 1
     late_fee_fen: int = 0
     service_fee_fen: int = 0
+    every: int = 1
+    unit: Unit = Unit.MONTHS
+    month_end: MonthEnd = MonthEnd.CLAMP
+    first_due: date | None = None
+    grace_principal: int = 0
+    interest_free: int = 0
+    multiple_fen: int = 1
 
     def __post_init__(self) -> None:
         problems = _field_problems({f.name: getattr(self, f.name) for f in fields(self)}) or _cross_problems(
@@ -103,8 +116,11 @@ class Terms:
         for name, default in _ADDED.items():
             if values[name] == default:
                 del values[name]
-        for name in ("method", "day_basis", "rounding"):
-            values[name] = str(values[name])
+        for name, value in values.items():
+            if isinstance(value, StrEnum):
+                values[name] = str(value)
+            elif isinstance(value, date):
+                values[name] = value.isoformat()
         values["allocation"] = [str(target) for target in self.allocation]
         values["charges"] = [
             {"kind": str(c.kind), "formula": c.formula, "payee": c.payee} for c in self.charges
@@ -146,10 +162,7 @@ class Terms:
             "allocation": _read_allocation(reader),
             "currency": reader.text("currency"),
             "version": reader.integer("version"),
-            **{
-                name: reader.integer(name) if name in reader.values else default
-                for name, default in _ADDED.items()
-            },
+            **{name: _read_added(reader, name, default) for name, default in _ADDED.items()},
         }
         problems = reader.finish()
         if problems:
@@ -159,7 +172,28 @@ class Terms:
 
 
 # Fields that terms signed earlier do not carry. Their default is never written, so that old bytes stay what they were.
-_ADDED = {"parts": 1, "late_fee_fen": 0, "service_fee_fen": 0}
+_ADDED: dict[str, int | Unit | MonthEnd | None] = {
+    "parts": 1,
+    "late_fee_fen": 0,
+    "service_fee_fen": 0,
+    "every": 1,
+    "unit": Unit.MONTHS,
+    "month_end": MonthEnd.CLAMP,
+    "first_due": None,
+    "grace_principal": 0,
+    "interest_free": 0,
+    "multiple_fen": 1,
+}
+
+
+def _read_added(reader: Reader, name: str, default: int | StrEnum | None) -> int | StrEnum | date | None:
+    if name not in reader.values:
+        return default
+    if isinstance(default, Unit | MonthEnd):
+        return reader.parsed(name, type(default), _one_of(type(default)), default)
+    if default is None:
+        return reader.parsed(name, date.fromisoformat, "a date like 2026-01-31", None)
+    return reader.integer(name)
 
 
 def plan(terms: Terms, start: date) -> tuple[Instalment, ...]:
@@ -173,7 +207,20 @@ def plan(terms: Terms, start: date) -> tuple[Instalment, ...]:
         terms.day_basis,
         due_day=terms.due_day,
         rounding=terms.rounding,
+        grace=grace_of(terms),
+        multiple_fen=terms.multiple_fen,
+        **dates_of(terms, terms.first_due),
     )
+
+
+def grace_of(terms: Terms) -> Grace:
+    """The instalments of these terms that ask for less."""
+    return Grace(principal=terms.grace_principal, interest_free=terms.interest_free)
+
+
+def dates_of(terms: Terms, first_due: date | None) -> DueDates:
+    """How due dates follow each other under these terms, the first of them if it is known."""
+    return DueDates(every=terms.every, unit=terms.unit, month_end=terms.month_end, first_due=first_due)
 
 
 def disclosed_charges(
@@ -258,12 +305,17 @@ def _field_problems(values: Mapping[str, Any]) -> list[TermsProblem]:
     problems = schedule_problems(
         values["principal_fen"], values["annual_rate_ppm"], values["instalments"], values["due_day"]
     )
+    most = max(1, values["instalments"]) if type(values["instalments"]) is int else 1
     for name, low, high in (
         ("cap_ppm", 0, 10 * PPM),
         ("penalty_ppm", 0, 10 * PPM),
         ("grace_days", 0, MAX_GRACE_DAYS),
         ("prepayment_fee_ppm", 0, PPM),
         ("parts", 1, 100),
+        ("every", 1, 366),
+        ("grace_principal", 0, most - 1),
+        ("interest_free", 0, most - 1),
+        ("multiple_fen", 1, 10**9),
         ("late_fee_fen", 0, 10**9),
         ("service_fee_fen", 0, 10**9),
         ("version", TERMS_VERSION, TERMS_VERSION),

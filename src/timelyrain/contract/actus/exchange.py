@@ -84,6 +84,12 @@ def _unsayable(terms: Terms, start: date, first: date) -> list[TermsProblem]:
         problems.append(
             TermsProblem("due_day", terms.due_day, "an irregular first month has no ACTUS day count here")
         )
+    for name in ("every", "unit", "first_due", "grace_principal", "interest_free", "multiple_fen"):
+        default = Terms.__dataclass_fields__[name].default
+        if getattr(terms, name) != default:
+            problems.append(
+                TermsProblem(name, str(getattr(terms, name)), f"must be {default} to be told in ACTUS terms")
+            )
     if terms.parts > 1:
         problems.append(TermsProblem("parts", terms.parts, "ACTUS exchanges the notional once"))
     return problems
