@@ -115,7 +115,12 @@ plans = st.builds(
 
 @given(plans)
 def test_every_plan_repays_exactly(terms: dict[str, object]):
-    plan = schedule(**terms)
+    try:
+        plan = schedule(**terms)
+    except TermsInvalid as refused:  # a long first month of a long and dear loan
+        assert "does not cover the first interest" in str(refused)
+        assert terms["method"] is Method.EQUAL_INSTALMENT and terms["due_day"]
+        return
     assert len(plan) == (1 if terms["method"] is Method.BULLET else terms["instalments"])
     assert sum(row.principal_fen for row in plan) == terms["principal_fen"]
     assert plan[-1].balance_fen == 0

@@ -65,6 +65,14 @@ def test_a_custom_instalment_that_cannot_be_is_refused():
         schedule(1_000_000, 120_000, START, 6, fixed_fen={2: 1_200_000})
 
 
+def test_principal_never_grows_unasked():
+    long_first: dict[str, object] = {"first_due": date(2026, 9, 15)}
+    with pytest.raises(TermsInvalid, match="does not cover the first interest of 78387; shorten"):
+        schedule(1_000_000, 120_000, START, 60, **long_first)
+    eased = schedule(1_000_000, 120_000, START, 60, grace=Grace(principal=1), **long_first)
+    assert eased[0].total_fen == 78_387  # 243 days, where a month to 15 September has 31
+
+
 def test_several_disbursements():
     """Fineract scenario C3281: 250.00, and 750.00 six days later."""
     plan = schedule(

@@ -115,23 +115,31 @@ class _Walk:
             self.accrued += self.interest_on(self.owed, due_on)
             self.at = max(self.at, due_on)
             self.close()
-            self.accrued = Fraction(0)
         self.accrued += self.interest_on(self.owed, to)
         self.at = max(self.at, to)
 
     def now(self) -> int:
-        """Interest of the running instalment so far."""
-        return round_ratio(*self.accrued.as_integer_ratio(), self.rounding)
+        """Interest of the running instalment so far; what a nearly paid one has no room for goes on with the next."""
+        interest = round_ratio(*self.accrued.as_integer_ratio(), self.rounding)
+        if self.running == self.count - 1:
+            return interest
+        return min(interest, max(0, self.part - self.principal_paid[self.running]))
 
     def share(self, interest: int) -> int:
-        """Principal of the running instalment beside so much interest; the last takes the rest."""
-        return self.left if self.running == self.count - 1 else min(max(self.part - interest, 0), self.left)
+        """Principal of the running instalment beside so much interest; the last takes the rest, at least what it was paid."""
+        last = self.count - 1
+        if self.running == last:
+            return self.left
+        return min(max(self.part - interest, 0), self.left - self.principal_paid[last])
 
-    def close(self) -> None:
-        k = self.running
-        self.interest[k] = self.now()
-        self.principal[k] = self.share(self.interest[k])
+    def close(self, *, early: bool = False) -> None:
+        """The running instalment stands. Paid early, even the part of a fen it leaves over goes on with the next."""
+        k, interest = self.running, self.now()
+        self.interest[k] = interest
+        self.principal[k] = self.share(interest)
         self.left -= self.principal[k]
+        whole = self.accrued if early else round_ratio(*self.accrued.as_integer_ratio(), self.rounding)
+        self.accrued = Fraction(whole - interest)
         self.running += 1
 
     def receive(self, money: int, ahead: Ahead, to_period_end: bool) -> None:
@@ -141,6 +149,8 @@ class _Walk:
             self.at = self.rows[self.running].due_on
         for k in arrears:
             money = self.pay(k, money, self.interest[k], self.principal[k])
+        if self.running == self.count:
+            return
         if ahead is Ahead.LAST and money < self.owed + self.now():
             self.pay_last(money)
             return
@@ -149,8 +159,7 @@ class _Walk:
             money = self.pay(k, money, interest, self.share(interest))
             if self.interest_paid[k] < interest or self.principal_paid[k] < self.share(interest):
                 return
-            self.close()
-            self.accrued -= interest  # below a fen, it goes on with the next instalment
+            self.close(early=True)
 
     def unpaid(self, k: int) -> int:
         return self.principal[k] - self.principal_paid[k] + self.interest[k] - self.interest_paid[k]
@@ -188,5 +197,4 @@ class _Walk:
             self.accrued += self.interest_on(self.owed, self.rows[k].due_on)
             self.at = max(self.at, self.rows[k].due_on)
             self.close()
-            self.accrued = Fraction(0)
             self.owed -= self.principal[k] - self.principal_paid[k]

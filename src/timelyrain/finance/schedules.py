@@ -86,16 +86,17 @@ def schedule(
     rows = periods(start, instalments, method, day_basis, due_day, grace=grace, fixed_fen=fixed_fen, **dates)
     if rows[0].due_on <= start or later:
         _refuse_dates(start, rows, later)
+    part = level_part(principal_fen, annual_rate_ppm, rows, method, multiple_fen=multiple_fen)
+    plan = amortise(principal_fen, annual_rate_ppm, rows, method, rounding, part)
+    if fixed_fen and (problems := _plan_problems(plan, rows, method)):
+        raise TermsInvalid(problems)
+    if plan[0].interest_fen > part and method is Method.EQUAL_INSTALMENT:
+        _refuse_uncovered(plan, rows, part)
     if later or down_payment_ppm or smooth or whole_interest:
         plan = lay_out(
             (Advance(start, principal_fen), *later), annual_rate_ppm, rows, method, rounding,
             down_payment_ppm=down_payment_ppm, multiple_fen=multiple_fen, smooth=smooth, whole_interest=whole_interest,
         )  # fmt: skip
-    else:
-        part = level_part(principal_fen, annual_rate_ppm, rows, method, multiple_fen=multiple_fen)
-        plan = amortise(principal_fen, annual_rate_ppm, rows, method, rounding, part)
-    if fixed_fen and (problems := _plan_problems(plan, rows, method)):
-        raise TermsInvalid(problems)
     return plan
 
 
@@ -186,6 +187,17 @@ def _refuse_dates(start: date, rows: Sequence[Period], later: Sequence[Advance])
         problems.append(TermsProblem("first_due", first, f"must be after the disbursement on {start}"))
     if problems:
         raise TermsInvalid(problems)
+
+
+def _refuse_uncovered(plan: Sequence[Instalment], rows: Sequence[Period], part: int) -> None:
+    """A first period so long that the equal instalment would not cover its interest: principal would have to grow."""
+    if len(plan) > 1 and rows[0].repays and rows[0].fixed_fen is None:
+        interest = plan[0].interest_fen
+        wanted = (
+            f"the equal instalment of {part} does not cover the first interest of {interest}; shorten the first "
+            "period or the term, or agree grace on interest or principal"
+        )
+        raise TermsInvalid([TermsProblem("first_due", rows[0].due_on.isoformat(), wanted)])
 
 
 def _plan_problems(plan: Sequence[Instalment], rows: Sequence[Period], method: Method) -> list[TermsProblem]:
