@@ -67,6 +67,11 @@ def test_money_to_the_last_instalments():
     plan = serviced(Payment(date(2024, 1, 15), 1_500), until=date(2024, 1, 15), ahead=Ahead.LAST)
     assert interest(plan) == [54, 40, 30, 21, 11, 1]
     assert plan[5].principal_paid_fen == 1_500
+    done = serviced(
+        Payment(date(2024, 1, 15), 1_701), Payment(date(2024, 1, 20), 8_333), until=date(2024, 1, 20), ahead=Ahead.LAST
+    )  # C3292  # fmt: skip
+    assert [row.principal_fen for row in done] == [1_495] + [1_701] * 5
+    assert interest(done) == [34, 0, 0, 0, 0, 0]
 
 
 def test_payoff_to_the_day_or_to_the_end_of_the_period():

@@ -151,9 +151,8 @@ class _Walk:
             money = self.pay(k, money, self.interest[k], self.principal[k])
         if self.running == self.count:
             return
-        if ahead is Ahead.LAST and money < self.owed + self.now():
-            self.pay_last(money)
-            return
+        if ahead is Ahead.LAST:
+            money = self.pay_last(money)
         while money and self.running < self.count:
             k, interest = self.running, self.now()
             money = self.pay(k, money, interest, self.share(interest))
@@ -174,20 +173,23 @@ class _Walk:
         self.owed -= part
         return money - part
 
-    def pay_last(self, money: int) -> None:
-        """Principal of the last instalments, the last first; one paid whole is closed where it stands."""
-        while money and self.running < self.count:
+    def pay_last(self, money: int) -> int:
+        """Principal of the instalments after the running one, the last first; one paid whole is closed where it stands.
+
+        Returns the money left.
+        """
+        while money and self.running < self.count - 1:
             k = self.count - 1
             part = min(money, self.part - self.principal_paid[k], self.left - self.principal_paid[k])
-            if not part:
-                return
             self.principal_paid[k] += part
             self.owed -= part
             money -= part
-            if self.principal_paid[k] == self.part:
-                self.principal[k] = self.part
-                self.left -= self.part
-                self.count -= 1
+            if self.principal_paid[k] < self.part:
+                break
+            self.principal[k] = self.part
+            self.left -= self.part
+            self.count -= 1
+        return money
 
     def project(self) -> None:
         """Close the instalments to come as if what is overdue were paid now and nothing came early."""
