@@ -129,6 +129,17 @@ def test_interest_adds_up_over_any_split(
         assert sum(weights) == row.weight(row.start, row.due_on) == row.whole
 
 
+@given(dates, st.integers(1, 3), st.integers(1, 31) | st.none(), st.sampled_from(MonthEnd))
+def test_every_period_is_about_its_step(start: date, every: int, due_day: int | None, month_end: MonthEnd):
+    """No step is lost where a due day rolls into the next month; only the first may be irregular."""
+    rows = periods(
+        start, 4, Method.EQUAL_INSTALMENT, DayBasis.PER_INSTALMENT, due_day, every=every, month_end=month_end
+    )
+    parts = [Fraction(row.whole * row.num, row.den) for row in rows]
+    assert parts[1:] == [Fraction(every, 12)] * 3
+    assert abs(parts[0] - Fraction(every, 12)) <= Fraction(every, 12) * Fraction(18, 28 * every)
+
+
 def test_regular_steps_are_equal_parts_of_a_year():
     for unit, every, part in (
         (Unit.MONTHS, 1, Fraction(1, 12)),

@@ -1,7 +1,7 @@
 """Interest periods: when instalments fall due, what part of a year each period is, and what it asks for."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple, Unpack
 
@@ -128,7 +128,9 @@ def _regular_days(start: date, due_day: int | None, dates: DueDates, end: date) 
         return (end - start).days
     month_end = dates.get("month_end", MonthEnd.CLAMP)
     (first,) = due_dates(start, 1, due_day, every=every, first_due=first_due, month_end=month_end)
-    return (first - add_months(first, -every, due_day, month_end)).days
+    rolled = month_end is MonthEnd.ROLL and first.day == 1 and (due_day or 1) > 28
+    month = first - timedelta(days=1) if rolled else first  # the month whose due day rolled over
+    return (first - add_months(month, -every, due_day, month_end)).days
 
 
 def _bullet(
