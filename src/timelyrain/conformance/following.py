@@ -1,6 +1,6 @@
 """A published case followed by our fold: its product as signed terms, its happenings as events.
 
-Only what our terms can say is followed: monthly instalments without a down payment, whose first table is already ours. The
+Only what our terms can say is followed, which a down payment is not. The
 product's own servicing rules are not imitated: a payment ahead of its day waits for it, principal overdue bears no further
 interest here (our penalty is a line of its own). A loan paid off is compared by its sums, as Fineract keeps the instalments
 that nothing is owed in and we do not.
@@ -39,16 +39,16 @@ def make_terms(
     instalments: int,
     basis: DayBasis,
     rounding: Rounding,
-    parts: int,
+    **rest: Any,
 ) -> Terms:
-    """Terms of a published loan. Raises CannotFollow."""
+    """Terms of a published loan; rest: further fields of the terms. Raises CannotFollow."""
     numbers = {"annual_rate_ppm": rate_ppm, "method": method, "day_basis": basis, "cap_ppm": CAP_PPM}
     fees = {"service_fee_fen": principal_fen}
     try:
         return Terms(
-            principal_fen=principal_fen, instalments=instalments, rounding=rounding, parts=parts,
+            principal_fen=principal_fen, instalments=instalments, rounding=rounding,
             lender="published", licence="published", policy_pack="published", product="published",
-            charges=disclosed_charges("published", **numbers, **fees), **numbers, **fees,
+            charges=disclosed_charges("published", **numbers, **fees), **numbers, **fees, **rest,
         )  # fmt: skip
     except TermsInvalid as error:
         raise CannotFollow(str(error)) from error

@@ -86,7 +86,7 @@ def _followed(case: dict[str, Any], loan: "Loan", table: dict[str, Any]) -> tupl
         and not loan.down_payment_ppm
     ):
         return _serviced_differences(loan, case, advances[0], happenings, until, table)
-    if not loan.monthly and {h["type"] for h in happenings} <= PLAIN | {"repayment", "credit_balance_refund"}:
+    if not loan.sayable and {h["type"] for h in happenings} <= PLAIN | {"repayment", "credit_balance_refund"}:
         return _kept_plan(loan, case, happenings, table)
     try:
         terms = loan.terms(advances)
@@ -148,7 +148,8 @@ class Loan:
     down_payment_ppm: int
     multiple_fen: int
     progressive: bool
-    monthly: bool
+    sayable: bool  # by our terms
+    dates: dict[str, Any]
 
     @classmethod
     def read(cls, case: dict[str, Any]) -> "Loan":
@@ -167,11 +168,11 @@ class Loan:
         has_down = product.get("enableDownPayment") == "true" and down not in (None, "null")
         digits = case["currency_digits"]
         rate, finer = (Decimal(case["annual_rate"]) * 10_000).as_integer_ratio()  # of a rate finer than ppm
-        rows = _rows(
-            case, start, kind, unit, every,
-            Grace(grace.get("principal", 0), grace.get("interest", 0), grace.get("interest_free_periods", 0)),
-            MonthEnd.ROLL if rolls else MonthEnd.CLAMP,
-        )  # fmt: skip
+        given = Grace(
+            grace.get("principal", 0), grace.get("interest", 0), grace.get("interest_free_periods", 0)
+        )
+        month_end = MonthEnd.ROLL if rolls else MonthEnd.CLAMP
+        rows = _rows(case, start, kind, unit, every, given, month_end)
         return cls(
             digits=digits,
             rate_ppm=rate,
@@ -181,7 +182,11 @@ class Loan:
             rounding=Rounding(rounding["mode"].split()[0]),
             down_payment_ppm=_whole(Decimal(down) * 10_000, "down payment in ppm") if has_down else 0,
             multiple_fen=(rounding.get("installment_multiple_of") or 0) * 10**digits or 1,
-            monthly=unit is Unit.MONTHS and every == 1 and not has_down and finer == 1,
+            sayable=not has_down and finer == 1 and not given.interest,
+            dates={
+                "every": every, "unit": unit, "month_end": month_end,
+                "grace_principal": given.principal, "interest_free": given.interest_free,
+            },
             progressive=method["schedule"] == "PROGRESSIVE",
         )  # fmt: skip
 
@@ -201,7 +206,7 @@ class Loan:
     def terms(self, advances: Sequence[Advance]) -> Terms:
         return make_terms(
             sum(advance.amount_fen for advance in advances), self.rate_ppm, self.method, len(self.rows),
-            self.rows[0].basis, self.rounding, len(advances),
+            self.rows[0].basis, self.rounding, parts=len(advances), multiple_fen=self.multiple_fen, **self.dates,
         )  # fmt: skip
 
     def _equal_totals(self, principal: int) -> tuple[Period, ...]:
