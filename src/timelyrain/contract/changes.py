@@ -6,7 +6,7 @@ earlier fact arrived late and settled the loan, changes nothing.
 
 from datetime import date
 
-from timelyrain.finance import Method, Rounding, Unit, add_months, periods
+from timelyrain.finance import Method, MonthEnd, Rounding, Unit, add_months, periods
 
 from .events import Event
 from .loan import Loan
@@ -29,7 +29,6 @@ def rate_changed(loan: Loan, event: Event, firm: bool) -> None:
     loan.count(event.value_on)
     loan.rate = rate
     if loan.current < len(loan.rows):
-        loan.level()
         loan.lay_out()
 
 
@@ -76,20 +75,20 @@ def paused(loan: Loan, event: Event, firm: bool) -> None:
     _move(loan, first)
 
 
-def _move(loan: Loan, first_due: date, extra: int = 0) -> None:
-    """The instalments to come and `extra` more, the first of them on `first_due`."""
-    terms = loan.terms
-    count = len(loan.rows) - loan.current + extra
+def _move(loan: Loan, first_due: date) -> None:
+    """The instalments to come, the first of them on `first_due`."""
+    terms, due_day = loan.terms, loan.day_of_month()
+    if due_day and first_due.day < due_day and terms.month_end is MonthEnd.ROLL:
+        due_day = loan.due_day = first_due.day  # the first had rolled into this month; from here on it stays
     rest = periods(
         loan.periods[loan.current].start,
-        count,
+        len(loan.rows) - loan.current,
         terms.method,
         terms.day_basis,
-        loan.day_of_month(),
+        due_day,
         **dates_of(terms, first_due),
     )
     loan.replan(rest)
-    loan.level()
     loan.lay_out()
 
 
@@ -114,7 +113,6 @@ def hardship_agreed(loan: Loan, event: Event, firm: bool) -> None:
         )
     part = loan.part
     loan.count(event.value_on)
-    _move(loan, loan.rows[loan.current].due_on, extra)
     if firm and terms.method is Method.EQUAL_INSTALMENT and event.amount_fen >= part:
         raise ContractViolation(
             event,
@@ -123,9 +121,10 @@ def hardship_agreed(loan: Loan, event: Event, firm: bool) -> None:
             amount_fen=event.amount_fen,
             instalment_fen=part,
         )
+    loan.append(extra)
     lowered = range(loan.current, loan.current + count)
     interest = max(loan.undue_interest(index) for index in lowered)
-    if event.amount_fen < interest:
+    if firm and event.amount_fen < interest:
         raise ContractViolation(
             event,
             "hardship-covers-interest",
@@ -133,10 +132,9 @@ def hardship_agreed(loan: Loan, event: Event, firm: bool) -> None:
             amount_fen=event.amount_fen,
             interest_fen=interest,
         )
-    fixed = event.amount_fen - (0 if terms.method is Method.EQUAL_INSTALMENT else interest)
+    fixed = max(0, event.amount_fen - (0 if terms.method is Method.EQUAL_INSTALMENT else interest))
     for index in lowered:
         loan.periods[index] = loan.periods[index]._replace(fixed_fen=fixed)
-    loan.level()
     loan.lay_out(shorten=True)
 
 

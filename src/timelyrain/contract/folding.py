@@ -179,13 +179,18 @@ def _apply(loan: Loan, event: Event, *, firm: bool) -> None:
             )
         if kind not in _PREPAYMENTS:
             return
-    if firm and loan.charged_off_on is not None and kind not in _AFTER_CHARGE_OFF:
-        raise ContractViolation(
-            event,
-            "only-recovery-after-charge-off",
-            "the loan is charged off; money is RECOVERED, forgiveness is WAIVED",
-            charged_off_on=loan.charged_off_on,
-        )
+    if loan.charged_off_on is not None and kind not in _AFTER_CHARGE_OFF:
+        if firm:
+            raise ContractViolation(
+                event,
+                "only-recovery-after-charge-off",
+                "the loan is charged off; money is RECOVERED, forgiveness is WAIVED",
+                charged_off_on=loan.charged_off_on,
+            )
+        if kind in _PREPAYMENTS:
+            money.recovered(loan, event, firm)
+        if kind is not EventType.DISBURSED:
+            return
     _ACTS[kind](loan, event, firm)
 
 

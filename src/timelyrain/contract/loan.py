@@ -293,30 +293,31 @@ class Loan:
 
     # -- the plan --------------------------------------------------------------------------------------------------
 
-    def ahead(self) -> list[Period]:
-        """The running period and those to come, with the rate inside their weight (so that the rate may change)."""
-        return [p._replace(whole=p.whole * self.rate) for p in self.periods[self.current :]]
-
     def elapsed(self) -> int:
         period = self.periods[self.current]
         return period.weight(period.start, self.since)
 
-    def level(self) -> None:
-        """Find anew what the plan keeps equal."""
-        part = level_part(
-            self.undue, 1, self.ahead(), self.terms.method,
-            elapsed=self.elapsed() * self.rate, carried_fen_days=self.counted, multiple_fen=self.terms.multiple_fen,
-        )  # fmt: skip
-        self.part = max(0, part)
-
-    def lay_out(self, *, shorten: bool = False) -> None:
+    def lay_out(self, *, level: bool = True, shorten: bool = False) -> None:
         """Replace the instalments from the running one on by a plan for the principal not yet due.
 
-        shorten: leave out the instalments that nothing is left for.
+        level: find anew what stays equal. shorten: leave out the instalments that nothing is left for.
         """
+        method, rest = self.terms.method, self.periods[self.current :]
+        rate, elapsed, carried = self.rate, self.elapsed(), self.counted
+        if rate and not carried % rate:
+            carried //= rate
+        else:  # the rate changed within the running period: it goes into the weight
+            rest = [period._replace(whole=period.whole * rate) for period in rest]
+            elapsed, rate = elapsed * rate, 1
+        if level:
+            part = level_part(
+                self.undue, rate, rest, method,
+                elapsed=elapsed, carried_fen_days=carried, multiple_fen=self.terms.multiple_fen,
+            )  # fmt: skip
+            self.part = max(0, part)
         plan = amortise(
-            self.undue, 1, self.ahead(), self.terms.method, self.terms.rounding, self.part,
-            elapsed=self.elapsed() * self.rate, carried_fen_days=self.counted, flat_base_fen=self.base,
+            self.undue, rate, rest, method, self.terms.rounding, self.part,
+            elapsed=elapsed, carried_fen_days=carried, flat_base_fen=self.base,
         )  # fmt: skip
         rows = [Row(row.n, row.due_on, row.principal_fen, row.interest_fen) for row in plan]
         if shorten:
@@ -352,6 +353,20 @@ class Loan:
             for k, (period, was) in enumerate(zip(rest, agreed, strict=False))
         ]
 
+    def append(self, extra: int) -> None:
+        """`extra` more periods after the last; `lay_out` gives them their instalments."""
+        if extra:
+            terms, last = self.terms, self.periods[-1]
+            more = periods(
+                last.due_on,
+                extra,
+                terms.method,
+                terms.day_basis,
+                self.day_of_month(),
+                **dates_of(terms, None),
+            )
+            self.periods += [period._replace(n=last.n + period.n) for period in more]
+
     def insert_due(self, row: Row) -> None:
         """A debt that is due today and stands in no plan."""
         row.fallen = True
@@ -385,7 +400,6 @@ class Loan:
         self.base, self.since, self.oldest = self.undue, on, self.current
         number = max((row.n for row in self.rows[: self.current]), default=0)
         self.periods[self.current :] = [p._replace(n=number + p.n) for p in rest]
-        self.level()
         self.lay_out()
 
     def close(self, on: date) -> None:

@@ -55,15 +55,17 @@ def disbursed(loan: Loan, event: Event, firm: bool) -> None:
     loan.parts += 1
     loan.disbursed += amount
     if over:
+        before = loan.surplus
         loan.insert_due(Row(0, on, amount, 0))
         loan.surplus = loan.pay_due(loan.surplus, on)
+        if loan.charged_off_on is not None:
+            loan.charged_off += amount - (before - loan.surplus)
         return
     if loan.started is None:
         loan.start(on)
     loan.count(on)
     loan.undue += amount
     loan.base += amount
-    loan.level()
     loan.lay_out()
 
 
@@ -94,11 +96,7 @@ def _owe_again(loan: Loan, on: date, money: int) -> int:
 
     Returns the money that had paid nothing (it was surplus and was returned before).
     """
-    if loan.charged_off_on is not None:
-        part = min(money, loan.recovered)
-        loan.recovered -= part
-        loan.charged_off += money - part
-    debt = Row(0, on, 0, 0)
+    debt, taken = Row(0, on, 0, 0), money
     newest = loan.rows[: loan.current][::-1]
     for row in newest:
         loan.hold(row, on)
@@ -127,6 +125,10 @@ def _owe_again(loan: Loan, on: date, money: int) -> int:
         row.cost -= part
         debt.cost += part
         money -= part
+    if loan.charged_off_on is not None:
+        part = min(taken - money, loan.recovered)
+        loan.recovered -= part
+        loan.charged_off += taken - money - part
     if loan.unpaid(debt, on):
         loan.insert_due(debt)
     return money
@@ -191,9 +193,7 @@ def reduce_principal(loan: Loan, event: Event, principal: int, *, keep_term: boo
     loan.base = loan.base * left // loan.undue
     loan.undue = left
     loan.prepaid += principal
-    if keep_term:
-        loan.level()
-    loan.lay_out(shorten=not keep_term)
+    loan.lay_out(level=keep_term, shorten=not keep_term)
 
 
 def prepaid_part(loan: Loan, event: Event, firm: bool) -> None:
