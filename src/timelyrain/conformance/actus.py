@@ -7,7 +7,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from timelyrain.contract.actus import ActusEvent, ActusInvalid, evaluate, read_observed, read_terms
+from timelyrain.contract import (
+    ActusEvent,
+    ActusInvalid,
+    evaluate_actus,
+    read_actus_observed,
+    read_actus_terms,
+)
 
 from .outcome import Outcome
 
@@ -27,7 +33,9 @@ def _differences(case: dict[str, Any]) -> Iterator[str]:
         return
     until = datetime.fromisoformat(case["to"]) if case.get("to") else None
     try:
-        events = evaluate(read_terms(case["terms"]), read_observed(case.get("dataObserved") or {}), until)
+        terms = read_actus_terms(case["terms"])
+        observed = read_actus_observed(case.get("dataObserved") or {})
+        events = evaluate_actus(terms, observed, until)
     except ActusInvalid as error:
         yield f"not evaluated: {error}"
         return

@@ -7,6 +7,10 @@ one more fact, and `replay` is the same fold in the hands of anyone who holds th
 
 from timelyrain.finance import TermsInvalid, TermsProblem
 
+from .actus import ActusEvent, ActusInvalid, ActusTerms, from_actus, to_actus
+from .actus import evaluate as evaluate_actus
+from .actus import read_observed as read_actus_observed
+from .actus import read_terms as read_actus_terms
 from .columns import NEVER, ROUNDINGS, Column, Line, Outlook, grown, look_ahead
 from .events import Event, EventInvalid, EventType, PrepayMode
 from .folding import fold, preview, replay
@@ -28,6 +32,9 @@ __all__ = [
     "NEVER",
     "ROUNDINGS",
     "TERMS_VERSION",
+    "ActusEvent",
+    "ActusInvalid",
+    "ActusTerms",
     "Allocation",
     "Charge",
     "ChargeKind",
@@ -48,10 +55,15 @@ __all__ = [
     "Totals",
     "bucket_of",
     "disclosed_charges",
+    "evaluate_actus",
     "fold",
+    "from_actus",
     "grown",
     "look_ahead",
     "plan",
     "preview",
+    "read_actus_observed",
+    "read_actus_terms",
     "replay",
+    "to_actus",
 ]
