@@ -6,6 +6,7 @@ A room's measurements are `bench/<room>.py`; it ends in `report("<room>", ...)`,
 
 import json
 import sys
+import time
 import timeit
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -42,9 +43,13 @@ class Claim:
         return values | {"target": high if low is None else low, "met": self.met, "at": _now()}
 
 
-def microseconds(work: Callable[[], object], number: int = 500, repeat: int = 30) -> float:
-    """Best mean time of one call, the way timeit measures: other programs can only make it longer."""
-    return min(timeit.repeat(work, number=number, repeat=repeat)) / number * 1e6
+def microseconds(work: Callable[[], object], number: int = 200, seconds: float = 2.0) -> float:
+    """Best mean time of one call over `number` calls, tried for some seconds: other programs can only make it longer."""
+    timer, best = timeit.Timer(work), float("inf")
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        best = min(best, timer.timeit(number))
+    return best / number * 1e6
 
 
 def report(room: str, claims: Sequence[Claim]) -> None:
