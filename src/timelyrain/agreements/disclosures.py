@@ -11,12 +11,22 @@ from typing import Any
 from timelyrain import policies
 from timelyrain.agreements.errors import AboveCap
 from timelyrain.contract import Charge, ChargeKind, Terms, disclosed_charges, plan
-from timelyrain.finance import DayBasis, Method, Rounding, annualised_irr_ppm, annualised_simple_ppm, percent
+from timelyrain.finance import (
+    DayBasis,
+    Method,
+    Rounding,
+    annualised_irr_ppm,
+    annualised_simple_ppm,
+    percent,
+    yuan,
+)
 
 NAMES = {
     ChargeKind.INTEREST: ("利息", "Interest"),
     ChargeKind.PENALTY: ("罚息（逾期时）", "Penalty interest (if overdue)"),
     ChargeKind.PREPAYMENT_FEE: ("提前还款手续费", "Prepayment fee"),
+    ChargeKind.LATE_FEE: ("逾期违约金", "Late fee"),
+    ChargeKind.SERVICE_FEE: ("服务费（按次）", "Service fee (each time)"),
 }
 
 
@@ -121,20 +131,28 @@ def make_disclosure(
 
 def standard(kind: ChargeKind, terms: Terms) -> tuple[str, str]:
     """How a charge is computed, in words for the borrower: (zh, en)."""
-    if kind is ChargeKind.INTEREST:
-        rate = percent(terms.annual_rate_ppm)
-        return (
-            f"年利率 {rate}，按未到期本金计收，随每期还款",
-            f"{rate} a year on principal not yet due, with each instalment",
-        )
-    if kind is ChargeKind.PENALTY:
-        rate, grace = percent(terms.penalty_ppm), terms.grace_days
-        return (
-            f"逾期本金 × 年利率 {rate} × 逾期天数 / 365，宽限 {grace} 日，不再计收正常利息",
-            f"overdue principal at {rate} a year by days overdue / 365 after {grace} days of grace, instead of interest",
-        )
-    fee = percent(terms.prepayment_fee_ppm)
-    return f"提前归还的本金 × {fee}", f"{fee} of the principal repaid early"
+    match kind:
+        case ChargeKind.INTEREST:
+            rate = percent(terms.annual_rate_ppm)
+            return (
+                f"年利率 {rate}，按未到期本金计收，随每期还款",
+                f"{rate} a year on principal not yet due, with each instalment",
+            )
+        case ChargeKind.PENALTY:
+            rate, grace = percent(terms.penalty_ppm), terms.grace_days
+            return (
+                f"逾期本金 × 年利率 {rate} × 逾期天数 / 365，宽限 {grace} 日，不再计收正常利息",
+                f"overdue principal at {rate} a year by days overdue / 365 after {grace} days of grace, instead of interest",
+            )
+        case ChargeKind.PREPAYMENT_FEE:
+            rate = percent(terms.prepayment_fee_ppm)
+            return f"提前归还的本金 × {rate}", f"{rate} of the principal repaid early"
+        case ChargeKind.LATE_FEE:
+            fee = yuan(terms.late_fee_fen)
+            return f"每个逾期期次一次，最高 {fee} 元", f"at most ¥{fee} once for each overdue instalment"
+        case ChargeKind.SERVICE_FEE:
+            fee = yuan(terms.service_fee_fen)
+            return f"应您要求的每次服务最高 {fee} 元", f"at most ¥{fee} for each service you ask for"
 
 
 def canonical(body: dict[str, Any]) -> str:
