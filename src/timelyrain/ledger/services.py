@@ -1,7 +1,6 @@
 """Commands of the books."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -44,10 +43,9 @@ class Transfer:
 
     def digest(self) -> bytes:
         """What must not differ when the key is repeated: the act and its lines, not the moment of booking."""
-        lines = [[line.code, line.amount_fen, str(line.owner), line.formula] for line in self.lines]
-        return hashlib.sha256(
-            json.dumps([self.act, str(self.loan_id), str(self.value_on), lines]).encode()
-        ).digest()
+        lines = [(line.code, line.amount_fen, line.owner.hex, line.formula) for line in self.lines]
+        loan = self.loan_id and self.loan_id.hex
+        return hashlib.sha256(repr((self.act, loan, self.value_on.isoformat(), lines)).encode()).digest()
 
 
 def post(shard: int, transfers: Sequence[Transfer]) -> set[UUID]:
@@ -62,23 +60,33 @@ def post(shard: int, transfers: Sequence[Transfer]) -> set[UUID]:
                 " %s::bytea[], %s::int[], %s::text[], %s::uuid[], %s::bigint[], %s::text[])",
                 [
                     shard,
-                    [t.id for t in transfers],
-                    [t.key for t in transfers],
-                    [t.act for t in transfers],
-                    [t.loan_id for t in transfers],
-                    [t.value_on for t in transfers],
-                    [t.booked_at for t in transfers],
-                    [t.digest() for t in transfers],
-                    [number for number, _ in lines],
-                    [line.code for _, line in lines],
-                    [line.owner for _, line in lines],
-                    [line.amount_fen for _, line in lines],
-                    [line.formula for _, line in lines],
+                    _array(t.id.hex for t in transfers),
+                    _array(_quoted(t.key) for t in transfers),
+                    _array(_quoted(t.act) for t in transfers),
+                    _array("NULL" if t.loan_id is None else t.loan_id.hex for t in transfers),
+                    _array(t.value_on.isoformat() for t in transfers),
+                    _array(t.booked_at.isoformat() for t in transfers),
+                    _array(f'"\\\\x{t.digest().hex()}"' for t in transfers),
+                    _array(str(number) for number, _ in lines),
+                    _array(_quoted(line.code) for _, line in lines),
+                    _array(line.owner.hex for _, line in lines),
+                    _array(str(line.amount_fen) for _, line in lines),
+                    _array("NULL" if line.formula is None else _quoted(line.formula) for _, line in lines),
                 ],
             )
             return set(cursor.fetchone()[0])
     except DatabaseError as error:
         raise _problem(error, getattr(error.__cause__, "sqlstate", None)) from error
+
+
+def _array(elements: Iterable[str]) -> str:
+    """PostgreSQL's text form of an array: for thousands of elements many times faster than one parameter of Python objects."""
+    return f"{{{','.join(elements)}}}"
+
+
+def _quoted(text: str) -> str:
+    """A text as an element of `_array`."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def post_days(shard: int, on: date, booked_at: datetime, columns: Mapping[str, tuple[str, Array]]) -> None:

@@ -160,10 +160,9 @@ class Migration(migrations.Migration):
         migrations.RunPython(fill_chart, migrations.RunPython.noop),
         migrations.RunSQL(
             resources.files("timelyrain.ledger").joinpath("sql/post.sql").read_text(),
-            "DROP TRIGGER balanced ON ledger_entry; DROP FUNCTION ledger_check_balanced; DROP FUNCTION ledger_post",
+            "DROP TRIGGER balanced ON ledger_entry; DROP FUNCTION ledger_check_balanced; DROP FUNCTION ledger_post;"
+            " DROP FUNCTION ledger_write_lines",
         ),
-        schema.ShardReference("entry", "transfer_id", "ledger_transfer"),
-        schema.ShardReference("entry", "account_id", "ledger_account"),
         schema.AppendOnly("transfer"),
         schema.AppendOnly("entry"),
         schema.AppendOnly("disclosedcharge"),

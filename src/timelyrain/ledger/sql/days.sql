@@ -46,7 +46,7 @@ BEGIN
                     coalesce(nullif(current_setting('timelyrain.booked_at', true), '')::timestamptz, now()),
                     cardinality(codes), sha256(convert_to(codes::text || amounts::text, 'UTF8')));
         PERFORM ledger_write_lines(
-            day.shard, ARRAY[act], ARRAY[act], array_fill(1, ARRAY[cardinality(codes)]), codes,
+            day.shard, ARRAY[act], array_fill(1, ARRAY[cardinality(codes)]), codes,
             array_fill(lender, ARRAY[cardinality(codes)]), amounts, array_fill(NULL::text, ARRAY[cardinality(codes)]));
     END LOOP;
     RETURN NULL;
