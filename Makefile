@@ -1,6 +1,6 @@
 # Needs Python >= 3.11 and make. Each target sets up .venv by itself; a second run skips what is done.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-on-server conformance check bench deps-system lock clean run-env dev-env fonts
+.PHONY: help demo up down test test-on-server conformance simulate check bench deps-system lock clean run-env dev-env fonts
 
 ARGS ?=
 
@@ -25,6 +25,10 @@ test-on-server: dev-env ## the same on your PostgreSQL >= 15: TIMELYRAIN_DATABAS
 
 conformance: dev-env ## compare our numbers with published ones (SUITE=schedules|apr|identifiers|actus FILE=file-or-folder)
 	@.venv/bin/python -m timelyrain.conformance $(if $(SUITE),--suite $(SUITE)) $(if $(FILE),--file $(FILE))
+
+simulate: dev-env ## live a lender's years in minutes under an independent auditor (SEED=1 YEARS=3 LOANS=2000 BOOKED=60)
+	@.venv/bin/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(YEARS),--years $(YEARS)) \
+		$(if $(LOANS),--loans $(LOANS)) $(if $(BOOKED),--booked $(BOOKED))
 
 check: dev-env ## format, lint, types and the doors between rooms
 	@sh scripts/check.sh

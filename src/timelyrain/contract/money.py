@@ -285,8 +285,12 @@ def fee_charged(loan: Loan, event: Event, firm: bool) -> None:
     if loan.current < len(loan.rows):
         loan.next_cost += amount
         loan.rows[loan.current].cost += amount
-    else:
+    elif loan.oldest < len(loan.rows):
         loan.rows[loan.oldest].cost += amount
+    elif amount:  # all is paid, but surplus that was returned is owed again
+        debt = Row(0, on, 0, 0)
+        debt.cost = amount
+        loan.insert_due(debt)
 
 
 def waived(loan: Loan, event: Event, firm: bool) -> None:

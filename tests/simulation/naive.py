@@ -1,0 +1,486 @@
+"""The rules of a loan once more, the slow way: one day after the other, in exact fractions, nothing kept that a day can tell.
+
+Written from the meaning of terms and events, as a second opinion on `timelyrain.contract`: it shares no calculation with it,
+only the vocabulary (Terms, Event and the enums). Histories are taken as accepted; nothing is refused here.
+"""
+
+from calendar import isleap, monthrange
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from fractions import Fraction
+
+from timelyrain.contract import Event, EventType, Terms
+from timelyrain.finance import DayBasis, Method, MonthEnd, Rounding, Unit
+
+DAY = timedelta(days=1)
+MILLION = 1_000_000
+PER_YEAR = {Unit.MONTHS: 12, Unit.WEEKS: 52, Unit.DAYS: 365}
+FIXED = {DayBasis.ACT_360: 360, DayBasis.ACT_364: 364, DayBasis.ACT_365: 365}
+
+
+def months_after(on: date, months: int, day: int | None = None, *, roll: bool = False) -> date:
+    """The day of the month `months` later, or the month's last day (roll: the day after it)."""
+    first = date(on.year + (on.month - 1 + months) // 12, (on.month - 1 + months) % 12 + 1, 1)
+    wanted, last = day or on.day, monthrange(first.year, first.month)[1]
+    return first.replace(day=last) + DAY if roll and wanted > last else first.replace(day=min(wanted, last))
+
+
+def rounded(exact: Fraction, how: Rounding) -> int:
+    down = exact.numerator // exact.denominator
+    over = exact - down
+    if how is Rounding.DOWN or over < Fraction(1, 2):
+        return down
+    if over == Fraction(1, 2) and how is Rounding.HALF_EVEN:
+        return down + down % 2
+    return down + 1
+
+
+def half_even(exact: Fraction) -> int:
+    return rounded(exact, Rounding.HALF_EVEN)
+
+
+@dataclass
+class Stretch:
+    """An interest period: its days, and what part of a year each of them is. agreed: the amount of a hardship plan."""
+
+    start: date
+    due_on: date
+    share: Fraction | None  # of each day, where months and not days are counted
+    basis: DayBasis
+    agreed: int | None = None
+    repays: bool = True
+    free: bool = False  # of interest
+
+    def day(self, on: date) -> Fraction:
+        if self.free:
+            return Fraction(0)
+        if self.share is not None:
+            return self.share
+        if self.basis in FIXED:
+            return Fraction(1, FIXED[self.basis])
+        year = (on + DAY if self.basis is DayBasis.ACT_ACT_DEC31 else on).year
+        return Fraction(1, 366 if isleap(year) else 365)
+
+    def years(self, since: date) -> Fraction:
+        """From `since` to the end."""
+        return sum((self.day(since + n * DAY) for n in range((self.due_on - since).days)), Fraction(0))
+
+
+def stretches(
+    start: date, count: int, terms: Terms, due_day: int | None, first_due: date | None = None
+) -> list[Stretch]:
+    """Periods from `start`; the first ends on `first_due`, or on the due day nearest to one step after the start."""
+    every, roll = terms.every, terms.month_end is MonthEnd.ROLL
+    if terms.unit is not Unit.MONTHS:
+        step = every * (7 * DAY if terms.unit is Unit.WEEKS else DAY)
+        first = first_due or start + step
+        ends, regular = [first + k * step for k in range(count)], step.days
+    elif first_due is None and due_day in (None, start.day):
+        ends = [months_after(start, k * every, roll=roll) for k in range(1, count + 1)]
+        regular = (ends[0] - start).days
+    elif first_due is None:
+        ideal = months_after(start, every)
+        near = min((every + 1, every, every - 1), key=lambda k: abs(months_after(start, k, due_day) - ideal))
+        ends = [months_after(start, near + k * every, due_day, roll=roll) for k in range(count)]
+        regular = (ends[0] - months_after(start, near - every, due_day, roll=roll)).days
+    else:
+        ends = [first_due, *(months_after(first_due, k * every, due_day, roll=roll) for k in range(1, count))]
+        rolled = roll and first_due.day == 1 and (due_day or 1) > 28  # it is the due day of the month before
+        regular = (
+            first_due - months_after(first_due - rolled * DAY, -every, due_day or first_due.day, roll=roll)
+        ).days
+    opening = Fraction((ends[0] - start).days, regular)  # the first period, in steps
+    step_years = Fraction(every, PER_YEAR[terms.unit])
+    if terms.method is Method.BULLET:
+        share = _share(terms.day_basis, start, ends[-1], (opening + count - 1) * step_years)
+        return [Stretch(start, ends[-1], share, terms.day_basis)]
+    made = []
+    for n, (since, due_on) in enumerate(zip([start, *ends], ends, strict=False)):
+        share = _share(terms.day_basis, since, due_on, step_years if n else opening * step_years)
+        made.append(Stretch(since, due_on, share, terms.day_basis))
+    return made
+
+
+def _share(basis: DayBasis, start: date, end: date, years: Fraction) -> Fraction | None:
+    """Each day's part of a year where the period counts as so many steps, or in months of 30 days."""
+    days = (end - start).days
+    if basis is DayBasis.PER_INSTALMENT:
+        return years / days
+    if basis not in (DayBasis.THIRTY_360, DayBasis.THIRTY_E_360):
+        return None
+    first = min(start.day, 30)
+    late = end.day == 31 and (basis is DayBasis.THIRTY_E_360 or first == 30)
+    thirties = (
+        (end.year - start.year) * 360 + (end.month - start.month) * 30 + (30 if late else end.day) - first
+    )
+    return Fraction(thirties, 360 * days)
+
+
+@dataclass
+class Debt:
+    """One instalment, or a payment taken back."""
+
+    due_on: date
+    principal: int
+    interest: int
+    cost: int = 0
+    carried: int = 0  # of the interest: what waited in the pool
+    moved_penalty: int = 0
+    overdue: int = 0  # fen-days of principal after the days of grace
+    principal_paid: int = 0
+    interest_paid: int = 0
+    penalty_paid: int = 0
+    cost_paid: int = 0
+    interest_waived: int = 0
+    penalty_waived: int = 0
+    cost_waived: int = 0
+    late_fee: bool = False
+    settled_on: date | None = None
+
+
+@dataclass
+class NaiveLoan:
+    """A loan on `today`, after all that has happened to it. Read the properties; `live` makes it."""
+
+    terms: Terms
+    today: date = date.min
+    started: date | None = None
+    charged_off_on: date | None = None
+    due: list[Debt] = field(default_factory=list)
+    ahead: list[tuple[Debt, Stretch]] = field(default_factory=list)
+    undue: int = 0
+    base: int = 0
+    running: Fraction = Fraction(0)
+    cap_running: Fraction = Fraction(0)
+    allowed: int = 0
+    still_until: date = date.min
+    level: int = 0
+    pool: dict[str, int] = field(default_factory=lambda: {"interest": 0, "penalty": 0, "cost": 0})
+    next_cost: int = 0
+    disbursed: int = 0
+    received: int = 0
+    surplus: int = 0
+    paid_back: int = 0
+    goodwill: int = 0
+    prepaid: int = 0
+    fees: int = 0
+    late_fees: int = 0
+    service_fees: int = 0
+    charged_off: int = 0
+    recovered: int = 0
+    owed_days: int = 0  # principal owed, summed over the days
+
+    def __post_init__(self) -> None:
+        terms = self.terms
+        self.rate, self.due_day, self.owner = terms.annual_rate_ppm, terms.due_day, terms.lender
+        weeks = terms.unit is Unit.WEEKS and terms.day_basis is DayBasis.PER_INSTALMENT
+        self.short_year = weeks or terms.day_basis in (DayBasis.ACT_360, DayBasis.ACT_364)
+
+    # -- a day --------------------------------------------------------------------------------------------------------
+
+    def morning(self) -> None:
+        """What is due today falls due, and surplus pays it."""
+        while self.ahead and self.ahead[0][0].due_on <= self.today:
+            self.fall()
+            self.surplus = self.pay(self.surplus)
+
+    def night(self) -> None:
+        """A day's interest, and a day's penalty on what is overdue."""
+        if self.ahead and self.today >= self.still_until:
+            day = self.ahead[0][1].day(self.today)
+            self.running += self.base * day * self.rate / MILLION
+            self.cap_running += self.undue * self._cap_day(day) * self.terms.cap_ppm / MILLION
+        self.owed_days += self.disbursed - self.principal_paid
+        grace = timedelta(days=self.terms.grace_days)
+        for row in self.due:
+            if self.charged_off_on is None and self.today >= row.due_on + grace:
+                row.overdue += row.principal - row.principal_paid
+        self.today += DAY
+
+    def _cap_day(self, day: Fraction) -> Fraction:
+        """A year of 360 days, 364 days or 52 weeks is dearer than a year; the cap's is not."""
+        return Fraction(1, 365) if self.short_year else day
+
+    def fall(self) -> None:
+        row, _ = self.ahead.pop(0)
+        self.allowed += int(self.cap_running)
+        self.undue -= row.principal
+        if self.terms.method is not Method.FLAT:
+            self.base = self.undue
+        self.pool["interest"] -= row.carried
+        self.pool["penalty"] -= row.moved_penalty
+        self.pool["cost"] -= row.cost - self.next_cost
+        self.next_cost = 0
+        self.running = self.cap_running = Fraction(0)
+        self.still_until = max(row.due_on, date.min)
+        self.due.append(row)
+        self.sweep()
+
+    # -- sums ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def accrued(self) -> int:
+        return rounded(self.running, self.terms.rounding) if self.ahead else 0
+
+    def penalty(self, row: Debt) -> int:
+        rate = min(self.terms.penalty_ppm, self.terms.cap_ppm)
+        return row.moved_penalty + int(Fraction(row.overdue * rate, 365 * MILLION))
+
+    def unpaid(self, row: Debt) -> int:
+        owed = row.principal + row.interest + row.cost + self.penalty(row)
+        paid = row.principal_paid + row.interest_paid + row.cost_paid + row.penalty_paid
+        return owed - paid - row.interest_waived - row.cost_waived - row.penalty_waived
+
+    def open(self) -> list[Debt]:
+        return [row for row in self.due if row.settled_on is None]
+
+    @property
+    def arrears(self) -> int:
+        return sum(map(self.unpaid, self.open())) + max(0, -self.surplus)
+
+    @property
+    def settled(self) -> bool:
+        return self.started is not None and not self.ahead and not self.open() and self.surplus >= 0
+
+    @property
+    def waiting(self) -> int:
+        return sum(self.pool.values()) + self.next_cost
+
+    @property
+    def fee_to_settle(self) -> int:
+        most = self.undue * self.terms.prepayment_fee_ppm // MILLION
+        return max(0, min(most, self.cap_room()))
+
+    @property
+    def payoff(self) -> int:
+        owed = self.arrears + self.undue + self.accrued + self.waiting + self.fee_to_settle
+        return max(0, owed - max(0, self.surplus))
+
+    @property
+    def dpd(self) -> int:
+        open_rows = self.open()
+        return (self.today - open_rows[0].due_on).days if open_rows else 0
+
+    def cap_room(self) -> int:
+        """What the law still lets be charged: the cap on all that was owed, day by day, less all charges."""
+        cap = self.terms.cap_ppm
+        allowed = self.allowed + (int(self.cap_running) if self.ahead else 0)
+        allowed += sum(int(Fraction(row.overdue * cap, 365 * MILLION)) for row in self.due)
+        charged = self.interest_total + self.penalty_total + self.fees + self.late_fees + self.service_fees
+        return allowed - (
+            charged - sum(r.interest_waived + r.penalty_waived + r.cost_waived for r in self.due)
+        )
+
+    def fee_room(self) -> int:
+        """The same to the end of the loan: flat interest does not fall with the balance, the cap does."""
+        room = later = self.cap_room()
+        if self.terms.method is not Method.FLAT or not self.ahead:
+            return room
+        later += self.accrued - int(self.cap_running)
+        undue = self.undue
+        for n, (row, stretch) in enumerate(self.ahead):
+            since = max(self.today, self.still_until) if n == 0 else stretch.start
+            years = stretch.years(since)
+            if self.short_year:
+                years = Fraction((stretch.due_on - since).days, 365)
+            worth = Fraction(undue * self.terms.cap_ppm) * years / MILLION + (0 if n else self.cap_running)
+            later += int(worth) - (row.interest - row.carried)
+            undue -= row.principal
+        return min(room, later)
+
+    def sweep(self) -> None:
+        for row in self.due:
+            if row.settled_on is None and not self.unpaid(row):
+                row.settled_on = self.today
+
+    # -- paying ---------------------------------------------------------------------------------------------------------
+
+    def pay(self, money: int) -> int:
+        """Oldest instalment first, within it as the terms say; returns what is left."""
+        for row in self.open():
+            for target in self.terms.allocation:
+                if target == "PRINCIPAL":
+                    wanted = {"principal": row.principal - row.principal_paid}
+                elif target == "COSTS":
+                    wanted = {"cost": row.cost - row.cost_paid - row.cost_waived}
+                else:
+                    wanted = {
+                        "penalty": self.penalty(row) - row.penalty_paid - row.penalty_waived,
+                        "interest": row.interest - row.interest_paid - row.interest_waived,
+                    }
+                for name, owed in wanted.items():
+                    part = max(0, min(money, owed))
+                    setattr(row, f"{name}_paid", getattr(row, f"{name}_paid") + part)
+                    money -= part
+        self.sweep()
+        return money
+
+    def close(self) -> None:
+        """All that is owed is due today."""
+        if not self.ahead:
+            return
+        row, stretch = self.ahead[0]
+        self.ahead = [(row, stretch)]
+        row.due_on, row.principal = self.today, self.undue
+        row.interest, row.carried = self.accrued + self.pool["interest"], self.pool["interest"]
+        row.moved_penalty, row.cost = self.pool["penalty"], self.pool["cost"] + self.next_cost
+        self.fall()
+        self.base = 0
+
+    def credit(self, money: int, to_principal: bool) -> None:
+        left = self.pay(money)
+        if self.charged_off_on:
+            self.recovered += money - left
+        if to_principal and left and self.undue:
+            if left + self.surplus >= self.undue + self.accrued + self.waiting:
+                self.close()
+                left, self.surplus = self.pay(left + self.surplus), 0
+            else:
+                part = min(left, self.undue - 1)
+                left -= part
+                if part:
+                    self.reduce(part, keep_term=True)
+        self.surplus += left
+
+    def reduce(self, principal: int, keep_term: bool) -> None:
+        self.base = self.base * (self.undue - principal) // self.undue
+        self.undue -= principal
+        self.prepaid += principal
+        if keep_term:
+            self.find_level()
+        self.plan(shorten=not keep_term)
+
+    # -- the plan ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def runs_from(self) -> date:
+        return max(self.today, self.still_until)
+
+    def find_level(self) -> None:
+        self.level = max(0, self._level([s for _, s in self.ahead], self.running, self.runs_from))
+
+    def _level(self, parts: list[Stretch], carried: Fraction, since: date | None) -> int:
+        method = self.terms.method
+        agreed = [s.agreed for s in parts[:-1] if s.agreed is not None]
+        if method in (Method.INTEREST_ONLY, Method.BULLET):
+            return 0
+        if not parts[0].repays:
+            first = next((n for n, part in enumerate(parts) if part.repays), len(parts) - 1)
+            return self._level(parts[first:], Fraction(0), None)
+        if method is not Method.EQUAL_INSTALMENT:
+            return self.to_multiple(Fraction(max(0, self.undue - sum(agreed)), len(parts) - len(agreed)))
+        # The balance after the last instalment is known - each * unknown; it shall be nothing.
+        known, each = Fraction(self.undue), Fraction(0)
+        first_interest = Fraction(0)
+        for n, stretch in enumerate(parts):
+            years = stretch.years(since if n == 0 and since else stretch.start)
+            growth = 1 + years * self.rate / MILLION
+            known, each = known * growth, each * growth
+            if n == 0:
+                known += carried
+                first_interest = known - self.undue
+            if stretch.agreed is not None and stretch is not parts[-1]:
+                known -= stretch.agreed
+            else:
+                each += 1
+        found = self.to_multiple(max(Fraction(0), known / each))
+        if (
+            carried and found <= first_interest
+        ):  # the first pays interest alone, the others share the principal
+            return self._level(parts[1:] or parts, Fraction(0), None)
+        return found
+
+    def to_multiple(self, exact: Fraction) -> int:
+        return half_even(exact / self.terms.multiple_fen) * self.terms.multiple_fen
+
+    def plan(self, shorten: bool = False) -> None:
+        """The instalments to come, anew, for the principal not yet due."""
+        left, base = self.undue, self.base
+        made: list[tuple[Debt, Stretch]] = []
+        for n, (_, stretch) in enumerate(self.ahead):
+            exact = base * stretch.years(stretch.start if n else self.runs_from) * self.rate / MILLION
+            interest = rounded(exact + (0 if n else self.running), self.terms.rounding)
+            wanted = self.level if stretch.agreed is None else stretch.agreed
+            if self.terms.method is Method.EQUAL_INSTALMENT:
+                wanted = max(0, wanted - interest)
+            wanted = wanted if stretch.repays else 0
+            share = left if n == len(self.ahead) - 1 else min(wanted, left)
+            left -= share
+            base = base if self.terms.method is Method.FLAT else left
+            made.append((Debt(stretch.due_on, share, interest), stretch))
+            if shorten and not left:
+                break
+        lowered = sum(stretch.agreed is not None for _, stretch in made[:-1])
+        bearing = [row for row, _ in made[lowered:]]
+        for n, row in enumerate(bearing):
+            for name, total in self.pool.items():
+                part = half_even(Fraction(total, len(bearing)))
+                if part * (len(bearing) - 1) > total:
+                    part = total // len(bearing)
+                mine = part if n < len(bearing) - 1 else total - part * (len(bearing) - 1)
+                if name == "interest":
+                    row.carried, row.interest = mine, row.interest + mine
+                elif name == "penalty":
+                    row.moved_penalty = mine
+                else:
+                    row.cost = mine
+        made[0][0].cost += self.next_cost
+        self.ahead = made
+
+    def move(self, first_due: date) -> None:
+        """New dates for the instalments to come; what has run keeps its worth."""
+        day, running = self.day_of_month, self.ahead[0][1]
+        if day and first_due.day < day and self.terms.month_end is MonthEnd.ROLL:
+            day = self.due_day = first_due.day
+        parts = stretches(running.start, len(self.ahead), self.terms, day, first_due)
+        for part, (_, old) in zip(parts, self.ahead, strict=True):
+            part.repays, part.free, part.agreed = old.repays, old.free, old.agreed
+        self.ahead = [(Debt(part.due_on, 0, 0), part) for part in parts]
+        self.find_level()
+        self.plan()
+
+    @property
+    def day_of_month(self) -> int | None:
+        if self.terms.unit is not Unit.MONTHS or self.started is None:
+            return None
+        return self.due_day or (self.terms.first_due or self.started).day
+
+    # -- totals ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def interest_total(self) -> int:
+        return sum(row.interest for row in self.due) + self.pool["interest"] + self.accrued
+
+    @property
+    def penalty_total(self) -> int:
+        return sum(map(self.penalty, self.due)) + self.pool["penalty"]
+
+    def sum(self, name: str) -> int:
+        return sum(getattr(row, name) for row in self.due)
+
+    @property
+    def principal_paid(self) -> int:
+        return self.sum("principal_paid") + self.prepaid
+
+
+def live(terms: Terms, events: Sequence[Event], until: date) -> NaiveLoan:
+    """The loan at the end of `until`, by what had a value date up to then."""
+    from tests.simulation.naive_events import happen
+
+    known = sorted((e for e in events if e.value_on <= until), key=lambda e: (e.value_on, e.booked_at, e.id))
+    never = {e.data["event"] for e in known if e.type is EventType.REVERSED}
+    facts = [e for e in known if e.type is not EventType.REVERSED and e.id not in never]
+    loan = NaiveLoan(terms)
+    if not facts:
+        loan.today = until
+        return loan
+    loan.today = facts[0].value_on
+    while True:
+        loan.morning()
+        while facts and facts[0].value_on == loan.today:
+            happen(loan, facts.pop(0))
+            loan.sweep()
+        if loan.today == until:
+            return loan
+        loan.night()

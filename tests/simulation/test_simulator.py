@@ -1,0 +1,133 @@
+"""A short seeded run of the simulator, and the proof that its auditor can fail: planted defects are found and named."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.conftest import superuser_dsn
+from tests.simulation import auditor, minimise, simulator
+from tests.simulation.lender import Lender, leave
+from tests.worlds import World
+from timelyrain.cli import main
+from timelyrain.contract import Event, EventType, Terms, replay
+from timelyrain.ledger import chart
+from timelyrain.ledger.services import Line
+from timelyrain.runtime.models import Saga
+
+FOUND = sorted((Path(__file__).parent / "found").glob("*.json"))
+
+
+def test_seeded_lives_show_no_difference():
+    summary, failure = simulator.run(seed=20261121, loans=150, years=3)
+    assert failure is None, f"loan {failure.life.number}: {failure.differences[:5]}"
+    assert summary.loans == 150 and summary.looks == 450
+    assert {str(kind) for kind in EventType} - summary.events.keys() <= {"SETTLED"}
+    assert summary.back_dated > 50 and summary.ends.keys() >= {"ACTIVE", "SETTLED", "CHARGED_OFF"}
+
+
+def test_a_seed_is_the_same_years_again():
+    one, other = simulator.draw_life(3, 17, 2), simulator.draw_life(3, 17, 2)
+    assert one == other and one != simulator.draw_life(4, 17, 2)
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
+def test_what_was_found_once_stays_mended(path: Path):
+    story = json.loads(path.read_text())
+    events = tuple(Event.from_json(event) for event in story["events"])
+    life = simulator.Life(0, Terms.from_json(story["terms"]), events, date.fromisoformat(story["as_of"]))
+    assert simulator.audit(life) == ()
+
+
+def test_one_fen_in_one_line_is_found_and_told_with_a_minimal_history(tmp_path, capsys):
+    """Every posting that credits penalty income gives a fen of it to interest income."""
+
+    def spoil(life: simulator.Life, lines: tuple[Line, ...]) -> tuple[Line, ...]:
+        if not any(line.code == chart.PENALTY_INCOME and line.amount_fen < -1 for line in lines):
+            return lines
+        moved = {chart.PENALTY_INCOME: 1, chart.INTEREST_INCOME: -1}
+        return tuple(replace(line, amount_fen=line.amount_fen + moved.get(line.code, 0)) for line in lines)
+
+    summary, failure = simulator.run(seed=1, loans=100, years=2, spoil=spoil)
+    assert failure is not None and summary.loans < 100
+    assert any(chart.PENALTY_INCOME in text for text in failure.differences)
+    small = minimise.shrink(failure.life, lambda life: bool(simulator.audit(life, spoil)))
+    assert simulator.audit(small, spoil) and not simulator.audit(small)
+    assert len(small.events) <= 2 < len(failure.life.events)
+    story = small.to_json()
+    assert replay(story["terms"], story["events"], story["as_of"])["totals"]["penalty_accrued_fen"] > 1
+    terms, events = tmp_path / "terms.json", tmp_path / "events.json"
+    terms.write_text(json.dumps(story["terms"]))
+    events.write_text(json.dumps(story["events"]))
+    assert main(["contract", "replay", str(terms), str(events), "--as-of", story["as_of"]]) == 0
+    assert json.loads(capsys.readouterr().out)["terms_sha256"] == small.terms.sha256()
+
+
+def test_a_rule_that_the_fold_breaks_is_found(monkeypatch):
+    """A fold that forgets the days of grace, in the process of this test alone."""
+    from timelyrain.contract.loan import Loan
+
+    true = Loan.overdue_fen_days
+
+    def without_grace(loan, row, on):
+        loan.late_after = loan.late_after * 0
+        return true(loan, row, on)
+
+    monkeypatch.setattr(Loan, "overdue_fen_days", without_grace)
+    _, failure = simulator.run(seed=1, loans=100, years=2)
+    assert failure is not None and any("penalty accrued" in text for text in failure.differences)
+    small = minimise.shrink(failure.life, lambda life: bool(simulator.audit(life)))
+    assert len(small.events) <= 2
+
+
+def test_an_unbalanced_or_strange_posting_is_named():
+    life, _ = simulator.draw_life(1, 0, 1)
+    posting = auditor.Posting(
+        life.until, life.id, (Line(chart.BANK, 5), Line(chart.CAPITAL, -4, owner=simulator.UUID(int=99)))
+    )
+    assert len(auditor.unsound([posting])) == 2
+
+
+# -- in the database ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lender(world: World) -> Iterator[Lender]:
+    """Some loans of a lender in a shard of its own; no saga of an earlier test is carried along."""
+    Saga.objects.filter(status__in=["ready", "unknown"]).update(status="dead", claimed_by=None)
+    yield Lender(world, 20261121, 501, date(2041, 1, 10), loans=10, payers=3)
+    leave([501])
+
+
+def test_a_lender_in_the_database_dies_and_goes_on(lender: Lender):
+    found = lender.walk(days=120, kills=2)
+    assert found == []
+    told = lender.report
+    assert sum(told.kills.values()) == 2 and told.audits >= 4 and told.stood_still > 3
+    assert told.repayments["booked"] and told.repayments["refused"] and sum(told.events.values()) > 25
+    _an_entry_altered_behind_the_platforms_back_is_found(lender)
+
+
+def _an_entry_altered_behind_the_platforms_back_is_found(lender: Lender) -> None:
+    where = (
+        "WHERE e.shard = %s AND e.account_id = (SELECT account_id FROM ledger_entry x JOIN ledger_account a ON a.shard = x.shard"
+        " AND a.id = x.account_id WHERE x.shard = e.shard AND a.code = %s ORDER BY x.transfer_id LIMIT 1)"
+        " AND e.transfer_id = (SELECT min(y.transfer_id::text)::uuid FROM ledger_entry y WHERE y.shard = e.shard"
+        " AND y.account_id = e.account_id)"
+    )
+    values = [lender.shard, chart.LOAN_PRINCIPAL]
+    with psycopg.connect(superuser_dsn(), autocommit=True) as db:
+        db.execute("SET session_replication_role = replica")
+        assert (
+            db.execute(f"UPDATE ledger_entry e SET amount_fen = amount_fen + 1 {where}", values).rowcount == 1
+        )
+        found = Counter(text.split("'")[1] if "'" in text else text for text in lender.audit())
+        assert "kept balance is not the sum of the entries" in found
+        assert any("trial balance of shard 501 is 1 fen out" in text for text in found)
+        db.execute(f"UPDATE ledger_entry e SET amount_fen = amount_fen - 1 {where}", values)
+    assert lender.audit() == []
