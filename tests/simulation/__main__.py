@@ -7,8 +7,12 @@ import tempfile
 import time
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests import conftest
+
+if TYPE_CHECKING:
+    from tests.simulation import simulator
 
 SHARD, BEGINS = 500, date(2041, 1, 10)
 
@@ -29,15 +33,15 @@ def main() -> int:
     booked = min(60, given.loans // 10) if given.booked < 0 else given.booked
     conftest.pytest_configure()
     print(f"seed {given.seed}: {given.loans:,} loans over {given.years} years", flush=True)
-    return _contract(given) or (_database(given.seed, booked, given.years) if booked else 0)
+    return _contract(given) or (_database(given, booked) if booked else 0)
 
 
 def _contract(given: argparse.Namespace) -> int:
-    from tests.simulation import minimise, simulator
+    from tests.simulation import simulator
 
     told = began = time.monotonic()
 
-    def tell(so_far: simulator.Summary) -> None:
+    def tell(so_far: "simulator.Summary") -> None:
         nonlocal told
         if time.monotonic() - told > 10:
             told = time.monotonic()
@@ -47,20 +51,9 @@ def _contract(given: argparse.Namespace) -> int:
 
     summary, failure = simulator.run(given.seed, given.loans, given.years, tell=tell)
     if failure:
-        print(
-            f"\nseed {given.seed}, loan {failure.life.number}, {len(failure.life.events)} events:",
-            *failure.differences[:8],
-            sep="\n  ",
-        )
-        small = minimise.shrink(failure.life, lambda life: bool(simulator.audit(life)))
-        terms, events = given.found / "failure-terms.json", given.found / "failure-events.json"
-        given.found.mkdir(exist_ok=True)
-        story = small.to_json()
-        terms.write_text(json.dumps(story["terms"], indent=1, ensure_ascii=False))
-        events.write_text(json.dumps(story["events"], indent=1))
-        print(f"\nminimal, {len(small.events)} events:", *simulator.audit(small)[:8], sep="\n  ")
-        print(json.dumps(story, ensure_ascii=False))
-        print(f"\ntimelyrain contract replay {terms} {events} --as-of {small.until}")
+        number = failure.life.number
+        print(f"\nseed {given.seed}, loan {number}:", *failure.differences[:8], sep="\n  ")
+        _tell(given.found, failure.life)
         return 1
     print(
         f"contract and books in memory: {summary.loans:,} loans, {sum(summary.events.values()):,} events ({summary.back_dated:,} "
@@ -72,7 +65,23 @@ def _contract(given: argparse.Namespace) -> int:
     return 0
 
 
-def _database(seed: int, loans: int, years: int) -> int:
+def _tell(folder: Path, life: "simulator.Life") -> None:
+    """A minimal history of the same failure, on the screen and as the two files that `contract replay` reads."""
+    from tests.simulation import minimise, simulator
+
+    small = minimise.shrink(life, lambda trial: bool(simulator.audit(trial)))
+    terms, events, story = folder / "failure-terms.json", folder / "failure-events.json", small.to_json()
+    folder.mkdir(exist_ok=True)
+    terms.write_text(json.dumps(story["terms"], indent=1, ensure_ascii=False))
+    events.write_text(json.dumps(story["events"], indent=1))
+    print(
+        f"\n{len(life.events)} events, minimal {len(small.events)}:", *simulator.audit(small)[:8], sep="\n  "
+    )
+    print(json.dumps(story, ensure_ascii=False))
+    print(f"\ntimelyrain contract replay {terms} {events} --as-of {small.until}")
+
+
+def _database(given: argparse.Namespace, loans: int) -> int:
     from django.core.management import call_command
     from django.db import connections
 
@@ -94,14 +103,16 @@ def _database(seed: int, loans: int, years: int) -> int:
                     flush=True,
                 )
 
-            lender = Lender(world, seed, SHARD, BEGINS, loans, payers=max(2, loans // 5))
-            found = lender.walk(years * 365, kills=years * 12, tell=tell)
+            lender = Lender(world, given.seed, SHARD, BEGINS, loans, payers=max(2, loans // 5))
+            found = lender.walk(given.years * 365, kills=given.years * 12, tell=tell)
     finally:
         connections.close_all()
         database.drop(server, name)
     told = lender.report
     if found:
-        print(f"\nseed {seed}, day {told.days}:", *found[:12], sep="\n  ")
+        print(f"\nseed {given.seed}, day {told.days}:", *found[:12], sep="\n  ")
+        for life in lender.differing[:1]:
+            _tell(given.found, life)
         return 1
     print(
         f"database: {told.loans} loans, {told.days} days ({told.stood_still} of standstill), {sum(told.events.values()):,} "

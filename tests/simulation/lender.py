@@ -25,7 +25,7 @@ from tests.conftest import superuser_dsn
 from tests.portfolio import on_day, open_loan, random_terms
 from tests.simulation import auditor as rules
 from tests.simulation.naive import live
-from tests.simulation.simulator import _WEIGHTS, Life, Walker
+from tests.simulation.simulator import WEIGHTS, Life, Walker
 from tests.worlds import World
 from timelyrain.contract import ContractViolation, Event, EventType, Status, fold
 from timelyrain.ledger import chart
@@ -77,6 +77,7 @@ class Lender:
         self.cards: dict[UUID, str] = {}
         self.plan = sorted(begins + self.dice.randrange(0, 60) * DAY for _ in range(loans))
         self.today = begins
+        self.differing: list[Life] = []
 
     def _settle_in(self, who: Applicant) -> Applicant:
         """The borrower in a shard of this lender's own: the rows as they are, with their seals and consents."""
@@ -180,10 +181,10 @@ class Lender:
         if state.amount_due_fen and state.charged_off_on is None and dice.random() < 0.6:
             kind, on, amount, data = EventType.REPAID, self.today, state.amount_due_fen, {}
         else:
-            kind = dice.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+            kind = dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
             back = min(dice.randrange(1, 30), (self.today - loan.opened_on).days)
             on = self.today - back * DAY if dice.random() < 0.2 else self.today
-            amount, data = walker._details(kind, walker._state_on(on, state))
+            amount, data = walker.details(kind, walker.state_on(on, state))
         event = Event(str(uuid4()), kind, on, clock.now(), amount, data)
         try:
             with transaction.atomic():
@@ -262,6 +263,8 @@ class Lender:
             underway = cursor.fetchone()[0]
         if over := sum(held.values()):
             found.append(f"the trial balance of shard {self.shard} is {over} fen out")
+        for saga in Saga.objects.filter(shard=self.shard, kind="repay_loan", status="dead"):
+            found.append(f"payment {saga.key} died at step {saga.step}: {saga.last_error}")
         pending = Repayment.objects.filter(shard=self.shard, state="pending").count()
         if not pending and not underway:
             for code in (chart.PAY_OUT_CLEARING, chart.RECEIPT_CLEARING):
@@ -281,8 +284,8 @@ class Lender:
             naive = live(terms, events, on)
             wrong = rules.loan_differences(fold(terms, events, on), naive) + rules.above_cap(naive)
             if wrong:
-                life = Life(number, terms, tuple(events), on)
-                found += [f"loan {loan.id}: {text}; history {life.to_json()}" for text in wrong]
+                self.differing.append(Life(number, terms, tuple(events), on))
+                found += [f"loan {loan.id}: {text}" for text in wrong]
         return found
 
 

@@ -166,6 +166,8 @@ class Walker:
         except ContractViolation:
             self.refused += 1
             return False
+        except BREAKS:
+            self.until = self.today  # the auditor will meet it again
         self.events.append(event)
         return True
 
@@ -183,7 +185,8 @@ class Walker:
             if self.today >= self.until:
                 break
             for _ in range(dice.choice([1, 1, 1, 2, 3])):
-                self._one(habit)
+                if self.today < self.until:
+                    self._one(habit)
         return self.life()
 
     def state(self) -> LoanState:
@@ -202,7 +205,7 @@ class Walker:
         if state.amount_due_fen and dice.random() < paying and state.charged_off_on is None:
             self.book(EventType.REPAID, state.amount_due_fen)
             return
-        kind = dice.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+        kind = dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         if state.charged_off_on is not None and dice.random() < 0.5:
             kind = dice.choice(
                 [EventType.RECOVERED, EventType.WAIVED, EventType.CHARGED_BACK, EventType.REFUNDED]
@@ -213,16 +216,16 @@ class Walker:
             kind = dice.choice([EventType.WAIVED, EventType.FEE_CHARGED])
         back = self.today - min(dice.randrange(1, 50), (self.today - self.events[0].value_on).days) * DAY
         on = back if dice.random() < 0.15 else self.today
-        amount, data = self._details(kind, state if on == self.today else self._state_on(on, state))
+        amount, data = self.details(kind, state if on == self.today else self.state_on(on, state))
         self.book(kind, amount, data, on)
 
-    def _state_on(self, on: date, instead: LoanState) -> LoanState:
+    def state_on(self, on: date, instead: LoanState) -> LoanState:
         try:
             return fold(self.terms, self.events, on)
         except ContractViolation:
             return instead
 
-    def _details(self, kind: EventType, state: LoanState) -> tuple[int, dict[str, str | int]]:
+    def details(self, kind: EventType, state: LoanState) -> tuple[int, dict[str, str | int]]:
         """An amount and data that often fit, and sometimes do not."""
         dice, some = self.dice, self.dice.randrange(1, self.terms.principal_fen + 1)
         some = dice.choice([some, some // 10 + 1, dice.randrange(1, 200)])
@@ -295,7 +298,7 @@ _PAYMENTS = {
     EventType.REFUNDED,
     EventType.RECOVERED,
 }
-_WEIGHTS = {
+WEIGHTS = {
     EventType.REPAID: 12, EventType.PREPAID_PART: 10, EventType.PREPAID_FULL: 2, EventType.REFUNDED: 4,
     EventType.RECOVERED: 4, EventType.PAID_BACK: 4, EventType.CHARGED_BACK: 4, EventType.REVERSED: 8,
     EventType.FEE_CHARGED: 8, EventType.WAIVED: 6, EventType.RATE_CHANGED: 3, EventType.DUE_DATE_CHANGED: 3,

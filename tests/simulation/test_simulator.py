@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
+from django.db import transaction
 
 from tests.conftest import superuser_dsn
+from tests.portfolio import happen, on_day, open_loan, terms
 from tests.simulation import auditor, minimise, simulator
 from tests.simulation.lender import Lender, leave
 from tests.worlds import World
@@ -18,7 +21,10 @@ from timelyrain.cli import main
 from timelyrain.contract import Event, EventType, Terms, replay
 from timelyrain.ledger import chart
 from timelyrain.ledger.services import Line
+from timelyrain.runtime import clock
 from timelyrain.runtime.models import Saga
+from timelyrain.servicing import errors, queries, services
+from timelyrain.servicing.models import Repayment
 
 FOUND = sorted((Path(__file__).parent / "found").glob("*.json"))
 
@@ -61,10 +67,10 @@ def test_one_fen_in_one_line_is_found_and_told_with_a_minimal_history(tmp_path, 
     assert len(small.events) <= 2 < len(failure.life.events)
     story = small.to_json()
     assert replay(story["terms"], story["events"], story["as_of"])["totals"]["penalty_accrued_fen"] > 1
-    terms, events = tmp_path / "terms.json", tmp_path / "events.json"
-    terms.write_text(json.dumps(story["terms"]))
+    signed, events = tmp_path / "terms.json", tmp_path / "events.json"
+    signed.write_text(json.dumps(story["terms"]))
     events.write_text(json.dumps(story["events"]))
-    assert main(["contract", "replay", str(terms), str(events), "--as-of", story["as_of"]]) == 0
+    assert main(["contract", "replay", str(signed), str(events), "--as-of", story["as_of"]]) == 0
     assert json.loads(capsys.readouterr().out)["terms_sha256"] == small.terms.sha256()
 
 
@@ -94,6 +100,30 @@ def test_an_unbalanced_or_strange_posting_is_named():
 
 
 # -- in the database ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("platform")
+def test_money_on_its_way_while_the_loan_is_charged_off_is_recovered():
+    loan, on = open_loan(502, terms(), date(2041, 1, 10)), date(2041, 8, 1)
+    with on_day(on):
+        coming = {"shard": 502, "id": uuid4(), "loan": loan, "kind": "due", "amount_fen": 5_000}
+        repayment = Repayment.objects.create(**coming, requested_at=clock.now())
+        happen(loan, EventType.CHARGED_OFF, on, 0)
+        with transaction.atomic():
+            state = services.book_repayment(repayment, on)
+    assert state.totals.recovered_fen == 5_000 and queries.proof(502, loan.id).equal
+    leave([502])
+
+
+@pytest.mark.usefixtures("platform")
+def test_a_loan_whose_surplus_covers_all_asks_for_no_payment():
+    loan, on = open_loan(503, terms(), date(2041, 1, 10)), date(2041, 1, 20)
+    with on_day(on):
+        happen(loan, EventType.REPAID, on, 2_000_000)
+        with pytest.raises(errors.AmountWrong, match="surplus of 2000000 fen covers"):
+            services.request_repayment(loan, "full", uuid4(), automatic=True)
+    assert not Repayment.objects.filter(shard=503).exists()
+    leave([503])
 
 
 @pytest.fixture

@@ -155,7 +155,7 @@ def request_repayment(
 
 def book_repayment(repayment: Repayment, paid_on: date) -> LoanState:
     """Book money that has arrived (in the caller's transaction). It is always booked: what cannot be taken as it was meant counts
-    as REPAID.
+    as REPAID, or as RECOVERED once the loan is charged off.
     """
     dayclose.share_books(repayment.shard)
     loan = Loan.objects.select_for_update().get(shard=repayment.shard, id=repayment.loan_id)
@@ -182,7 +182,8 @@ def _as_event(repayment: Repayment, loan: Loan, paid_on: date) -> Event:
         with suppress(ContractViolation):
             preview(terms, events, [wish], max(clock.today(), loan.posted_on, paid_on))
             return wish
-    return Event(event_id, EventType.REPAID, paid_on, now, amount_fen)
+    lost = fold(terms, events, paid_on).charged_off_on is not None
+    return Event(event_id, EventType.RECOVERED if lost else EventType.REPAID, paid_on, now, amount_fen)
 
 
 def run_due_days() -> int:
@@ -253,6 +254,12 @@ def _judge_amount(loan: Loan, kind: RepaymentKind, amount_fen: int | None, mode:
                 f"Settling today takes {state.payoff_fen} fen, not {amount_fen}.",
                 field="amount_fen",
                 remedy="Ask for the payoff again and confirm it.",
+            )
+        if not state.payoff_fen:
+            raise errors.AmountWrong(
+                f"The surplus of {state.totals.surplus_fen} fen covers all that is owed.",
+                field="amount_fen",
+                remedy="No payment is needed: the surplus pays each instalment on its day.",
             )
         return state.payoff_fen
     if kind == RepaymentKind.DUE:
