@@ -109,8 +109,8 @@ def test_money_on_its_way_while_the_loan_is_charged_off_is_recovered():
         coming = {"shard": 502, "id": uuid4(), "loan": loan, "kind": "due", "amount_fen": 5_000}
         repayment = Repayment.objects.create(**coming, requested_at=clock.now())
         happen(loan, EventType.CHARGED_OFF, on, 0)
-        with transaction.atomic():
-            state = services.book_repayment(repayment, on)
+    with on_day(on, 2), transaction.atomic():
+        state = services.book_repayment(repayment, on)
     assert state.totals.recovered_fen == 5_000 and queries.proof(502, loan.id).equal
     leave([502])
 
