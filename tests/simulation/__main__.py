@@ -103,8 +103,11 @@ def _database(given: argparse.Namespace, loans: int) -> int:
                     flush=True,
                 )
 
-            lender = Lender(world, given.seed, SHARD, BEGINS, loans, payers=max(2, loans // 5))
-            found = lender.walk(given.years * 365, kills=given.years * 12, tell=tell)
+            days = given.years * 365
+            lender = Lender(
+                world, given.seed, SHARD, BEGINS, loans, payers=max(2, loans // 5), spread=days * 2 // 3
+            )
+            found = lender.walk(days, kills=given.years * 12, tell=tell)
     finally:
         connections.close_all()
         database.drop(server, name)

@@ -70,12 +70,15 @@ class Report:
 class Lender:
     """One shard of a seeded lender. `walk` lives its days; differences are collected where they are found."""
 
-    def __init__(self, world: World, seed: int, shard: int, begins: date, loans: int, payers: int) -> None:
+    def __init__(
+        self, world: World, seed: int, shard: int, begins: date, loans: int, payers: int, spread: int = 60
+    ) -> None:
+        """spread: over how many days the loans are opened."""
         self.world, self.dice, self.shard, self.begins = world, Random(f"lender:{seed}"), shard, begins
         self.report = Report(loans=loans)
         self.people = [self._settle_in(register(world)) for _ in range(payers)]
         self.cards: dict[UUID, str] = {}
-        self.plan = sorted(begins + self.dice.randrange(0, 60) * DAY for _ in range(loans))
+        self.plan = sorted(begins + self.dice.randrange(0, spread) * DAY for _ in range(loans))
         self.today = begins
         self.differing: list[Life] = []
 
@@ -104,6 +107,7 @@ class Lender:
         deadly = set(self.dice.sample(range(5, days), min(kills, days - 5)))
         waiting: list[date] = []
         found: list[str] = []
+        audited = self.begins.month
         for n in range(days):
             self.today = self.begins + n * DAY
             self.report.days += 1
@@ -127,7 +131,8 @@ class Lender:
                     found += self._day_rows(on, before)
             waiting = []
             self._carry()
-            if self.today.day == 1 or n == days - 1:
+            if self.today.month != audited or n == days - 1:
+                audited = self.today.month
                 found += self.audit()
                 if tell:
                     tell(self.report)
@@ -169,7 +174,7 @@ class Lender:
                     services.request_repayment(
                         loan, kind, uuid4(), amount, "keep_term" if kind == "part" else ""
                     )
-            if dice.random() < (0.04 if loan.status != Status.SETTLED else 0.005):
+            if dice.random() < (0.06 if loan.status != Status.SETTLED else 0.005):
                 self._book(loan)
 
     def _book(self, loan: Loan) -> None:

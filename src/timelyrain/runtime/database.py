@@ -78,7 +78,9 @@ def recreate(database: Database, name: str) -> Database:
 def drop(database: Database, name: str) -> None:
     """Drop a sibling database, whoever is connected to it. Raises DatabaseError."""
     statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-    _maintain(sibling(database.owner_dsn, "postgres") if database.embedded else database.owner_dsn, statement)
+    # As superuser where there is one: nobody else may end the autovacuum that may be at work in there.
+    embedded = database.embedded
+    _maintain(embedded.dsn("postgres", "postgres") if embedded else database.owner_dsn, statement)
 
 
 def sibling(dsn: str, name: str) -> str:
