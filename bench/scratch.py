@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 
 import psycopg
-# ruff: noqa: E501  (statements are kept whole)
 
+# ruff: noqa: E501  (statements are kept whole)
 from timelyrain.contract import (
     ROUNDINGS,
     Event,

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from tests.borrowers import with_loan
+from tests.portfolio import on_day
 from tests.worlds import World
 from timelyrain.ledger import chart
 from timelyrain.ledger import services as ledger
@@ -24,10 +25,11 @@ def settled(world: World, on: date) -> int:
 
 
 def test_days_that_are_over_are_reconciled_once(world):
-    Reconciliation.objects.create(on=clock.today() - timedelta(days=4), at=clock.now(), matched=0)
-    assert reconciliation.reconcile_due_days(SandboxRail()) == 3
-    assert reconciliation.reconcile_due_days(SandboxRail()) == 0
-    assert queries.reconciled_up_to() == clock.today() - timedelta(days=1)
+    with on_day(date(2042, 3, 10)):
+        Reconciliation.objects.create(on=date(2042, 3, 6), at=clock.now(), matched=0)
+        assert reconciliation.reconcile_due_days(SandboxRail()) == 3
+        assert reconciliation.reconcile_due_days(SandboxRail()) == 0
+        assert queries.reconciled_up_to() == date(2042, 3, 9)
 
 
 def test_what_both_have_is_matched(world):

@@ -8,6 +8,7 @@ from uuid import UUID
 from timelyrain.customers import services as customers
 from timelyrain.payments.models import Direction, OrderState, PaymentOrder
 from timelyrain.runtime import clock
+from timelyrain.runtime.columns import insert
 from timelyrain.runtime.crypto import decrypt, encrypt
 from timelyrain.runtime.ids import derived_id
 from timelyrain.runtime.problems import Conflict
@@ -75,18 +76,18 @@ def order_many(shard: int, direction: str, wanted: Mapping[UUID, tuple[UUID, int
 
     For subjects that have no order yet: one that has is left as it is.
     """
-    now = clock.now()
-    rows = [
-        PaymentOrder(
-            shard=shard,
-            id=derived_id("payment", direction, subject),
-            direction=direction,
-            subject=subject,
-            borrower_id=borrower_id,
-            amount_fen=amount_fen,
-            created_at=now,
-        )
-        for subject, (borrower_id, amount_fen) in wanted.items()
-    ]
-    PaymentOrder.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2000)
-    return {row.subject: row.id for row in rows}
+    orders = {subject: derived_id("payment", direction, subject) for subject in wanted}
+    insert(
+        "payments_paymentorder",
+        {
+            "shard": shard, "direction": direction, "state": OrderState.NEW, "calls": 0, "queries": 0, "rail_reference": "",
+            "refusal": "", "created_at": clock.now(),
+        },
+        {
+            "id": ("uuid", list(orders.values())),
+            "subject": ("uuid", list(wanted)),
+            "borrower_id": ("uuid", [borrower_id for borrower_id, _ in wanted.values()]),
+            "amount_fen": ("bigint", [amount_fen for _, amount_fen in wanted.values()]),
+        },
+    )  # fmt: skip
+    return orders

@@ -3,7 +3,7 @@
 A column is one of: day (a date, as `number`), fen, int, small (int64 here), flag (bool), uuid (16 bytes). NULL has no place here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -60,6 +60,19 @@ def store(
         for begin in range(0, count, _CHUNK):
             copy.write(rows[begin : begin + _CHUNK].tobytes())
         copy.write(_TRAILER)
+
+
+def insert(table: str, fixed: Mapping[str, Any], columns: Mapping[str, tuple[str, Sequence[Any]]]) -> None:
+    """Insert rows of Python values in one statement: name -> (SQL type, values); rows that are there already are left alone."""
+    names = ", ".join(f'"{name}"' for name in (*columns, *fixed))
+    arrays = ", ".join(f"%s::{kind}[]" for kind, _ in columns.values())
+    constants = "".join(", %s" for _ in fixed)
+    taken = ", ".join(f"c{n}" for n in range(len(columns)))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({names}) SELECT {taken}{constants} FROM unnest({arrays}) AS x({taken}) ON CONFLICT DO NOTHING",
+            [*fixed.values(), *(list(values) for _, values in columns.values())],
+        )
 
 
 def _record(columns: Mapping[str, str]) -> np.dtype[Any]:

@@ -6,6 +6,7 @@ outside any transaction, and `apply` books the answer. After a crash or an unans
 until `query` knows, and after too many tries it is DEAD and waits for a person.
 """
 
+import json
 import logging
 import random
 import time
@@ -17,6 +18,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from timelyrain.runtime.columns import insert
+from timelyrain.runtime.ids import new_id
 from timelyrain.runtime.models import Saga, SagaStatus, SagaTrace
 from timelyrain.runtime.problems import Conflict
 
@@ -137,11 +140,19 @@ def start_many(kind: str, shard: int, sagas: Mapping[str, Data], due_at: datetim
     """Begin many sagas of a kind in the caller's transaction, key -> data; a key that runs already is left alone."""
     now = datetime.now(UTC)
     first = _kinds[kind].steps[0]
-    rows = [
-        Saga(shard=shard, kind=kind, key=key, step=first, data=data, due_at=due_at or now, created_at=now)
-        for key, data in sagas.items()
-    ]
-    Saga.objects.bulk_create(rows, ignore_conflicts=True, batch_size=2000)
+    if sagas:
+        insert(
+            "runtime_saga",
+            {
+                "shard": shard, "kind": kind, "step": first, "status": SagaStatus.READY, "attempts": 0, "last_error": "",
+                "due_at": due_at or now, "created_at": now,
+            },
+            {
+                "id": ("uuid", [new_id() for _ in sagas]),
+                "key": ("text", list(sagas)),
+                "data": ("jsonb", [json.dumps(data) for data in sagas.values()]),
+            },
+        )  # fmt: skip
 
 
 def claim(owner: str, limit: int) -> list[UUID]:

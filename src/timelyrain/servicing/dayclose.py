@@ -32,7 +32,7 @@ from timelyrain.contract import (
 from timelyrain.ledger import services as ledger
 from timelyrain.payments import services as payments
 from timelyrain.runtime import clock, sagas
-from timelyrain.runtime.columns import Array, number, uuids
+from timelyrain.runtime.columns import Array, insert, number, uuids
 from timelyrain.runtime.ids import derived_id
 from timelyrain.servicing import accruing, books, provisions
 from timelyrain.servicing.accruing import Columns, Looked
@@ -322,26 +322,24 @@ def _queue_debits(shard: int, on: date, folded: Sequence[Looked]) -> int:
     pending = Repayment.objects.filter(shard=shard, loan_id__in=list(wanted), state=RepaymentState.PENDING)
     for loan_id in pending.values_list("loan_id", flat=True):
         del wanted[loan_id]  # what that payment leaves unpaid is late tomorrow
-    now = clock.now()
     repayments = {
         derived_id("debit", loan_id, on): (loan_id, one.loan.borrower_id, due_fen)
         for loan_id, (one, due_fen) in wanted.items()
     }
-    Repayment.objects.bulk_create(
-        [
-            Repayment(
-                shard=shard,
-                id=id,
-                loan_id=loan_id,
-                kind=RepaymentKind.DUE,
-                amount_fen=due_fen,
-                automatic=True,
-                requested_at=now,
-            )
-            for id, (loan_id, _, due_fen) in repayments.items()
-        ],
-        batch_size=2000,
-    )
+    if not repayments:
+        return 0
+    insert(
+        "servicing_repayment",
+        {
+            "shard": shard, "kind": RepaymentKind.DUE, "mode": "", "state": RepaymentState.PENDING, "automatic": True,
+            "refusal": "", "requested_at": clock.now(),
+        },
+        {
+            "id": ("uuid", list(repayments)),
+            "loan_id": ("uuid", [loan_id for loan_id, _, _ in repayments.values()]),
+            "amount_fen": ("bigint", [due_fen for _, _, due_fen in repayments.values()]),
+        },
+    )  # fmt: skip
     orders = payments.order_many(
         shard, "debit", {id: (borrower_id, due_fen) for id, (_, borrower_id, due_fen) in repayments.items()}
     )
