@@ -60,7 +60,7 @@ class DecisionRecord(Sharded):
     outcome = models.CharField(max_length=14)
     reasons = models.JSONField()
     policy_sha256 = models.CharField(max_length=64)
-    model_sha256 = models.CharField(max_length=64, null=True)  # noqa: DJ001  (no model is not the empty hash)
+    model_sha256 = models.CharField(max_length=64, null=True)
     record_sha256 = models.CharField(max_length=64)
     record_sealed = models.BinaryField()
     evidence_sealed = models.BinaryField()

@@ -50,7 +50,7 @@ class Saga(Sharded):
     data = models.JSONField(default=dict)
     attempts = models.IntegerField(default=0)
     due_at = models.DateTimeField()
-    claimed_by = models.CharField(max_length=60, null=True)  # noqa: DJ001  (nobody is not the empty name)
+    claimed_by = models.CharField(max_length=60, null=True)
     claimed_until = models.DateTimeField(null=True)
     last_error = models.TextField(default="", blank=True)
     created_at = models.DateTimeField()
