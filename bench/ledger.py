@@ -20,7 +20,7 @@ from bench.claims import Claim, report
 
 ON, AT = date(2026, 1, 5), datetime(2026, 1, 5, tzinfo=UTC)
 BATCH, BATCHES, CLIENTS, SECONDS, TURNS = 1000, 40, 16, 5, 3
-CONNECTIONS = 2 * (os.cpu_count() or 1)
+CONNECTIONS = os.cpu_count() or 1
 LOANS = 10_000
 
 
