@@ -31,7 +31,7 @@ def growth(path: Path, title: str, ours: Points, peer: Points) -> None:
         parts.append(f'<path d="M{x:.0f} {y:.0f}H{WIDTH - 160}" stroke="#e3e7ea"/>')
         parts.append(f'<text x="{x - 10:.0f}" y="{y + 5:.0f}" text-anchor="end">{10**power:g} s</text>')
     for name, points, colour in (
-        ("row by row (ORM), scaled", peer, "#a3461b"),
+        ("row by row, scaled", peer, "#a3461b"),
         ("as columns", ours, "#0b6e6e"),
     ):
         places = [at(*point) for point in points]

@@ -18,7 +18,7 @@ class Refused(Exception):
 class ApiClient:
     """Repeats an act under its key while the server is away or busy, for at most `patience` seconds."""
 
-    def __init__(self, base_url: str, verbose: bool = False, patience: float = 60) -> None:
+    def __init__(self, base_url: str, verbose: bool = False, patience: float = 90) -> None:
         self._client = httpx.Client(base_url=f"{base_url}/api/v1", timeout=30)
         self._verbose, self._patience = verbose, patience
         self.token = ""

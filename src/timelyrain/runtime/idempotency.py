@@ -20,7 +20,8 @@ from timelyrain.runtime.ids import derived_id
 from timelyrain.runtime.models import IdempotentRequest
 from timelyrain.runtime.problems import Conflict, Invalid
 
-CLAIM = timedelta(seconds=60)
+# Longer than the outside time-outs of a request; a database that dies under one leaves its claim behind.
+CLAIM = timedelta(seconds=20)
 _PLACE = "runtime_idempotentrequest.answer:{}"
 
 
