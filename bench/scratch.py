@@ -38,7 +38,9 @@ def server() -> EmbeddedPostgres:
 
 @contextmanager
 def platform(name: str) -> Iterator[str]:
-    """A migrated database of this name under the application's settings; yields the superuser's address. Dropped at the end."""
+    """A migrated database of this name under the application's settings; yields the superuser's address. Dropped at the end, and the
+    server stopped.
+    """
     import django
     from django.core.management import call_command
     from django.db import connections
@@ -61,6 +63,7 @@ def platform(name: str) -> Iterator[str]:
     finally:
         connections.close_all()
         database.drop(home, name)
+        embedded.stop()
 
 
 @dataclass(frozen=True)
