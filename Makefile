@@ -1,6 +1,6 @@
 # Needs Python >= 3.11 and make. Each target sets up .venv by itself; a second run skips what is done.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-on-server conformance simulate check bench deps-system lock clean run-env dev-env fonts
+.PHONY: help demo up down test test-on-server conformance simulate check bench deps-system lock clean run-env dev-env bench-env fonts
 
 ARGS ?=
 
@@ -33,7 +33,7 @@ simulate: dev-env ## live a lender's years in minutes under an independent audit
 check: dev-env ## format, lint, types and the doors between rooms
 	@sh scripts/check.sh
 
-bench: dev-env ## measure every claim of bench/ and write bench/results/ (ONLY=finance for one room)
+bench: bench-env ## measure every claim of bench/ and write bench/results/ (ONLY=finance for one room)
 	@sh scripts/bench.sh $(if $(ONLY),bench/$(ONLY).py) $(ARGS)
 
 deps-system: ## install the optional system packages: fonts, poppler, a browser for page tests
@@ -52,6 +52,9 @@ run-env:
 
 dev-env:
 	@sh scripts/setup.sh dev
+
+bench-env: # the peers come with it: zen, pandas, duckdb, optbinning ...
+	@sh scripts/setup.sh bench
 
 fonts: # the contract is Chinese; without a font it is still made and still verifies, so a failure here stops nothing
 	@sh scripts/deps-system.sh fonts || true

@@ -7,3 +7,4 @@ compile() { uv pip compile pyproject.toml --quiet --universal --python-version 3
     --no-emit-index-url --no-emit-find-links --no-header "$@"; }
 compile -o requirements.lock
 compile --extra dev -c requirements.lock -o requirements-dev.lock
+compile --extra bench -c requirements-dev.lock -o requirements-bench.lock

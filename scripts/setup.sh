@@ -1,5 +1,6 @@
 #!/bin/sh
-# Make .venv and install the locked requirements: `setup.sh` for running, `setup.sh dev` for tests and checks as well.
+# Make .venv and install the locked requirements: `setup.sh` for running, `setup.sh dev` for tests and checks as well,
+# `setup.sh bench` for the peers that measurements are taken beside.
 # Does nothing when what is installed already matches the lock files.
 set -eu
 cd "$(dirname "$0")/.."
@@ -7,9 +8,9 @@ kind=${1:-run}
 say() { printf '• %s\n' "$*" >&2; }
 fail() { printf '%s\n' "$*" >&2; exit 1; }
 
-state="$(pwd) $(cat requirements.lock requirements-dev.lock pyproject.toml | cksum)"
-for done in run dev; do # a dev installation serves for running too
-    if [ "$kind" = run ] || [ "$done" = dev ]; then
+state="$(pwd) $(cat requirements*.lock pyproject.toml | cksum)"
+for done in run dev bench; do # each kind serves for those before it
+    if [ "$kind" = run ] || [ "$kind" = "$done" ] || [ "$done" = bench ]; then
         [ "$(cat ".venv/.$done" 2>/dev/null)" = "$state" ] && .venv/bin/python -c '' 2>/dev/null && exit 0
     fi
 done
@@ -32,7 +33,7 @@ if ! fits .venv/bin/python "sys.version_info >= (3, 11)" || ! grep -qsF "$(pwd)/
 fi
 
 lock=requirements.lock
-[ "$kind" = run ] || lock=requirements-dev.lock
+[ "$kind" = run ] || lock=requirements-$kind.lock
 say "installing the packages of $lock (about half a minute the first time)"
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 pip install -qq --require-hashes -r "$lock" ||
