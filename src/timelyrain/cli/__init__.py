@@ -1,0 +1,54 @@
+"""The command `timelyrain`. One module per group of commands; no business rule lives here."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from timelyrain import __version__
+from timelyrain.runtime.embedded import DatabaseError
+from timelyrain.runtime.processes import ProcessError
+
+from . import books, contract, platform
+from .commands import Commands, Refusal
+
+GROUPS = (platform, books, contract)
+
+GUIDE = """
+first steps
+  timelyrain demo                        walk one loan from application to settlement, on real parts
+  timelyrain demo --scenario declined    others: lost-answer, killed, no-consent
+  timelyrain up                          start sandbox, web and worker in the background
+  timelyrain status                      what runs, and where
+  timelyrain down                        stop all of it
+
+looking inside
+  timelyrain db psql                     the database, as its owner
+  timelyrain shell                       Python with the platform loaded, under the application's role
+  timelyrain audit                       recompute the log of acts; says what was changed, if anything was
+  timelyrain contract replay contract.pdf events.json --as-of 2026-01-31
+                                         a loan's balances from its signed terms, without a database
+
+Data, keys and logs live in TIMELYRAIN_HOME (default ./var). TIMELYRAIN_DATABASE_URL puts a PostgreSQL server of
+yours in the place of the embedded one. docs/operations.md describes every variable.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="timelyrain",
+        description="TimelyRain (及时雨): a self-hosted instant-lending platform.",
+        epilog=GUIDE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"timelyrain {__version__}")
+    commands = Commands(parser)
+    for group in GROUPS:
+        group.add(commands)
+    given = parser.parse_args(arguments)
+    try:
+        return given.run(given) or 0
+    except (DatabaseError, ProcessError, Refusal) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
