@@ -27,6 +27,8 @@ STATS: Mapping[Stat, tuple[str, str]] = {
     "periods": ("出现的30天周期数", "number of 30-day periods with any"),
     "distinct": ("不同取值数", "number of different values"),
 }
+OF_KEYS: tuple[Stat, ...] = ("count", "recency", "first", "periods", "distinct")
+"""Statistics that need no number."""
 DAY = 86_400
 ALL_TIME = 36_600
 """A window of a hundred years: everything."""
@@ -62,7 +64,9 @@ def window_name(days: int) -> str:
 def column_types(table: str) -> dict[str, Type]:
     """What a condition or value over this table may name: its columns and the clock columns."""
     types = {
-        name: BOOL if f.kind == "bool" else Type(f.kind, f.unit, f.low, f.high, f.values, nullable=False)
+        name: BOOL
+        if f.kind == "bool"
+        else Type(f.kind, f.unit, f.low, f.high, f.values, nullable=f.kind == "key")
         for name, f in TABLES[table].columns.items()
     }
     return types | {name: Type("int", unit, 0, high, nullable=False) for name, unit, high in _CLOCK}
@@ -159,7 +163,11 @@ class _Events:
         self.columns["day_of_month"] = (date - date.astype("datetime64[M]")).astype(np.int64) + 1
         self.columns["hour"] = local % DAY // 3600
         self.all = np.ones(self.rows, np.bool_)
-        self._inputs = {name: Column(values, self.all) for name, values in self.columns.items()}
+        keys = {name for name, field in spec.columns.items() if field.kind == "key"}  # a key of 0 is missing
+        self._inputs = {
+            name: Column(values, values != 0 if name in keys else self.all)
+            for name, values in self.columns.items()
+        }
         self._starts: dict[int, Ints] = {}
 
     def start(self, window: int) -> Ints:

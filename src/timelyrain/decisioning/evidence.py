@@ -1,152 +1,34 @@
-"""What is known about one applicant at one moment: the schema, its checks, its canonical bytes.
-
-The schema below is the only place where a fact, an event table or an enum value is declared. Everything is an
-int64: money in fen, times in epoch seconds, flags 0/1, enums by their position. Bounds are part of the schema, so
-that the sum of any column and any ratio of sums fit in int64 by construction.
-"""
+"""What is known about one applicant at one moment: its checks, its canonical bytes. schema.py declares what it may hold."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
+from .schema import (
+    FACTS,
+    LATER_SOURCES,
+    MAX_FEN,
+    MAX_ROWS,
+    MAX_TIME,
+    MAX_TOTAL_FEN,
+    SOURCES,
+    TABLES,
+    Field,
+    Table,
+)
+
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-MAX_BYTES = 32 * 2**20
-MAX_ROWS = 100_000
-MAX_FEN = 10**11
-MAX_TOTAL_FEN = 10**12
-"""The absolute values of one money column add up to at most this; 10^12 x 10^6 (ppm) still fits in int64."""
-MAX_TIME = 4_102_444_800
+MAX_BYTES = 16 * 2**20
+MAX_BRACKETS = 1_000
+"""Objects and lists in one evidence: the schema needs fewer than a hundred, and their number bounds memory and depth."""
 MAX_PROBLEMS = 50
-
-SOURCES = ("application", "identity", "bureau", "bank", "telecom")
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A fact or a table column. `values` of an enum are stored by position; low and high bound an int."""
-
-    kind: Literal["int", "bool", "enum"] = "int"
-    unit: str = ""
-    low: int = 0
-    high: int = 1
-    values: tuple[str, ...] = ()
-    source: str = ""
-    zh: str = ""
-    en: str = ""
-
-
-def _money(zh: str, en: str, source: str = "", low: int = 0) -> Field:
-    return Field("int", "fen", low, MAX_FEN, (), source, zh, en)
-
-
-def _number(high: int, zh: str, en: str, source: str = "", unit: str = "") -> Field:
-    return Field("int", unit, 0, high, (), source, zh, en)
-
-
-def _flag(zh: str, en: str, source: str = "") -> Field:
-    return Field("bool", zh=zh, en=en, source=source)
-
-
-def _enum(values: str, zh: str, en: str, source: str = "") -> Field:
-    return Field("enum", values=tuple(values.split()), zh=zh, en=en, source=source)
-
-
-_AT = _number(MAX_TIME, "时间", "when it happened", unit="seconds")
-
-FACTS: Mapping[str, Field] = {
-    "age": _number(130, "年龄", "age in full years", "application"),
-    "employment": _enum(
-        "employed self_employed farmer retired student unemployed other",
-        "职业状态",
-        "employment status",
-        "application",
-    ),
-    "employed_months": _number(720, "现职月数", "months in the present job", "application"),
-    "declared_income_fen": _money("申报月收入", "declared monthly income", "application"),
-    "city_tier": _number(6, "城市线级（1至6）", "tier of the city, 1 to 6", "application"),
-    "id_match": _flag("身份信息一致", "name and number agree with the registry", "identity"),
-    "id_valid_days": _number(
-        40_000, "证件剩余有效天数", "days until the document expires", "application", "days"
-    ),
-    "bureau_score": _number(1000, "征信评分", "bureau score, 0 to 1000", "bureau"),
-    "public_records": _number(1000, "公共记录条数", "court and tax records in the report", "bureau"),
-    "phone_match": _flag("手机实名一致", "phone is registered to the applicant", "telecom"),
-    "phone_tenure_days": _number(20_000, "手机在网天数", "age of the phone number", "telecom", "days"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """An event table: columns of equal length, oldest first by `at`."""
-
-    source: str
-    columns: Mapping[str, Field]
-
-
-TABLES: Mapping[str, Table] = {
-    "bank_flow": Table(
-        "bank",
-        {
-            "at": _AT,
-            "amount_fen": _money("金额（收入为正）", "amount, + into the account", low=-MAX_FEN),
-            "balance_fen": _money("余额", "balance afterwards", low=-MAX_FEN),
-            "kind": _enum(
-                "salary shop rent utility transfer_in transfer_out cash loan_repayment loan_proceeds gambling "
-                "returned_debit other",
-                "类别",
-                "kind",
-            ),
-        },
-    ),
-    "bureau_account": Table(
-        "bureau",
-        {
-            "at": _number(MAX_TIME, "开立时间", "when it was opened", unit="seconds"),
-            "kind": _enum("D1 R1 R2 R3", "账户类型", "account type of the report"),
-            "limit_fen": _money("授信额度或借款金额", "credit limit or amount lent"),
-            "balance_fen": _money("余额", "balance"),
-            "monthly_due_fen": _money("本月应还", "due this month"),
-            "state": _enum(
-                "normal overdue bad_debt settled closed frozen stopped inactive transferred unknown",
-                "账户状态",
-                "state of the account",
-            ),
-            "closed": _number(
-                MAX_TIME, "关闭时间，未关闭为0", "when it was closed, 0 while open", unit="seconds"
-            ),
-        },
-    ),
-    "bureau_month": Table(
-        "bureau",
-        {
-            "at": _AT,
-            "state": _enum("N * 1 2 3 4 5 6 7 M D Z B C G A # /", "还款状态", "repayment state of the month"),
-            "overdue_fen": _money("逾期金额", "amount overdue"),
-        },
-    ),
-    "bureau_inquiry": Table(
-        "bureau",
-        {
-            "at": _AT,
-            "kind": _enum("loan_approval card_approval post_loan self", "查询原因", "reason of the inquiry"),
-        },
-    ),
-    "telecom_bill": Table(
-        "telecom",
-        {
-            "at": _AT,
-            "amount_fen": _money("账单金额", "amount of the bill"),
-            "late": _flag("是否迟缴", "paid late"),
-        },
-    ),
-}
 
 
 class EvidenceInvalid(ValueError):
@@ -175,9 +57,9 @@ class Evidence:
 def evidence_from_json(data: bytes | Mapping[str, object]) -> Evidence:
     """Check and encode evidence in the shape of docs/architecture.md.
 
-    A fact that is absent or null is missing; a table may be absent only when its source is listed in `missing`.
-    Raises EvidenceInvalid with every problem: wrong types, unknown names or enum values, future dates, events out
-    of order, absurd sizes, data from a source that is said to be missing.
+    A fact that is absent or null is missing; a table may be absent only when its source is listed in `missing`, or by
+    the rules for later additions above. Raises EvidenceInvalid with every problem: wrong types, unknown names or enum
+    values, future dates, events out of order, absurd sizes, data from a source that is said to be missing.
     """
     return _Reading().whole(_load(data) if isinstance(data, bytes) else data)
 
@@ -214,6 +96,10 @@ def decode(field: Field, code: int | None) -> int | bool | str | None:
 def _load(data: bytes) -> Mapping[str, object]:
     if len(data) > MAX_BYTES:
         raise EvidenceInvalid((f"{len(data)} bytes is too large: send at most {MAX_BYTES}",))
+    if (found := data.count(b"[") + data.count(b"{")) > MAX_BRACKETS:
+        raise EvidenceInvalid(
+            (f"{found} lists and objects: not readable as evidence, which is columns of plain values",)
+        )
     try:
         value = json.loads(data, parse_constant=_no_constant, object_pairs_hook=_no_twins)
     except (ValueError, RecursionError) as error:
@@ -245,12 +131,13 @@ class _Reading:
     def whole(self, raw: Mapping[str, object]) -> Evidence:
         self._only(raw, ("as_of", "facts", "events", "missing"), "top")
         as_of = self._code(Field("int", high=MAX_TIME), raw.get("as_of"), "as_of") or 0
-        missing = self._missing(raw.get("missing", []))
         raw_facts = self._object(raw.get("facts"), "facts")
         self._only(raw_facts, FACTS, "facts")
-        facts = {name: self._fact(name, raw_facts.get(name), missing) for name in FACTS}
         raw_events = self._object(raw.get("events"), "events")
         self._only(raw_events, TABLES, "events")
+        silent = (source for source in LATER_SOURCES if not _speaks(source, raw_facts, raw_events))
+        missing = self._missing(raw.get("missing", []), silent)
+        facts = {name: self._fact(name, raw_facts.get(name), missing) for name in FACTS}
         tables = {name: self._table(name, raw_events.get(name), as_of, missing) for name in TABLES}
         if self.problems:
             raise EvidenceInvalid(tuple(self.problems[:MAX_PROBLEMS]))
@@ -263,6 +150,8 @@ class _Reading:
         self, raw: Mapping[str, object], known: Mapping[str, object] | tuple[str, ...], where: str
     ) -> None:
         for name in raw:
+            if len(self.problems) >= MAX_PROBLEMS:
+                return
             if name not in known:
                 self._say(f"{where}: unknown name {str(name)[:40]!r}; known are {', '.join(known)}")
 
@@ -272,12 +161,12 @@ class _Reading:
         self._say(f"{where}: {_show(raw)} is not an object")
         return {}
 
-    def _missing(self, raw: object) -> tuple[str, ...]:
+    def _missing(self, raw: object, silent: Iterable[str]) -> tuple[str, ...]:
         names = _list(raw)
         if names is None or any(name not in SOURCES for name in names):
             self._say(f"missing: {_show(raw)} is not a list of sources; known are {', '.join(SOURCES)}")
             return ()
-        return tuple(sorted({str(name) for name in names}))
+        return tuple(sorted({str(name) for name in names}.union(silent)))
 
     def _fact(self, name: str, raw: object, missing: tuple[str, ...]) -> int | None:
         if raw is None:
@@ -310,7 +199,7 @@ class _Reading:
         table, where = TABLES[name], f"events.{name}"
         nothing: dict[str, Ints] = {column: np.zeros(0, np.int64) for column in table.columns}
         if raw is None:
-            if table.source not in missing:
+            if table.source not in missing and not table.later:
                 self._say(
                     f"{where}: absent; send its columns (they may be empty) or list {table.source!r} as missing"
                 )
@@ -318,14 +207,15 @@ class _Reading:
         columns = self._object(raw, where)
         self._only(columns, table.columns, where)
         lists: dict[str, list[object]] = {}
-        for column in table.columns:
+        needed = {name: f for name, f in table.columns.items() if name in columns or not f.later}
+        for column in needed:
             values = _list(columns.get(column))
             if values is not None:
                 lists[column] = values
             else:
                 self._say(f"{where}.{column}: {_show(columns.get(column))} is not a list")
         lengths = {len(values) for values in lists.values()}
-        if len(lists) < len(table.columns):
+        if len(lists) < len(needed):
             return nothing
         if len(lengths) > 1:
             self._say(f"{where}: columns of different length {sorted(lengths)}; a row needs a value in each")
@@ -335,8 +225,9 @@ class _Reading:
             return nothing
         if max(lengths) and table.source in missing:
             self._say(f"{where}: has rows although source {table.source!r} is listed as missing; send none")
+        absent: list[object] = [0] * max(lengths)
         found = {
-            column: self._column(field, lists[column], f"{where}.{column}")
+            column: self._column(field, lists.get(column, absent), f"{where}.{column}")
             for column, field in table.columns.items()
         }
         arrays = {column: values for column, values in found.items() if values is not None}
@@ -386,6 +277,17 @@ class _Reading:
             self._say(f"{where}.closed: a closing time after as_of or before its opening; send 0 while open")
 
 
+def _speaks(source: str, facts: Mapping[str, object], events: Mapping[str, object]) -> bool:
+    """Is anything of this source there?"""
+    return any(
+        FACTS[name].source == source for name, value in facts.items() if name in FACTS and value is not None
+    ) or any(
+        TABLES[name].source == source
+        for name, value in events.items()
+        if name in TABLES and value is not None
+    )
+
+
 def _list(value: object) -> list[object] | None:
     return cast(list[object], value) if isinstance(value, list) else None
 
@@ -395,3 +297,23 @@ def _show(value: object) -> str:
     if type(value) is int:
         text = repr(value) if value.bit_length() < 128 else "a huge integer"
     return text[:60] or f"a {type(value).__name__}"
+
+
+__all__ = [
+    "FACTS",
+    "MAX_FEN",
+    "MAX_ROWS",
+    "MAX_TOTAL_FEN",
+    "SOURCES",
+    "TABLES",
+    "Bools",
+    "Evidence",
+    "EvidenceInvalid",
+    "Field",
+    "Ints",
+    "Table",
+    "canonical_bytes",
+    "canonical_json",
+    "decode",
+    "evidence_from_json",
+]

@@ -23,9 +23,12 @@ PPM = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """Type of an expression. low..high bound an int; values name the codes of an enum; `bad` marks a reported error."""
+    """Type of an expression. low..high bound an int; values name the codes of an enum; `bad` marks a reported error.
 
-    kind: Literal["int", "bool", "enum", "bad"]
+    A key is the hash of a name: it may be missing, equal to another key or not, and counted; it has no order.
+    """
+
+    kind: Literal["int", "bool", "enum", "key", "bad"]
     unit: str = ""
     low: int = 0
     high: int = 1

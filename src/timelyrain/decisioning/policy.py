@@ -9,7 +9,17 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Literal, cast
 
-from .aggregates import ALL_TIME, STATS, Aggregate, Aggregation, Stat, column_types, result_type, window_name
+from .aggregates import (
+    ALL_TIME,
+    OF_KEYS,
+    STATS,
+    Aggregate,
+    Aggregation,
+    Stat,
+    column_types,
+    result_type,
+    window_name,
+)
 from .compilers import RowProgram, compile_row
 from .definition import Block, DefinitionInvalid, Draft
 from .evidence import FACTS, MAX_FEN, SOURCES, TABLES, canonical_json
@@ -231,8 +241,12 @@ class _Parser:
         table = block.choice("table", tuple(TABLES))
         types = column_types(table)
         where = block.expression("where", types, "bool") if block.has("where") else None
-        value = block.expression("value", types, "int") if block.has("value") else Name(types["at"], "at")
+        value = block.expression("value", types) if block.has("value") else Name(types["at"], "at")
         stats = cast(tuple[Stat, ...], block.texts("stats"))
+        if value.type.kind not in ("int", "key", "bad"):
+            block.report("value", f"is {value.type.kind}, not a number", "give a number or a key")
+        if value.type.kind == "key" and not set(stats) <= set(OF_KEYS):
+            block.report("stats", "a key has no sum and no order", f"of a key use {', '.join(OF_KEYS)}")
         for stat in stats:
             if stat not in STATS:
                 block.report("stats", f"unknown statistic {stat!r}", f"known are {', '.join(STATS)}")
