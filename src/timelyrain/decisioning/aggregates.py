@@ -72,7 +72,13 @@ def column_types(table: str) -> dict[str, Type]:
     return types | {name: Type("int", unit, 0, high, nullable=False) for name, unit, high in _CLOCK}
 
 
-_CLOCK = (("days_ago", "days", 50_000), ("period", "", 2_000), ("day_of_month", "", 31), ("hour", "", 23))
+_CLOCK = (
+    ("days_ago", "days", 50_000),
+    ("period", "", 2_000),
+    ("day_of_month", "", 31),
+    ("weekday", "", 6),
+    ("hour", "", 23),
+)
 
 
 def result_type(aggregate: Aggregate, stat: Stat) -> Type:
@@ -161,6 +167,7 @@ class _Events:
         self.columns["days_ago"] = self.age // DAY
         self.columns["period"] = self.columns["days_ago"] // 30
         self.columns["day_of_month"] = (date - date.astype("datetime64[M]")).astype(np.int64) + 1
+        self.columns["weekday"] = (date.astype(np.int64) + 3) % 7  # Monday is 0; the epoch was a Thursday
         self.columns["hour"] = local % DAY // 3600
         self.all = np.ones(self.rows, np.bool_)
         keys = {name for name, field in spec.columns.items() if field.kind == "key"}  # a key of 0 is missing

@@ -37,7 +37,11 @@ _BLOCKS = ("request", "aggregate", "feature", "model", "table", "figure", "rule"
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One entry of the catalogue. reads: what it is made of; window_days: None for facts and derived features."""
+    """One entry of the catalogue. reads: what it is made of; window_days: None for facts and derived features.
+
+    formula: of a derived feature; of an aggregate its value and, after "where", its condition. table, stat: of an
+    aggregate.
+    """
 
     name: str
     type: Type
@@ -48,6 +52,9 @@ class Feature:
     reads: tuple[str, ...]
     window_days: int | None
     known_at_application: bool
+    formula: str = ""
+    table: str = ""
+    stat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +194,7 @@ class _Parser:
             Feature(n, self.names[n], "fact", f.zh, f.en, (f.source,), (), None, True)
             for n, f in FACTS.items()
         ]
+        self.entries = {feature.name: feature for feature in self.catalogue}
         self.aggregates: list[Aggregate] = []
         self.families: dict[str, Aggregate] = {}
         self.steps: list[tuple[str, Node]] = []
@@ -242,27 +250,39 @@ class _Parser:
         types = column_types(table)
         where = block.expression("where", types, "bool") if block.has("where") else None
         value = block.expression("value", types) if block.has("value") else Name(types["at"], "at")
-        stats = cast(tuple[Stat, ...], block.texts("stats"))
+        stats, once = (
+            cast(tuple[Stat, ...], block.texts("stats", ())),
+            cast(tuple[Stat, ...], block.texts("once", ())),
+        )
         if value.type.kind not in ("int", "key", "bad"):
             block.report("value", f"is {value.type.kind}, not a number", "give a number or a key")
-        if value.type.kind == "key" and not set(stats) <= set(OF_KEYS):
+        if value.type.kind == "key" and not {*stats, *once} <= set(OF_KEYS):
             block.report("stats", "a key has no sum and no order", f"of a key use {', '.join(OF_KEYS)}")
-        for stat in stats:
-            if stat not in STATS:
-                block.report("stats", f"unknown statistic {stat!r}", f"known are {', '.join(STATS)}")
+        if not stats + once or len({*stats, *once}) < len(stats + once):
+            block.report(
+                "stats", f"{[*stats, *once]!r} is empty or names one twice", "name each statistic once"
+            )
+        for key, given in (("stats", stats), ("once", once)):
+            for stat in given:
+                if stat not in STATS:
+                    block.report(key, f"unknown statistic {stat!r}", f"known are {', '.join(STATS)}")
         windows = self._windows(block)
         zh, en = block.text("zh"), block.text("en")
         known = block.flag("known_at_application", True)
         share_of = block.text("share_of", "")
         trend = block.items("trend", [])
         block.done()
-        if value.type.kind == "bad" or any(stat not in STATS for stat in stats):
+        if value.type.kind == "bad" or not windows or any(stat not in STATS for stat in stats + once):
             return
         family = Aggregate(name, table, where, value, windows, stats)
         self.families[name] = family
-        self.aggregates.append(family)
+        whole = Aggregate(name, table, where, value, (max(windows),), once)  # what hardly differs by window
+        parts = [part for part in (family, whole) if part.stats]
+        self.aggregates += parts
+        formula = block.text("value", "at") + (f" where {block.text('where')}" if where else "")
         reads = tuple(f"{table}.{n}" for n in names_read(value) + (names_read(where) if where else ()))
-        for feature, stat, window in family.outputs():
+        outputs = (output for part in parts for output in part.outputs())
+        for feature, stat, window in outputs:
             span = "全部历史" if window == ALL_TIME else f"近{window}天"
             english = "all time" if window == ALL_TIME else f"last {window} days"
             self._add(
@@ -277,6 +297,9 @@ class _Parser:
                     reads,
                     window,
                     known,
+                    formula,
+                    table,
+                    stat,
                 ),
             )
         self._shares(block, family, share_of, zh, en)
@@ -328,25 +351,27 @@ class _Parser:
 
     def _feature(self, block: Block) -> None:
         name = block.name("name", self.names | {"draw": BOOL})
-        node = block.expression("formula", self.names)
+        node, formula = block.expression("formula", self.names), block.text("formula")
         zh, en = block.text("zh"), block.text("en")
         known = block.flag("known_at_application", True)
         block.done()
-        self._derived(block, name, node, zh, en, known)
+        self._derived(block, name, node, zh, en, known, formula)
 
     def _derive(self, block: Block, name: str, formula: str, zh: str, en: str, known: bool) -> None:
         node, faults = read(formula, self.names)
         for fault in faults:
             block.report("name", f"{formula}: {fault.what}", fault.remedy)
-        self._derived(block, name, Constant(BAD, 0) if faults else node, zh, en, known)
+        self._derived(block, name, Constant(BAD, 0) if faults else node, zh, en, known, formula)
 
-    def _derived(self, block: Block, name: str, node: Node, zh: str, en: str, known: bool) -> None:
+    def _derived(
+        self, block: Block, name: str, node: Node, zh: str, en: str, known: bool, formula: str
+    ) -> None:
         reads = names_read(node)
-        parts = [feature for feature in self.catalogue if feature.name in reads]
+        parts = [self.entries[n] for n in reads if n in self.entries]
         flags = {n.removeprefix("source_missing.") for n in reads if n.startswith("source_missing.")}
         sources = tuple(sorted({source for part in parts for source in part.sources} | flags))
         known = known and all(part.known_at_application for part in parts)
-        self._add(block, Feature(name, node.type, "derived", zh, en, sources, reads, None, known))
+        self._add(block, Feature(name, node.type, "derived", zh, en, sources, reads, None, known, formula))
         self.steps.append((name, node))
 
     def _add(self, block: Block, feature: Feature) -> None:
@@ -356,6 +381,7 @@ class _Parser:
             block.report("name", f"more than {MAX_CATALOGUE} features", "declare fewer windows or statistics")
         self.names[feature.name] = feature.type
         self.catalogue.append(feature)
+        self.entries[feature.name] = feature
 
     def _model(self, block: Block) -> tuple[tuple[str, ...], dict[str, int]]:
         include, exclude = block.texts("inputs", ()), block.texts("exclude", ())
