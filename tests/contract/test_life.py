@@ -3,6 +3,7 @@
 Its first instalments: 91,680 fen each, of which interest 15,000, 13,849 (923,320 at 1.5 %), ...
 """
 
+import json
 from dataclasses import replace
 from datetime import date
 
@@ -276,7 +277,11 @@ def test_a_sale_changes_the_owner_and_nothing_the_borrower_owes():
     sale = paid("s1", date(2026, 2, 1), 900_000, EventType.SOLD, owner="another")
     sold, kept = at(terms, [*events, sale], 2026, 3, 1), at(terms, events, 2026, 3, 1)
     assert (sold.owner, kept.owner) == ("another", terms.lender)
-    assert replace(sold, owner=kept.owner) == kept
+    assert replace(sold, owner=kept.owner, sales=()) == kept
+    (sale_of,) = sold.sales
+    assert (sale_of.owner, sale_of.price_fen, sale_of.dpd) == ("another", 900_000, 0)
+    assert sale_of.totals == at(terms, events, 2026, 2, 1).totals
+    assert json.loads(json.dumps(sold.to_json()))["sales"][0]["on"] == "2026-02-01"
     with pytest.raises(ContractViolation, match="sold-to-another"):
         at(terms, [*events, sale, replace(sale, id="s2")], 2026, 3, 1)
 

@@ -14,7 +14,7 @@ from .actus import read_terms as read_actus_terms
 from .columns import NEVER, ROUNDINGS, Column, Line, Outlook, grown, look_ahead
 from .events import Event, EventInvalid, EventType, PrepayMode
 from .folding import fold, preview, replay
-from .state import InstalmentState, LoanState, Status, Totals, bucket_of
+from .state import ChargeOff, InstalmentState, LoanState, Sale, Status, Totals, bucket_of
 from .terms import (
     CIVIL_CODE_561,
     TERMS_VERSION,
@@ -38,6 +38,7 @@ __all__ = [
     "Allocation",
     "Charge",
     "ChargeKind",
+    "ChargeOff",
     "Column",
     "ContractViolation",
     "Event",
@@ -48,6 +49,7 @@ __all__ = [
     "LoanState",
     "Outlook",
     "PrepayMode",
+    "Sale",
     "Status",
     "Terms",
     "TermsInvalid",

@@ -8,7 +8,7 @@ from typing import Any
 from . import changes, money
 from .events import Event, EventType
 from .loan import Loan, Row
-from .state import InstalmentState, LoanState, Status, Totals, bucket_of
+from .state import InstalmentState, LoanState, Sale, Status, Totals, bucket_of
 from .terms import Terms
 from .violations import ContractViolation
 
@@ -192,12 +192,18 @@ def _apply(loan: Loan, event: Event, *, firm: bool) -> None:
         if kind is not EventType.DISBURSED:
             return
     _ACTS[kind](loan, event, firm)
+    if kind is EventType.SOLD:
+        on, totals = event.value_on, _totals(loan, event.value_on)
+        loan.sales.append(Sale(on, loan.owner, event.amount_fen, _dpd(loan, on), totals, loan.charge_off))
+
+
+def _dpd(loan: Loan, on: date) -> int:
+    return (on - loan.rows[loan.oldest].due_on).days if loan.oldest < loan.current else 0
 
 
 def state_of(loan: Loan, as_of: date) -> LoanState:
     rows = tuple(_row_state(loan, row, as_of) for row in loan.rows)
-    oldest = rows[loan.oldest] if loan.oldest < loan.current else None
-    dpd = (as_of - oldest.due_on).days if oldest else 0
+    dpd = _dpd(loan, as_of)
     payoff, fee = loan.payoff(as_of)
     return LoanState(
         as_of=as_of,
@@ -216,6 +222,8 @@ def state_of(loan: Loan, as_of: date) -> LoanState:
         annual_rate_ppm=loan.rate,
         owner=loan.owner,
         charged_off_on=loan.charged_off_on,
+        charge_off=loan.charge_off,
+        sales=tuple(loan.sales),
     )
 
 

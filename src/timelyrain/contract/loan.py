@@ -22,6 +22,7 @@ from timelyrain.finance import (
     round_ratio,
 )
 
+from .state import ChargeOff, Sale
 from .terms import PPM, Allocation, Terms, dates_of, grace_of
 
 
@@ -77,6 +78,8 @@ class Loan:
         self.owner = terms.lender
         self.started: date | None = None
         self.charged_off_on: date | None = None
+        self.charge_off: ChargeOff | None = None
+        self.sales: list[Sale] = []
         self.rows: list[Row] = []
         self.periods: list[Period] = []
         self.current = 0  # index of the running period; len(rows) when all have fallen due

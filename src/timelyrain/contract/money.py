@@ -11,6 +11,7 @@ from timelyrain.finance import Method
 
 from .events import Event, PrepayMode
 from .loan import Loan, Row
+from .state import ChargeOff
 from .terms import PPM
 from .violations import ContractViolation
 
@@ -331,6 +332,13 @@ def charged_off(loan: Loan, event: Event, firm: bool) -> None:
     loan.surplus = loan.pay_due(loan.surplus, on)
     loan.charged_off = loan.arrears(on) + min(loan.surplus, 0)
     loan.charged_off_on = on
+    open_rows = loan.rows[loan.oldest :]
+    loan.charge_off = ChargeOff(
+        on,
+        dpd=(on - open_rows[0].due_on).days if open_rows else 0,
+        interest_fen=sum(row.interest - row.interest_paid - row.interest_waived for row in open_rows),
+        penalty_fen=sum(loan.penalty(row, on) - row.penalty_paid - row.penalty_waived for row in open_rows),
+    )
 
 
 def sold(loan: Loan, event: Event, firm: bool) -> None:

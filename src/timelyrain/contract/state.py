@@ -123,6 +123,28 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class ChargeOff:
+    """A loan at the moment it was written off: its days past due, and what of the loss was interest and penalty."""
+
+    on: date
+    dpd: int
+    interest_fen: int
+    penalty_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """The claim passing to `owner` for a price, and the loan as it passed: what the seller's and the buyer's books need."""
+
+    on: date
+    owner: str
+    price_fen: int
+    dpd: int
+    totals: Totals
+    charge_off: ChargeOff | None
+
+
+@dataclass(frozen=True, slots=True)
 class LoanState:
     """A loan on `as_of`, all events of that day counted.
 
@@ -131,6 +153,7 @@ class LoanState:
     amount_due_fen: cures the loan on as_of. payoff_fen: settles it on as_of, as PREPAID_FULL or, once all has
     fallen due, as REPAID (RECOVERED after a charge-off). prepayment_fee_fen: the part of payoff_fen that is a fee.
     outstanding_principal_fen: what the borrower owes, charged off or not. owner: who the claim belongs to.
+    charge_off, sales: the loan as it was written off, and each time that it changed hands.
     """
 
     as_of: date
@@ -147,6 +170,8 @@ class LoanState:
     annual_rate_ppm: int
     owner: str
     charged_off_on: date | None = None
+    charge_off: ChargeOff | None = None
+    sales: tuple[Sale, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The state as a JSON object, money in fen, dates as ISO 8601."""
@@ -157,12 +182,21 @@ class LoanState:
         values["instalments"] = [_row_json(row) for row in self.instalments]
         values["next_due"] = None if self.next_due is None else _row_json(self.next_due)
         values["totals"] = self.totals.to_json()
+        values["charge_off"] = None if self.charge_off is None else _dated_json(self.charge_off)
+        values["sales"] = [_dated_json(sale) for sale in self.sales]
         return values
 
 
 def bucket_of(dpd: int) -> str:
     """Days past due -> M0, M1 (1-30), M2 (31-60) ... M6 (151-180), M7."""
     return f"M{min(7, (dpd + 29) // 30)}"
+
+
+def _dated_json(fact: ChargeOff | Sale) -> dict[str, Any]:
+    values: dict[str, Any] = asdict(fact) | {"on": fact.on.isoformat()}
+    if isinstance(fact, Sale) and fact.charge_off is not None:
+        values["charge_off"] = _dated_json(fact.charge_off)
+    return values
 
 
 def _row_json(row: InstalmentState) -> dict[str, Any]:
