@@ -4,6 +4,7 @@ One definition is read once into a checked tree and runs in two shapes, a row of
 numpy, with equal results. No float, no clock, no I/O: a float appears only between the features and the model.
 """
 
+from . import functions as functions  # fills the table of functions
 from .decide import (
     Decision,
     Factor,

@@ -8,10 +8,11 @@ from difflib import get_close_matches
 from typing import cast
 
 from .language import BAD, Constant, Node, Type, read
+from .positions import Positions
 
 MAX_BYTES = 2**20
-_HEADER = re.compile(r"^\s*\[\[?\s*([\w.]+)\s*\]\]?")
-_KEY = re.compile(r"^\s*([\w-]+)\s*=\s*(\"\"\"|'''|\"|')?")
+Key = str | tuple[str | int, ...]
+"""A key of a block, or a path inside its value: ("rows", 2, "below")."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,16 +41,18 @@ class Draft:
     """A definition being read. Blocks report problems here; `finish` raises if there were any."""
 
     def __init__(self, text: str):
+        text = text.replace("\r\n", "\n")
         if len(text) > MAX_BYTES:
             raise DefinitionInvalid(
                 [DefinitionProblem(1, 1, "file", f"{len(text)} characters", f"at most {MAX_BYTES}")]
             )
         self.problems: list[DefinitionProblem] = []
-        self._places = _places(text)
-        self._counts: dict[str, int] = {}
+        self.warnings: list[DefinitionProblem] = []
         try:
+            text.encode()  # a lone surrogate has no bytes to hash
             self.raw: dict[str, object] = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            self._positions = Positions(text)
+        except (ValueError, RecursionError) as error:
             found = re.search(r"line (\d+), column (\d+)", str(error))
             line, column = (int(found[1]), int(found[2])) if found else (1, 1)
             problem = DefinitionProblem(line, column, "file", f"not TOML: {error}", "write valid TOML 1.0")
@@ -83,13 +86,36 @@ class Draft:
             if isinstance(value, (dict, list)) and header not in known:
                 self.report(header, 0, "", f"unknown block {header!r}", f"known are {', '.join(known)}")
 
-    def report(self, header: str, index: int, key: str, what: str, remedy: str, shift: int = 0) -> None:
-        """Collects one problem at a key of a block (or at the block's header)."""
-        places = self._places
-        line, column = places.get((header, index, key)) or places.get((header, index, "")) or (1, 1)
-        where = f"{header}[{index}]" if (header, 1, "") in places else header
-        where = ".".join(part for part in (where, key) if part)
-        self.problems.append(DefinitionProblem(line, column + shift, where, what, remedy))
+    def report(
+        self,
+        header: str,
+        index: int,
+        key: Key,
+        what: str,
+        remedy: str,
+        shift: int | None = None,
+        warn: bool = False,
+    ) -> None:
+        """Collects one problem at a key of a block (or at its header). shift: the character inside the text there."""
+        places = self._positions.places
+        inside = (key,) if isinstance(key, str) else key
+        path = (header, index, *inside) if key else (header, index)
+        while path not in places and len(path) > 2:
+            path, shift = path[:-1], None
+        offset = places.get(path, 0)
+        if shift is not None:
+            offset = self._positions.within(offset, shift)
+        line, column = self._positions.line_and_column(offset)
+        where = f"{header}[{index}]" if (header, 1) in places else header
+        where = ".".join(str(part) for part in (where, *inside) if part != "")
+        problem = DefinitionProblem(line, column, where, what, remedy)
+        (self.warnings if warn else self.problems).append(problem)
+
+    def part_number(self, header: str, index: int, key: str) -> int:
+        """How many [[header.key]] blocks stand in the file before those of the index-th [[header]] block."""
+        before = cast(list[dict[str, object]], self.raw.get(header, []))[:index]
+        parts = [block.get(key) for block in before]
+        return sum(len(cast(list[object], part)) for part in parts if isinstance(part, list))
 
     def finish(self) -> None:
         if self.problems:
@@ -103,8 +129,8 @@ class Block:
         self._draft, self._header, self._index, self._raw = draft, header, index, raw
         self._read: set[str] = set()
 
-    def report(self, key: str, what: str, remedy: str, shift: int = 0) -> None:
-        self._draft.report(self._header, self._index, key, what, remedy, shift)
+    def report(self, key: Key, what: str, remedy: str, shift: int | None = None, warn: bool = False) -> None:
+        self._draft.report(self._header, self._index, key, what, remedy, shift, warn)
 
     def has(self, key: str) -> bool:
         return key in self._raw
@@ -165,13 +191,43 @@ class Block:
     def expression(self, key: str, names: Mapping[str, Type], want: str = "") -> Node:
         """A checked expression; a node of type BAD after problems, so that later checks stay silent."""
         source = self.text(key)
-        if not source:
-            return Constant(BAD, 0)
+        return self.reading(key, source, names, want) if source else Constant(BAD, 0)
+
+    def reading(self, key: Key, source: str, names: Mapping[str, Type], want: str = "") -> Node:
+        """The expression that stands, as a text, at a key or deeper inside its value."""
         node, faults = read(source, names, want)
-        lead = len(source) - len(source.lstrip())
         for fault in faults:
-            self.report(key, fault.what, fault.remedy, fault.column + lead)
+            self.report(key, fault.what, fault.remedy, min(fault.column, len(source)))
         return Constant(BAD, 0) if faults else node
+
+    def rows(self, key: str) -> list[Mapping[str, object]]:
+        """A list of inline tables; what is none is reported and left out."""
+        found: list[Mapping[str, object]] = []
+        for i, item in enumerate(self.items(key)):
+            if isinstance(item, dict):
+                found.append(cast(dict[str, object], item))
+            else:
+                self.report((key, i), f"{item!r} is not a row", "write { … = …, … = … }")
+        return found
+
+    def raw(self, key: str) -> object:
+        """The value as TOML has it, for keys of several forms; None when absent."""
+        self._read.add(key)
+        return self._raw.get(key)
+
+    def parts(self, key: str) -> list["Block"]:
+        """The [[header.key]] blocks inside this [[header]] block, in order."""
+        self._read.add(key)
+        raw = self._raw.get(key, [])
+        items = cast(list[object], raw) if isinstance(raw, list) else [raw]
+        if any(not isinstance(item, dict) for item in items):
+            self.report(key, f"is not a list of [[{self._header}.{key}]] blocks", "write them below")
+            return []
+        first = self._draft.part_number(self._header, self._index, key)
+        name = f"{self._header}.{key}"
+        return [
+            Block(self._draft, name, first + i, cast(dict[str, object], item)) for i, item in enumerate(items)
+        ]
 
     def done(self) -> None:
         """Reports keys that nobody read."""
@@ -187,19 +243,3 @@ class Block:
             self.report(key, f"{key!r} is absent", "add it")
             return ""
         return self._raw.get(key, default)
-
-
-def _places(text: str) -> dict[tuple[str, int, str], tuple[int, int]]:
-    """(header, index, key) -> (line, column of the value's first character), found line by line."""
-    places: dict[tuple[str, int, str], tuple[int, int]] = {}
-    header, index = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
-        if found := _HEADER.match(line):
-            index = index + 1 if header == found[1] else 0
-            while (found[1], index, "") in places:  # the same header again after another one
-                index += 1
-            header = found[1]
-            places[header, index, ""] = (number, 1)
-        elif found := _KEY.match(line):
-            places.setdefault((header, index, found[1]), (number, found.end() + 1))
-    return places

@@ -1,12 +1,9 @@
 """The definition language: a closed, typed subset of Python expressions, read with `ast` and never executed.
 
-Values are int (with a unit: fen, ppm, days, seconds or plain), bool and enum; every value may be missing. Arithmetic
-and comparison with a missing operand is missing; `and`, `or` are Kleene's; division by zero is missing. `//` and `%`
-round down. An expression whose result could leave int64 is refused when it is read, from the bounds of its operands.
-
-Functions: abs(a) min(a, b, …) max(a, b, …) clip(a, low, high) coalesce(a, b) missing(a) ratio_ppm(a, b)
-share(a, ppm) first_instalment(principal_fen, instalments, rate_ppm)
-affordable_principal(instalment_fen, instalments, rate_ppm) source_missing('bank').
+Values are int (with a unit: fen, ppm, days, seconds, date or plain), bool and enum; every value may be missing.
+Arithmetic and comparison with a missing operand is missing; `and`, `or` are Kleene's; division by zero is missing.
+`//` and `%` round down. An expression whose result could leave int64 is refused when it is read, from the bounds of
+its operands. The functions are in functions.py; docs/policy-language.md explains all of it with examples.
 """
 
 import ast
@@ -18,17 +15,20 @@ from typing import Literal
 INT64 = 2**63 - 1
 MAX_LENGTH = 2_000
 MAX_DEPTH = 60
+MAX_NODES = 2_000
+"""Operations of one expression, counted as a tree: what is written twice is counted twice."""
 PPM = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """Type of an expression. low..high bound an int; values name the codes of an enum; `bad` marks a reported error.
+    """Type of an expression. low..high bound an int; values name the codes of an enum, or the members of a list.
 
-    A key is the hash of a name: it may be missing, equal to another key or not, and counted; it has no order.
+    A key is the hash of a name: it may be missing, equal to another key or not, and counted; it has no order. A list
+    stands only at the right of `in`. `bad` marks a reported error.
     """
 
-    kind: Literal["int", "bool", "enum", "key", "bad"]
+    kind: Literal["int", "bool", "enum", "key", "list", "bad"]
     unit: str = ""
     low: int = 0
     high: int = 1
@@ -66,7 +66,7 @@ Node = Constant | Name | Apply
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong in one expression, at which column (0-based), and what to do."""
+    """What is wrong in one expression, at which character (from 0, over all its lines), and what to do."""
 
     column: int
     what: str
@@ -76,6 +76,25 @@ class Fault:
 def constant(value: int, unit: str = "") -> Constant:
     """An int literal with a unit."""
     return Constant(Type("int", unit, value, value, nullable=False), value)
+
+
+def absent(like: Type) -> Node:
+    """A value that is always missing: 0 // 0, in both compilers."""
+    hole = Apply(Type("int", like.unit, 0, 0), "div", (constant(0), constant(0)))
+    if like.kind == "bool":
+        return Apply(BOOL, "eq", (hole, constant(0)))
+    return replace(hole, type=replace(like, nullable=True))
+
+
+def is_absent(node: Node) -> bool:
+    """Whether `absent` made the node."""
+    match node:
+        case Apply(op="div", args=(Constant(value=0), Constant(value=0))):
+            return True
+        case Apply(op="eq", args=(Apply() as hole, Constant(value=0))):
+            return is_absent(hole)
+        case _:
+            return False
 
 
 def names_read(node: Node) -> tuple[str, ...]:
@@ -92,20 +111,30 @@ def _parts(node: Node) -> Iterator[Node]:
 
 def read(source: str, names: Mapping[str, Type], want: str = "") -> tuple[Node, tuple[Fault, ...]]:
     """Parse and check one expression; want is '', 'int' or 'bool'. The node is usable only without faults."""
-    reader = _Reader(names)
+    lead = len(source) - len(source.lstrip())
+    source = source.strip().replace("\n", " ")
     if len(source) > MAX_LENGTH:
         return constant(0), (Fault(0, f"{len(source)} characters", f"keep an expression under {MAX_LENGTH}"),)
     try:
-        tree = ast.parse(source.strip(), mode="eval")
+        tree = ast.parse(source, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         column = max((getattr(error, "offset", 1) or 1) - 1, 0)
-        return constant(0), (Fault(column, f"not an expression: {error}", "write one Python expression"),)
+        said = getattr(error, "msg", None) or "too deep or not readable"
+        return constant(0), (
+            Fault(column + lead, f"not an expression: {said}", "write one Python expression"),
+        )
+    reader = Reader(names, source)
     node = reader.node(tree.body, 0)
-    if want and node.type.kind not in (want, "bad"):
+    after = len(source.encode()[: tree.body.end_col_offset].decode())
+    if "#" in source[after:]:
+        reader.faults.append(Fault(after, "a comment in an expression", "put it into `note`"))
+    if node.type.kind == "list":
+        reader.fault(tree.body, "a list stands alone", "write x in the_list")
+    elif want and node.type.kind not in (want, "bad"):
         reader.fault(
             tree.body, f"is {node.type.kind}, not {want}", "compare it" if want == "bool" else "give a number"
         )
-    return node, tuple(reader.faults)
+    return node, tuple(replace(fault, column=fault.column + lead) for fault in reader.faults)
 
 
 _COMPARE: dict[type[ast.AST], str] = {
@@ -125,18 +154,49 @@ _BINARY: dict[type[ast.AST], str] = {
 }
 
 
-class _Reader:
-    """One expression: the tree comes in, typed nodes go out, faults collect."""
+class Reader:
+    """One expression: the tree comes in, typed nodes go out, faults collect. Each part is read once."""
 
-    def __init__(self, names: Mapping[str, Type]):
+    def __init__(self, names: Mapping[str, Type], source: str):
         self.names = names
         self.faults: list[Fault] = []
+        self._bytes = source.encode()
+        self._done: dict[int, tuple[ast.expr, Node]] = {}
+        self._sizes: dict[
+            int, tuple[Node, int]
+        ] = {}  # by identity; the node is kept so that its id stays taken
 
     def fault(self, tree: ast.AST, what: str, remedy: str) -> Node:
-        self.faults.append(Fault(getattr(tree, "col_offset", 0), what, remedy))
+        column = len(self._bytes[: getattr(tree, "col_offset", 0)].decode(errors="replace"))
+        self.faults.append(Fault(column, what, remedy))
         return Constant(BAD, 0)
 
+    def apply(self, tree: ast.AST, kind: Type, op: str, args: tuple[Node, ...]) -> Node:
+        """An operation, unless the tree has grown too large: then every pass over it stays short."""
+        size = 1 + sum(self._size(arg) for arg in args)
+        if size > MAX_NODES:
+            return self.fault(tree, f"more than {MAX_NODES} operations", "split it into named figures")
+        return self._sized(Apply(kind, op, args), size)
+
+    def with_unit(self, node: Node, unit: str) -> Node:
+        """The same number under another unit; only for formulas that account for units themselves."""
+        if node.type.kind != "int":
+            return node
+        return self._sized(replace(node, type=replace(node.type, unit=unit)), self._size(node))
+
+    def _size(self, node: Node) -> int:
+        return self._sizes.get(id(node), (node, 1))[1]
+
+    def _sized(self, node: Node, size: int) -> Node:
+        self._sizes[id(node)] = (node, size)
+        return node
+
     def node(self, tree: ast.expr, depth: int) -> Node:
+        if id(tree) not in self._done:
+            self._done[id(tree)] = (tree, self.read(tree, depth))
+        return self._done[id(tree)][1]
+
+    def read(self, tree: ast.expr, depth: int) -> Node:
         if depth > MAX_DEPTH:
             return self.fault(tree, f"nested deeper than {MAX_DEPTH}", "split it into named features")
         match tree:
@@ -144,21 +204,22 @@ class _Reader:
                 return Constant(replace(BOOL, nullable=False), int(value))
             case ast.Constant(value=int() as value) if abs(value) <= INT64:
                 return constant(value)
+            case ast.Constant(value=int()):
+                return self.fault(tree, "a number over int64", "no amount is that large")
             case ast.Constant(value=str() as value):
                 return self.fault(
                     tree, f"{value!r} stands alone", "compare a text with an enum value, by == or in"
                 )
             case ast.Constant(value=value):
                 return self.fault(
-                    tree, f"{value!r} is not allowed", "use integers: fen, ppm, days; missing(x) for null"
+                    tree,
+                    f"{value!r} is not allowed",
+                    "use integers: fen, ppm, days, or yuan(1.5), percent(2.5); missing(x) for null",
                 )
             case ast.Name() | ast.Attribute():
                 return self.name(tree)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                inner = self.node(operand, depth + 1)
-                if isinstance(inner, Constant) and inner.type.kind == "int":
-                    return constant(-inner.value)
-                return self.arithmetic(tree, "neg", (inner,))
+                return self.arithmetic(tree, "neg", (self.node(operand, depth + 1),))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return self.logic(tree, "not", (self.node(operand, depth + 1),))
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
@@ -183,12 +244,22 @@ class _Reader:
                 return self.fault(tree, f"{type(tree).__name__} is not in the language", _REMEDY)
 
     def name(self, tree: ast.Name | ast.Attribute) -> Node:
-        name = ast.unparse(tree)
+        words: list[str] = []
+        part: ast.expr = tree
+        while isinstance(part, ast.Attribute):
+            words.append(part.attr)
+            part = part.value
+        if not isinstance(part, ast.Name):
+            return self.fault(tree, f"{type(part).__name__} has no parts", _REMEDY)
+        return self.called(tree, ".".join([part.id, *reversed(words)]))
+
+    def called(self, tree: ast.AST, name: str) -> Node:
+        """The value of a declared name."""
         if name in self.names:
             return Name(self.names[name], name)
-        near = _nearest(name, self.names)
+        near = next(iter(get_close_matches(name, self.names, 1)), "")
         return self.fault(
-            tree, f"unknown name {name!r}", f"did you mean {near!r}?" if near else "declare it above"
+            tree, f"unknown name {name[:80]!r}", f"did you mean {near!r}?" if near else "declare it above"
         )
 
     def arithmetic(self, tree: ast.AST, op: str, args: tuple[Node, ...]) -> Node:
@@ -205,14 +276,18 @@ class _Reader:
             return self.fault(
                 tree, f"{op} mixes {shown}", "bring both to one unit, or use share() and ratio_ppm()"
             )
-        low, high = _bounds(op, [(arg.type.low, arg.type.high) for arg in args])
+        if op in ("div", "mod") and args[1].type.low == args[1].type.high == 0:
+            return self.fault(tree, f"{op} by zero", "divide by something that is not always 0")
+        low, high = bounds(op, [(arg.type.low, arg.type.high) for arg in args])
         if low < -INT64 or high > INT64:
             return self.fault(
                 tree, f"{op} could reach {max(high, -low):.1e}, over int64", "narrow an operand with clip()"
             )
+        if all(isinstance(arg, Constant) for arg in args):
+            return constant(low, unit)  # the bounds of constants are the value
         partial = op in ("div", "mod") and args[1].type.low <= 0 <= args[1].type.high
         nullable = partial or any(arg.type.nullable for arg in args)
-        return Apply(Type("int", unit, low, high, nullable=nullable), op, args)
+        return self.apply(tree, Type("int", unit, low, high, nullable=nullable), op, args)
 
     def logic(self, tree: ast.AST, op: str, args: tuple[Node, ...]) -> Node:
         if any(arg.type.kind == "bad" for arg in args):
@@ -222,7 +297,7 @@ class _Reader:
             return self.fault(
                 tree, f"{op} needs conditions, got {odd.type.kind}", "write a comparison, such as x > 0"
             )
-        return Apply(replace(BOOL, nullable=any(arg.type.nullable for arg in args)), op, args)
+        return self.apply(tree, replace(BOOL, nullable=any(arg.type.nullable for arg in args)), op, args)
 
     def comparison(self, tree: ast.Compare, depth: int) -> Node:
         sides = [tree.left, *tree.comparators]
@@ -242,9 +317,11 @@ class _Reader:
             a = self.text(left, b)
         else:
             a, b = self.node(left, depth), self.node(right, depth)
+        return self.compare(tree, _COMPARE[type(op)], a, b)
+
+    def compare(self, tree: ast.AST, name: str, a: Node, b: Node) -> Node:
         if "bad" in (a.type.kind, b.type.kind):
             return Constant(BAD, 0)
-        name = _COMPARE[type(op)]
         if a.type.kind != b.type.kind or (a.type.kind == "enum" and a.type.values != b.type.values):
             return self.fault(
                 tree, f"compares {a.type.kind} with {b.type.kind}", "compare values of one kind"
@@ -254,31 +331,47 @@ class _Reader:
         if a.type.kind == "int" and _common_unit((a, b)) is None:
             shown = f"{a.type.unit or 'plain'} with {b.type.unit or 'plain'}"
             return self.fault(tree, f"compares {shown}", "bring both sides to one unit")
-        return Apply(replace(BOOL, nullable=a.type.nullable or b.type.nullable), name, (a, b))
+        return self.apply(tree, replace(BOOL, nullable=a.type.nullable or b.type.nullable), name, (a, b))
 
     def member(self, tree: ast.AST, left: ast.expr, right: ast.expr, negate: bool, depth: int) -> Node:
         subject = self.node(left, depth)
-        if not isinstance(right, (ast.Tuple, ast.List, ast.Set)) or not right.elts:
-            return self.fault(right, "'in' needs a written list", "write x in ('a', 'b')")
-        options = tuple(self.text(e, subject) if _is_text(e) else self.node(e, depth) for e in right.elts)
+        if isinstance(right, (ast.Name, ast.Attribute)):
+            named = self.name(right)
+            if named.type.kind == "bad":
+                return named
+            texts = named.type.values if named.type.kind == "list" else ()
+            number = subject.type.kind == "int" and named.type.low <= named.type.high
+            elements = [ast.copy_location(ast.Constant(int(t) if number else t), right) for t in texts]
+            if number and named.type.unit and subject.type.unit != named.type.unit:
+                return self.fault(right, f"holds {named.type.unit}", "bring both to one unit")
+        else:
+            elements = right.elts if isinstance(right, (ast.Tuple, ast.List, ast.Set)) else []
+        if not elements:
+            return self.fault(
+                right, "'in' needs a written list or a [[constant]] list", "write x in ('a', 'b')"
+            )
+        options = tuple(self.text(e, subject) if is_text(e) else self.node(e, depth) for e in elements)
         if subject.type.kind == "bad" or any(option.type.kind == "bad" for option in options):
             return Constant(BAD, 0)
         if any(not isinstance(o, Constant) or o.type.kind != subject.type.kind for o in options):
             return self.fault(
                 right, "'in' takes literals of one kind", "write x in ('a', 'b') or x in (1, 2)"
             )
-        found = Apply(replace(BOOL, nullable=subject.type.nullable), "in", (subject, *options))
-        return Apply(found.type, "not", (found,)) if negate else found
+        kind = replace(BOOL, nullable=subject.type.nullable)
+        found = self.apply(tree, kind, "in", (subject, *options))
+        return self.logic(tree, "not", (found,)) if negate else found
 
     def text(self, tree: ast.expr, other: Node) -> Node:
         """A text literal takes the enum of what it stands beside."""
         value = str(tree.value) if isinstance(tree, ast.Constant) else ""
         if other.type.kind == "bad":
             return other
-        if value not in other.type.values:
+        if other.type.kind != "enum" or value not in other.type.values:
             known = ", ".join(other.type.values)
             return self.fault(
-                tree, f"{value!r} is no value here", f"use one of {known}" if known else "compare numbers"
+                tree,
+                f"{value[:80]!r} is no value here",
+                f"use one of {known}" if known else "compare numbers",
             )
         return Constant(replace(other.type, nullable=False), other.type.values.index(value))
 
@@ -293,140 +386,83 @@ class _Reader:
             )
         a, b = (branch.type for branch in branches)
         unit = _common_unit(branches)
-        if a.kind != b.kind or a.values != b.values or unit is None:
+        if a.kind != b.kind or a.kind == "list" or a.values != b.values or unit is None:
             return self.fault(
                 tree, f"gives {a.kind} {a.unit} or {b.kind} {b.unit}", "make both branches one kind"
             )
         nullable = any(arg.type.nullable for arg in args) if op == "if" else a.nullable and b.nullable
         joined = Type(a.kind, unit, min(a.low, b.low), max(a.high, b.high), a.values, nullable)
-        return Apply(joined, op, args)
+        return self.apply(tree, joined, op, args)
 
     def call(self, tree: ast.Call, name: str, args: list[ast.expr], depth: int) -> Node:
-        if name == "source_missing" and len(args) == 1 and _is_text(args[0]):
-            return self.name(ast.Attribute(ast.Name("source_missing"), ast.literal_eval(args[0])))
-        if name not in _ARITY:
-            return self.fault(tree, f"unknown function {name!r}", f"known are {', '.join(sorted(_ARITY))}")
-        low, high = _ARITY[name]
-        if not low <= len(args) <= high:
+        if name not in FUNCTIONS:
             return self.fault(
-                tree, f"{name} takes {low} to {high} values, got {len(args)}", "see the language page"
+                tree, f"unknown function {name[:80]!r}", f"known are {', '.join(sorted(FUNCTIONS))}"
             )
+        function = FUNCTIONS[name]
+        if not function.least <= len(args) <= function.most:
+            wanted = f"{function.least} to {function.most}"
+            return self.fault(
+                tree, f"{name} takes {wanted} values, got {len(args)}", f"write {function.form}"
+            )
+        if function.literal is not None:
+            return function.literal(self, tree, args)
         nodes = tuple(self.node(arg, depth + 1) for arg in args)
         if any(node.type.kind == "bad" for node in nodes):
             return Constant(BAD, 0)
-        if name == "missing":
-            return Apply(replace(BOOL, nullable=False), "missing", nodes)
-        if name == "coalesce":
-            return self.choice(tree, "coalesce", nodes)
+        return function.make(self, tree, nodes)
 
-        def make(op: str, *parts: Node) -> Node:
-            return self.arithmetic(tree, op, parts)
 
-        return _SHORT[name](make, nodes)
+@dataclass(frozen=True, slots=True)
+class Function:
+    """make takes the arguments read, literal as they are written. form shows how to call it."""
 
+    form: str
+    least: int
+    most: int
+    zh: str
+    en: str
+    make: Callable[[Reader, ast.AST, tuple[Node, ...]], Node] = lambda _reader, _tree, args: args[0]
+    literal: Callable[[Reader, ast.Call, list[ast.expr]], Node] | None = None
+
+
+FUNCTIONS: dict[str, Function] = {}
+"""Filled by functions.py, which writes each with the reader above."""
 
 _REMEDY = "use arithmetic, comparisons, and/or/not, x if c else y, and the listed functions"
-_ARITY = {
-    "abs": (1, 1),
-    "min": (2, 8),
-    "max": (2, 8),
-    "clip": (3, 3),
-    "coalesce": (2, 2),
-    "missing": (1, 1),
-    "ratio_ppm": (2, 2),
-    "share": (2, 2),
-    "first_instalment": (3, 3),
-    "affordable_principal": (3, 3),
-}
-
-Make = Callable[..., Node]
 
 
-def _plain(node: Node) -> Node:
-    """The same number without its unit; only for formulas that account for units themselves."""
-    return replace(node, type=replace(node.type, unit="")) if node.type.kind == "int" else node
-
-
-def _with_unit(node: Node, unit: str) -> Node:
-    return replace(node, type=replace(node.type, unit=unit)) if node.type.kind == "int" else node
-
-
-def _ratio_ppm(make: Make, args: tuple[Node, ...]) -> Node:
-    a, b = args
-    if a.type.unit != b.type.unit:
-        return make("add", a, b)  # reports the mixed units
-    return _with_unit(make("div", make("mul", _plain(a), constant(PPM)), _plain(b)), "ppm")
-
-
-def _share(make: Make, args: tuple[Node, ...]) -> Node:
-    a, ppm = args
-    return _with_unit(make("div", make("mul", _plain(a), _plain(ppm)), constant(PPM)), a.type.unit)
-
-
-def _first_instalment(make: Make, args: tuple[Node, ...]) -> Node:
-    """Upper bound of an annuity payment: principal / n + one month's interest on the whole principal."""
-    principal, instalments, rate = map(_plain, args)
-    part = make("div", principal, instalments)
-    interest = make("div", make("mul", principal, rate), constant(12 * PPM))
-    return _with_unit(make("add", make("add", part, interest), constant(2)), "fen")
-
-
-def _affordable_principal(make: Make, args: tuple[Node, ...]) -> Node:
-    """The principal whose first_instalment is the given one: P = c / (1/n + rate/12). At most ¥10 M a month counts."""
-    instalment, instalments, rate = map(_plain, args)
-    instalment = make("min", make("max", instalment, constant(0)), constant(10**9))
-    scaled = make("mul", make("mul", instalment, instalments), constant(12 * PPM))
-    return _with_unit(
-        make("div", scaled, make("add", make("mul", instalments, rate), constant(12 * PPM))), "fen"
-    )
-
-
-_SHORT: dict[str, Callable[[Make, tuple[Node, ...]], Node]] = {
-    "abs": lambda make, args: make("abs", *args),
-    "min": lambda make, args: _fold(make, "min", args),
-    "max": lambda make, args: _fold(make, "max", args),
-    "clip": lambda make, args: make("min", make("max", args[0], args[1]), args[2]),
-    "ratio_ppm": _ratio_ppm,
-    "share": _share,
-    "first_instalment": _first_instalment,
-    "affordable_principal": _affordable_principal,
-}
-
-
-def _fold(make: Make, op: str, args: tuple[Node, ...]) -> Node:
-    result = args[0]
-    for arg in args[1:]:
-        result = make(op, result, arg)
-    return result
-
-
-def _is_text(tree: ast.expr) -> bool:
+def is_text(tree: ast.expr) -> bool:
     return isinstance(tree, ast.Constant) and isinstance(tree.value, str)
-
-
-def _is_literal(node: Node) -> bool:
-    return isinstance(node, Constant)
 
 
 def _common_unit(args: tuple[Node, ...]) -> str | None:
     """The unit all agree on; a literal without a unit takes any."""
-    units = {arg.type.unit for arg in args if arg.type.unit or not _is_literal(arg)}
+    units = {arg.type.unit for arg in args if arg.type.unit or not isinstance(arg, Constant)}
     return None if len(units) > 1 else next(iter(units), "")
 
 
 def _unit(op: str, args: tuple[Node, ...]) -> str | None:
-    """Unit of a result, None where the units do not fit."""
+    """Unit of a result, None where the units do not fit. A date plus days is a date, a date less a date is days."""
+    units = [arg.type.unit for arg in args]
+    if "date" in units and op in ("add", "sub", "neg", "abs", "mul", "div", "mod"):
+        other = units[1] if units[0] == "date" else units[0]
+        if op == "sub" and units == ["date", "date"]:
+            return "days"
+        fits = op == "add" or (op == "sub" and units[0] == "date")
+        literal = any(isinstance(arg, Constant) and not arg.type.unit for arg in args)
+        return "date" if fits and (other == "days" or literal) else None
     if op == "mul":
-        units = [arg.type.unit for arg in args if arg.type.unit]
-        return None if len(units) > 1 else next(iter(units), "")
-    if op == "div" and args[0].type.unit == args[1].type.unit:
+        known = [unit for unit in units if unit]
+        return None if len(known) > 1 else next(iter(known), "")
+    if op == "div" and units[0] == units[1]:
         return ""
     if op == "div":
-        return None if args[1].type.unit else args[0].type.unit
+        return None if units[1] else units[0]
     return _common_unit(args)
 
 
-def _bounds(op: str, sides: list[tuple[int, int]]) -> tuple[int, int]:
+def bounds(op: str, sides: list[tuple[int, int]]) -> tuple[int, int]:
     """Interval arithmetic, exact in unbounded integers."""
     (low, high), (c, d) = sides[0], sides[-1]
     match op:
@@ -445,15 +481,13 @@ def _bounds(op: str, sides: list[tuple[int, int]]) -> tuple[int, int]:
             return min(low, c), min(high, d)
         case "max":
             return max(low, c), max(high, d)
-        case "div" if c >= 1:
-            return min(low // c, low // d), max(high // c, high // d)
+        case "div" if c >= 1 or d <= -1:
+            corners = (low // c, low // d, high // c, high // d)
+            return min(corners), max(corners)
         case "div":
             reach = max(abs(low), abs(high))
             return -reach, reach
+        case "mod" if low == high and c == d != 0:
+            return low % c, low % c
         case _:  # mod takes the sign of the divisor
             return min(c + 1, 0), max(d - 1, 0)
-
-
-def _nearest(name: str, names: Mapping[str, Type]) -> str:
-    """The closest known name, by difflib's ratio."""
-    return next(iter(get_close_matches(name, names, 1)), "")
