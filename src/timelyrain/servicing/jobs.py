@@ -9,7 +9,7 @@ from timelyrain.runtime import clock, sagas
 from timelyrain.runtime.problems import Unavailable
 from timelyrain.runtime.sagas import Data, Done, Outcome, Retry, Run
 from timelyrain.runtime.worker import every
-from timelyrain.servicing import services
+from timelyrain.servicing import acts, services
 from timelyrain.servicing.models import Loan, Repayment, RepaymentState
 
 
@@ -104,3 +104,24 @@ sagas.define("tell_borrower", ["servicing.tell_borrower"])
 sagas.register("servicing.compose_reminder", _compose_reminder)
 sagas.define("remind_borrower", ["servicing.compose_reminder", "servicing.tell_borrower"])
 every(0.5, "servicing.run_due_days")(services.run_due_days)
+
+
+def _sent_back(run: Run, _: Data) -> Data:
+    """`text` is what the next step sends."""
+    text = acts.sent_back(run.shard, UUID(run.data["act_id"]))
+    customers.tell(run.shard, UUID(run.data["borrower_id"]), f"{run.kind}:{run.key}", text)
+    return {"text": text}
+
+
+def _not_sent_back(run: Run, _: Data) -> None:
+    acts.not_sent_back(run.shard, UUID(run.data["act_id"]), run.data["refused"])
+
+
+# Surplus goes out: it has left the loan before (`acts.book`) and returns to it when the rail says no.
+sagas.define(
+    "pay_back_surplus",
+    ["payments.pay_out", "servicing.sent_back", "servicing.tell_borrower"],
+    on_refused="servicing.not_sent_back",
+)
+sagas.register("servicing.sent_back", _sent_back)
+sagas.register("servicing.not_sent_back", _not_sent_back)

@@ -135,3 +135,91 @@ class PenaltyLine(models.Model):
     at_start = models.BigIntegerField()
     a_day = models.BigIntegerField()
     per = models.BigIntegerField()
+
+
+class ActState(models.TextChoices):
+    WAITING = "waiting", "waits for a second person"
+    OFFERED = "offered", "waits for the borrower"
+    MOVING = "moving", "money on its way"
+    DONE = "done", "done"
+    REJECTED = "rejected", "not approved"
+    FAILED = "failed", "the bank refused"
+
+
+class LoanAct(Sharded):
+    """Something a person wants done with a loan, from the request to the booked event (see `catalogue`)."""
+
+    loan = models.ForeignKey(Loan, models.DO_NOTHING, db_constraint=False, related_name="acts")
+    type = models.CharField(max_length=20)
+    value_on = models.DateField()
+    amount_fen = models.BigIntegerField()
+    data = models.JSONField(default=dict)
+    reason = models.TextField()
+    wish_id = models.UUIDField(null=True)
+    requested_by = models.CharField(max_length=150)
+    requested_at = models.DateTimeField()
+    second_person = models.BooleanField()
+    state = models.CharField(max_length=8, choices=ActState.choices)
+    before = models.JSONField(
+        default=dict
+    )  # summaries, as they were seen at the request and then at the booking
+    after = models.JSONField(default=dict)
+    borrower_fen = models.BigIntegerField()
+    decided_by = models.CharField(max_length=150, default="", blank=True)
+    decided_at = models.DateTimeField(null=True)
+    note = models.TextField(default="", blank=True)
+    disclosure = models.TextField(
+        default="", blank=True
+    )  # what the borrower must confirm: a rate above the signed one
+    disclosure_sha256 = models.CharField(max_length=64, default="", blank=True)
+    shown_at = models.DateTimeField(null=True)
+    event_id = models.UUIDField(null=True)
+    refusal = models.CharField(max_length=80, default="", blank=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(state="rejected")
+                | models.Q(decided_by="")
+                | ~models.Q(decided_by=models.F("requested_by")),
+                name="act_decided_by_another",
+            )
+        ]
+        indexes: ClassVar = [models.Index(fields=["shard", "loan"], name="act_of_loan")]
+
+
+class WishKind(models.TextChoices):
+    HARDSHIP = "hardship", "help in hardship"
+    DUE_DAY = "due_day", "another due day"
+
+
+class WishState(models.TextChoices):
+    OPEN = "open", "waits for an answer"
+    GRANTED = "granted", "granted"
+    DECLINED = "declined", "declined"
+
+
+class Wish(Sharded):
+    """What a borrower asks for; somebody answers it with an act, or says why not."""
+
+    loan = models.ForeignKey(Loan, models.DO_NOTHING, db_constraint=False, related_name="wishes")
+    kind = models.CharField(max_length=8, choices=WishKind.choices)
+    amount_fen = models.BigIntegerField(null=True)  # what could be paid each month
+    instalments = models.SmallIntegerField(null=True)  # for how many
+    due_day = models.SmallIntegerField(null=True)
+    note = models.TextField(default="", blank=True)
+    asked_at = models.DateTimeField()
+    state = models.CharField(max_length=8, choices=WishState.choices, default=WishState.OPEN)
+    answer = models.TextField(default="", blank=True)
+    answered_by = models.CharField(max_length=150, default="", blank=True)
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["shard", "loan", "kind"],
+                condition=models.Q(state="open"),
+                name="one_open_wish_of_a_kind",
+            )
+        ]

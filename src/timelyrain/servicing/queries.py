@@ -1,19 +1,19 @@
 """Reads of loans."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Max
 
-from timelyrain.contract import LoanState, fold
+from timelyrain.contract import Event, EventType, LoanState, fold
 from timelyrain.ledger import chart
 from timelyrain.ledger import queries as ledger
 from timelyrain.runtime import clock
 from timelyrain.runtime.problems import NotFound
 from timelyrain.servicing import books, dayclose, provisions
-from timelyrain.servicing.models import DayRun, Loan, Repayment
+from timelyrain.servicing.models import ActState, DayRun, Loan, LoanAct, Repayment, Wish
 from timelyrain.servicing.services import events_of, loan_for, state_of, terms_of
 
 
@@ -73,6 +73,119 @@ def repayments(shard: int, borrower_id: UUID, loan_id: UUID) -> list[RepaymentVi
             r.id, r.kind, r.amount_fen, r.state, r.automatic, r.refusal, r.requested_at, r.finished_at
         )
         for r in rows
+    ]
+
+
+@dataclass(frozen=True)
+class ActView:
+    """An act on a loan, from the request to the booked event. `before` and `after` are summaries (`previews.summary`)."""
+
+    id: UUID
+    shard: int
+    loan_id: UUID
+    type: str
+    value_on: date
+    amount_fen: int
+    data: dict[str, Any]
+    reason: str
+    wish_id: UUID | None
+    state: str
+    second_person: bool
+    requested_by: str
+    requested_at: datetime
+    decided_by: str
+    decided_at: datetime | None
+    note: str
+    borrower_fen: int
+    before: dict[str, Any]
+    after: dict[str, Any]
+    event_id: UUID | None
+    refusal: str
+    finished_at: datetime | None
+
+
+def act(act_id: UUID) -> ActView:
+    row = LoanAct.objects.filter(id=act_id).first()
+    if row is None:
+        raise NotFound(f"There is no act {act_id}.", remedy="Choose one from the list of acts.")
+    return _act_view(row)
+
+
+def acts(*, state: str = "", loan_id: UUID | None = None, limit: int = 200) -> list[ActView]:
+    """The newest acts, of one state or of one loan."""
+    rows = LoanAct.objects.order_by("-requested_at", "-id")
+    if state:
+        rows = rows.filter(state=state)
+    if loan_id is not None:
+        rows = rows.filter(loan_id=loan_id)
+    return [_act_view(row) for row in rows[:limit]]
+
+
+def offered(shard: int, borrower_id: UUID, loan_id: UUID) -> list[ActView]:
+    """What waits for this borrower's own yes or no."""
+    row = loan_for(shard, borrower_id, loan_id)
+    rows = LoanAct.objects.filter(shard=shard, loan=row, state=ActState.OFFERED).order_by("id")
+    return [_act_view(row) for row in rows]
+
+
+def _act_view(row: LoanAct) -> ActView:
+    return ActView(**{f.name: getattr(row, f.name) for f in fields(ActView)})
+
+
+@dataclass(frozen=True)
+class WishView:
+    """What a borrower asked for, and the answer."""
+
+    id: UUID
+    shard: int
+    loan_id: UUID
+    kind: str
+    amount_fen: int | None
+    instalments: int | None
+    due_day: int | None
+    note: str
+    asked_at: datetime
+    state: str
+    answer: str
+    answered_at: datetime | None
+
+
+def wishes(*, state: str = "", loan_id: UUID | None = None, limit: int = 200) -> list[WishView]:
+    """Requests of borrowers, those that wait longest first."""
+    rows = Wish.objects.order_by("asked_at", "id")
+    if state:
+        rows = rows.filter(state=state)
+    if loan_id is not None:
+        rows = rows.filter(loan_id=loan_id)
+    return [_wish_view(row) for row in rows[:limit]]
+
+
+def wishes_of(shard: int, borrower_id: UUID, loan_id: UUID) -> list[WishView]:
+    """The borrower's own requests, newest first."""
+    return wishes(loan_id=loan_for(shard, borrower_id, loan_id).id)[::-1]
+
+
+def _wish_view(row: Wish) -> WishView:
+    return WishView(**{f.name: getattr(row, f.name) for f in fields(WishView)})
+
+
+@dataclass(frozen=True)
+class HistoryLine:
+    """An event of a loan, and what became of it: undone_by is the reversal that took it back."""
+
+    event: Event
+    undone_by: str
+    reversible: bool
+
+
+def history(loan_row: Loan) -> list[HistoryLine]:
+    """Every event of a loan, newest first."""
+    known = events_of(loan_row)
+    undone = {event.text("event"): event.id for event in known if event.type is EventType.REVERSED}
+    firm = {EventType.DISBURSED, EventType.REVERSED, EventType.PAID_BACK}
+    return [
+        HistoryLine(event, undone.get(event.id, ""), event.type not in firm and event.id not in undone)
+        for event in reversed(known)
     ]
 
 
