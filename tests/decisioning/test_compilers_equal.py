@@ -112,10 +112,10 @@ def test_generated_expressions_agree(source: str, seed: int):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_default_policy_agrees(n: int, seed: int):
     policy = default_policy()
-    types = policy.verdict_types
+    engine, types = policy.engine, policy.verdict_types
     for inputs, steps in (
-        (policy.feature_inputs, policy.feature_steps),
-        (policy.verdict_inputs, policy.verdict_steps),
+        (engine.names[: -len(policy.feature_steps)], policy.feature_steps),
+        (engine.verdict_reads, policy.verdict_steps),
     ):
         columns, rows = both({name: types[name] for name in inputs}, list(steps), n, seed)
         assert columns == rows

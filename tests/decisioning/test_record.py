@@ -82,7 +82,24 @@ def test_a_forged_outcome_does_not_replay():
     assert replay(forged, POLICY, PERSON, MODEL).differences == ("outputs.limit_fen",)
 
 
-@pytest.mark.parametrize("record", [b"", b"[]", b"{}", b'{"format":1}', b"[" * 10_000, b'{"format":2}'])
+@pytest.mark.parametrize(
+    "record", [b"", b"[]", b"{}", b'{"format":2}', b"[" * 10_000, b'{"format":3,"outputs":{}}']
+)
 def test_what_is_no_record_is_refused(record: bytes):
     with pytest.raises(RecordInvalid, match="decision_record"):
         replay(record, POLICY, PERSON, MODEL)
+
+
+def test_a_record_of_another_format_was_another_engine():
+    told = json.loads(recorded())
+    old = {k: v for k, v in told.items() if k not in ("graph", "features_sha256", "given", "snoozed")}
+    found = replay(json.dumps(old | {"format": 1, "engine": "1"}).encode(), POLICY, PERSON, MODEL)
+    assert (found.equal, found.cause, found.differences) == (False, "engine", ("engine", "format"))
+    assert replay(json.dumps(old | {"format": 1}).encode(), POLICY, evidence(2), MODEL).cause == "data"
+
+
+def test_a_snoozed_rule_stands_in_the_record_and_replays():
+    decision = decide(POLICY, PERSON, REQUEST, MODEL, 7, LAW, snoozed=["PHONE_NEW"])
+    record = decision_record(decision, POLICY, PERSON, REQUEST, MODEL, 7, LAW)
+    assert json.loads(record)["snoozed"] == ["PHONE_NEW"]
+    assert replay(record, POLICY, PERSON, MODEL).equal

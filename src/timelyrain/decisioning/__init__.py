@@ -5,11 +5,12 @@ numpy, with equal results. No float, no clock, no I/O: a float appears only betw
 """
 
 from . import functions as functions  # fills the table of functions
+from .compilers import Column
 from .decide import (
+    Batch,
     Decision,
     Factor,
     LawContext,
-    Outcome,
     Reason,
     Request,
     RequestInvalid,
@@ -17,26 +18,38 @@ from .decide import (
     Scorer,
     ScorerMismatch,
     TraceLine,
+    annual_rate_ppm,
     decide,
+    decide_batch,
     features_matrix,
+    scores,
 )
 from .definition import DefinitionInvalid, DefinitionProblem
+from .engine import Engine, FeatureTable
 from .evidence import FACTS, SOURCES, TABLES, Evidence, EvidenceInvalid, canonical_bytes, evidence_from_json
 from .policy import Feature, Figure, Policy, Rule
 from .record import ENGINE, RecordInvalid, Replay, decision_record, replay
+from .verdicts import OUTCOMES, STATES, Columns, Outcome, Verdicts, column, verdicts
 
 __all__ = [
     "ENGINE",
     "FACTS",
+    "OUTCOMES",
     "SOURCES",
+    "STATES",
     "TABLES",
+    "Batch",
+    "Column",
+    "Columns",
     "Decision",
     "DefinitionInvalid",
     "DefinitionProblem",
+    "Engine",
     "Evidence",
     "EvidenceInvalid",
     "Factor",
     "Feature",
+    "FeatureTable",
     "Figure",
     "LawContext",
     "Outcome",
@@ -51,10 +64,16 @@ __all__ = [
     "Scorer",
     "ScorerMismatch",
     "TraceLine",
+    "Verdicts",
+    "annual_rate_ppm",
     "canonical_bytes",
+    "column",
     "decide",
+    "decide_batch",
     "decision_record",
     "evidence_from_json",
     "features_matrix",
     "replay",
+    "scores",
+    "verdicts",
 ]

@@ -113,7 +113,9 @@ class Aggregation:
     """All families of a policy, ready to run. `names` are the feature names in the order of the columns."""
 
     def __init__(self, aggregates: Sequence[Aggregate], utc_offset_minutes: int):
+        self.aggregates = tuple(aggregates)
         self.names = tuple(name for a in aggregates for name, _, _ in a.outputs())
+        self.utc_offset_minutes = utc_offset_minutes
         self._offset = utc_offset_minutes * 60
         self._by_table = {t: [a for a in aggregates if a.table == t] for t in TABLES}
         order = {name: i for i, name in enumerate(self.names)}

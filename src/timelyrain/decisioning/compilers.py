@@ -37,12 +37,17 @@ def compile_row(inputs: Sequence[str], steps: Sequence[tuple[str, Node]]) -> Row
         "    yes, no = True, False",
     ]
     atoms = {name: f"v{i}" for i, name in enumerate(inputs)}
-    done: dict[Node, str] = {}
+    raw, done = set(inputs), dict[Node, str]()
 
     def atom(node: Node) -> str:
         if isinstance(node, Constant):
             return ("yes" if node.value else "no") if node.type.kind == "bool" else repr(node.value)
         if isinstance(node, Name):
+            if node.type.kind == "bool" and node.name in raw:
+                raw.discard(node.name)  # columns hold flags as 0 and 1; `is True` wants the real thing
+                lines.append(
+                    f"    if {atoms[node.name]} is not None: {atoms[node.name]} = {atoms[node.name]} != 0"
+                )
             return atoms[node.name]
         if node not in done:
             code = _row_code(node, [atom(arg) for arg in node.args])
@@ -53,7 +58,7 @@ def compile_row(inputs: Sequence[str], steps: Sequence[tuple[str, Node]]) -> Row
     for name, node in steps:
         atoms[name] = atom(node)
     lines.append(f"    return ({''.join(atoms[name] + ', ' for name, _ in steps)})")
-    space: dict[str, Any] = {"__builtins__": {"abs": abs, "min": min, "max": max}}
+    space: dict[str, Any] = {"__builtins__": {"abs": abs}}
     exec(compile("\n".join(lines), "<row program>", "exec"), space)
     return cast(RowProgram, space["program"])
 
@@ -64,8 +69,8 @@ _ROW = {
     "add": "{0} + {1}",
     "sub": "{0} - {1}",
     "mul": "{0} * {1}",
-    "min": "min({0}, {1})",
-    "max": "max({0}, {1})",
+    "min": "{0} if {0} <= {1} else {1}",
+    "max": "{0} if {0} >= {1} else {1}",
     "div": "{0} // {1}",
     "mod": "{0} % {1}",
     "eq": "{0} == {1}",
@@ -104,28 +109,53 @@ def _row_code(node: Apply, args: list[str]) -> str:
     return f"None if {' or '.join(refuse)} else {code}" if refuse else code
 
 
+Part = tuple[Any, Bools | None]
+"""Values (flags as bool or 0/1, anything where not known) and what is known; None says that all is."""
+
+
 def run_columns(
     steps: Sequence[tuple[str, Node]], inputs: Mapping[str, Column], rows: int
 ) -> dict[str, Column]:
     """The steps over n rows at once; the meaning of the language."""
-    known = dict(inputs)
-    done: dict[
-        int, Column
-    ] = {}  # by identity: cheaper than hashing trees, and the steps keep the nodes alive
+    parts = run_parts(steps, lambda name: (inputs[name].values, inputs[name].known))
+    return {name: whole(part, (rows,)) for name, part in parts.items()}
 
-    def column(node: Node) -> Column:
+
+def run_parts(steps: Sequence[tuple[str, Node]], given: Callable[[str], Part]) -> dict[str, Part]:
+    """`run_columns` for callers that want no array they do not use: an input is asked for when a step reads it."""
+    named: dict[str, Part] = {}
+    read: dict[str, Part] = {}
+    done: dict[int, Part] = {}  # by identity: cheaper than hashing trees, and the steps keep the nodes alive
+
+    def part(node: Node) -> Part:
+        if isinstance(node, Constant):
+            return node.value, None
         if isinstance(node, Name):
-            return known[node.name]
+            if node.name in named:
+                return named[node.name]
+            if node.name not in read:
+                values, known = given(node.name)
+                read[node.name] = values, known if node.type.nullable else None
+            return read[node.name]
         if id(node) not in done:
-            if isinstance(node, Constant):
-                done[id(node)] = Column(np.full(rows, node.value, np.int64), np.ones(rows, np.bool_))
-            else:
-                done[id(node)] = _apply(node.op, [column(arg) for arg in node.args])
+            done[id(node)] = apply(node.op, [part(arg) for arg in node.args])
         return done[id(node)]
 
-    for name, node in steps:
-        known[name] = column(node)
-    return {name: known[name] for name, _ in steps}
+    with np.errstate(all="ignore"):  # where nothing is known stands anything
+        for name, node in steps:
+            named[name] = part(node)
+    return named
+
+
+def whole(part: Part, shape: tuple[int, ...]) -> Column:
+    """A column of its own: int64, 0 where not known."""
+    values, known = part
+    if known is None:
+        return Column(
+            np.ascontiguousarray(np.broadcast_to(values, shape), dtype=np.int64), np.ones(shape, np.bool_)
+        )
+    known = np.ascontiguousarray(np.broadcast_to(known, shape))
+    return Column(np.where(known, values, 0).astype(np.int64, copy=False), known)
 
 
 _COLUMN: dict[str, Callable[..., Any]] = {
@@ -144,36 +174,68 @@ _COLUMN: dict[str, Callable[..., Any]] = {
     "le": np.less_equal,
     "gt": np.greater,
     "ge": np.greater_equal,
-    "not": np.logical_not,
 }
 
 
-def _apply(op: str, args: list[Column]) -> Column:
-    first = args[0]
+_where: Callable[..., Any] = np.where
+
+
+def apply(op: str, args: Sequence[Part]) -> Part:
+    """One operation of the language on columns."""
+    (a, known), (b, other) = args[0], args[-1]
     match op:
-        case "and":
-            no = np.logical_or.reduce([a.known & (a.values == 0) for a in args])
-            return _masked(~no, no | np.logical_and.reduce([a.known for a in args]))
-        case "or":
-            yes = np.logical_or.reduce([a.known & (a.values != 0) for a in args])
-            return _masked(yes, yes | np.logical_and.reduce([a.known for a in args]))
+        case "and" | "or":
+            return _kleene(args, op == "and")
+        case "not":
+            return np.logical_not(a), known
         case "if":
-            take = first.values != 0
-            values = np.where(take, args[1].values, args[2].values)
-            return _masked(values, first.known & np.where(take, args[1].known, args[2].known))
+            then, otherwise = args[1:]
+            chosen = _both(known, _choose(a, then[1], otherwise[1]))
+            return _where(_flag(a), then[0], otherwise[0]), chosen
         case "coalesce":
-            return Column(np.where(first.known, first.values, args[1].values), first.known | args[1].known)
+            if known is None:
+                return a, None
+            return _where(known, a, b), None if other is None else known | other
         case "missing":
-            return _masked(~first.known, np.ones_like(first.known))
+            return (False if known is None else ~known), None
         case "in":
-            return _masked(np.logical_or.reduce([first.values == a.values for a in args[1:]]), first.known)
+            found = np.equal(a, args[1][0])
+            for option, _ in args[2:]:
+                found = found | np.equal(a, option)
+            return found, known
         case "div" | "mod":
-            known = first.known & args[1].known & (args[1].values != 0)
-            return _masked(_COLUMN[op](first.values, np.where(args[1].values == 0, 1, args[1].values)), known)
+            zero: Any = np.equal(b, 0)
+            some: Bools | None = ~zero if np.any(zero) else None
+            return _COLUMN[op](a, b if some is None else np.where(zero, 1, b)), _both(
+                _both(known, other), some
+            )
         case _:
-            known = np.logical_and.reduce([a.known for a in args])
-            return _masked(_COLUMN[op](*(a.values for a in args)), known)
+            if len(args) == 1:
+                return _COLUMN[op](a), known
+            return _COLUMN[op](a, b), _both(known, other)
 
 
-def _masked(values: Any, known: Bools) -> Column:
-    return Column(np.where(known, values, 0).astype(np.int64, copy=False), known)
+def _kleene(args: Sequence[Part], conjunction: bool) -> Part:
+    """Decided by one operand where it is known to decide; else known only where all are."""
+    decided: Any = False
+    known: Bools | None = None
+    for values, given in args:
+        here = ~_flag(values) if conjunction else _flag(values)
+        decided = decided | (here if given is None else here & given)
+        known = _both(known, given)
+    return (np.logical_not(decided) if conjunction else decided), None if known is None else known | decided
+
+
+def _flag(values: Any) -> Any:
+    kind = getattr(values, "dtype", None)
+    return values if kind == np.bool_ else np.not_equal(values, 0)
+
+
+def _both(a: Bools | None, b: Bools | None) -> Bools | None:
+    return b if a is None else a if b is None else a & b
+
+
+def _choose(take: Any, a: Bools | None, b: Bools | None) -> Bools | None:
+    if a is None and b is None:
+        return None
+    return np.where(_flag(take), True if a is None else a, True if b is None else b)

@@ -1,30 +1,26 @@
 """One decision: a pure function of policy, evidence, request, model, draw and the limits of the law."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from .compilers import Column, Value, run_columns
-from .evidence import FACTS, SOURCES, Evidence
-from .language import PPM, Type, names_read
+from timelyrain.finance import annualised_irr_ppm, schedule
+
+from .compilers import Column, Value
+from .engine import FeatureTable
+from .evidence import Bools, Evidence, Ints
+from .language import PPM, Type
 from .policy import Effect, Policy, Rule
+from .verdicts import Outcome, Verdicts, column, verdicts
 
 Shown = int | bool | str | None
 FACTORS = 4
 """Principal factors named from the model, as adverse-action practice has it."""
-
-
-class Outcome(StrEnum):
-    """In order of precedence: a decline outweighs a request for evidence, that a referral, that an approval."""
-
-    DECLINE = "decline"
-    MORE_EVIDENCE = "more_evidence"
-    REFER = "refer"
-    APPROVE = "approve"
 
 
 class RequestInvalid(ValueError):
@@ -114,27 +110,81 @@ class Factor:
     contribution_ppm: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Decision:
-    """limit, amount and rate are 0 unless approved or referred (a proposal then); affordability holds every figure.
+    """limit, amount, rate and annual rate are 0 unless approved or referred (a proposal then).
 
-    reasons and trace are in the author's order. features holds the whole catalogue, None where missing.
+    annual_rate_ppm: what the offer costs a year, compounded, from the schedule of equal monthly instalments it leads to.
+    features: one row. seen: every value that the verdict read or worked out, None where missing. reasons and trace are in the
+    author's order. given, snoozed: as handed to `decide`.
     """
 
+    policy: Policy
     outcome: Outcome
     reasons: tuple[Reason, ...]
     pd_ppm: int | None
     limit_fen: int
     amount_fen: int
     rate_ppm: int
-    affordability: Mapping[str, Shown]
+    annual_rate_ppm: int
     factors: tuple[Factor, ...]
-    features: Mapping[str, Shown]
-    trace: tuple[TraceLine, ...]
+    table: FeatureTable
+    seen: Mapping[str, Value]
+    given: Mapping[str, Value]
+    snoozed: tuple[str, ...]
+
+    @cached_property
+    def features(self) -> Mapping[str, Shown]:
+        """The whole catalogue as people read it, None where missing."""
+        row, kinds = _row(self.table), self.policy.features
+        return {name: _shown(kind.type, row[name]) for name, kind in kinds.items()}
+
+    @cached_property
+    def affordability(self) -> Mapping[str, Shown]:
+        """Every figure by name."""
+        return {f.name: _shown(f.node.type, self.seen[f.name]) for f in self.policy.figures}
+
+    @cached_property
+    def trace(self) -> tuple[TraceLine, ...]:
+        """Every rule with the values it read."""
+        return tuple(
+            TraceLine(
+                rule.code, rule.stage, _state(self.seen[rule.code]), _values(self.policy, rule, self.seen)
+            )
+            for rule in self.policy.rules
+        )
+
+    def outputs(self) -> dict[str, object]:
+        """Everything that the decision says, but the features, as plain values for JSON."""
+        return {
+            "outcome": self.outcome.value,
+            "reasons": [plain(reason) for reason in self.reasons],
+            "pd_ppm": self.pd_ppm,
+            "limit_fen": self.limit_fen,
+            "amount_fen": self.amount_fen,
+            "rate_ppm": self.rate_ppm,
+            "annual_rate_ppm": self.annual_rate_ppm,
+            "affordability": self.affordability,
+            "factors": [plain(factor) for factor in self.factors],
+            "trace": [
+                {
+                    "code": rule.code,
+                    "stage": rule.stage,
+                    "state": _state(self.seen[rule.code]),
+                    "values": _values(self.policy, rule, self.seen),
+                }
+                for rule in self.policy.rules
+            ],
+        }
 
     def as_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
-        return {**asdict(self), "outcome": self.outcome.value}
+        """Outputs and features, for JSON."""
+        return self.outputs() | {"features": self.features}
+
+
+def plain(value: "Reason | Factor | Request | LawContext") -> dict[str, object]:
+    """The fields by name."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 def decide(
@@ -144,16 +194,146 @@ def decide(
     scorer: Scorer | None,
     draw: int,
     context: LawContext,
+    *,
+    given: Mapping[str, Value] | None = None,
+    snoozed: Collection[str] = (),
 ) -> Decision:
     """Evaluate every feature, figure and rule. draw: an integer 0..999,999 that the caller stores.
 
     Without a scorer, or when it gives no PD in 0..1, model.pd_ppm is missing and the policy's `if_missing` speaks.
+    given: values for names of the policy that are neither features nor request, law, model or draw; missing where absent.
+    snoozed: codes of rules that are evaluated and recorded but do not speak for this person.
     Raises RequestInvalid, ScorerMismatch.
     """
     _check(policy, request, draw, context)
-    values = _features(policy, evidence)
-    pd_ppm, contributions = _score(policy, values, scorer)
-    values |= {
+    table = policy.engine.features([evidence])
+    values, known = table.numbers[0], table.known[0]
+    pd_ppm, parts = _score(policy, values, known, scorer)
+    extra = {name: (given or {}).get(name) for name in policy.given_names}
+    scope = _scope(policy, request, draw, context) | {"model.pd_ppm": pd_ppm} | extra
+    seen = policy.engine.verdict(values, known, scope)
+    quiet = frozenset(snoozed)
+    reasons = tuple(
+        _reason(rule, state, _values(policy, rule, seen))
+        for rule in policy.rules
+        if (state := seen[rule.code]) is not False
+        and (rule.if_missing != "skip" or state is not None)
+        and rule.code not in quiet
+    )
+    limit, rate = seen["limit_fen"] or 0, seen["rate_ppm"] or 0
+    reasons += _guard(reasons, limit, rate, context)
+    outcome = next((o for o in Outcome if any(r.effect == o.value for r in reasons)), Outcome.APPROVE)
+    offered = outcome in (Outcome.APPROVE, Outcome.REFER) and limit > 0 and 0 < rate <= context.max_rate_ppm
+    amount = min(limit, request.amount_fen) if offered else 0
+    return Decision(
+        policy,
+        outcome,
+        reasons,
+        pd_ppm,
+        limit if offered else 0,
+        amount,
+        rate if offered else 0,
+        annual_rate_ppm(amount, rate, request.instalments) if offered else 0,
+        _factors(policy, table, scorer, parts),
+        table,
+        seen,
+        extra,
+        tuple(sorted(quiet.intersection(rule.code for rule in policy.rules))),
+    )
+
+
+_ANY_DAY = date(2026, 1, 1)
+
+
+def annual_rate_ppm(amount_fen: int, rate_ppm: int, instalments: int) -> int:
+    """Compound annual rate of equal monthly instalments at a nominal rate, from the schedule as it is rounded to the fen.
+
+    Months count as twelfths of a year, so that the day of the pay-out does not matter. 0 where there is no schedule (less than
+    a fen for each instalment).
+    """
+    if amount_fen < instalments:
+        return 0
+    plan = schedule(amount_fen, rate_ppm, _ANY_DAY, instalments)
+    return annualised_irr_ppm([amount_fen, *(-row.total_fen for row in plan)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """n decisions as columns. pd_ppm: known where a model spoke. annual_rate_ppm int64[n], 0 without an offer."""
+
+    features: FeatureTable
+    pd_ppm: Column
+    verdicts: Verdicts
+    annual_rate_ppm: Ints
+
+
+def decide_batch(
+    policy: Policy,
+    evidences: Sequence[Evidence],
+    requests: Sequence[Request],
+    scorer: Scorer | None,
+    draws: Sequence[int],
+    contexts: Sequence[LawContext],
+    *,
+    threads: int = 1,
+) -> Batch:
+    """`decide` for n applicants from raw events, with equal results; reasons and records only where asked for, one by one.
+
+    Raises RequestInvalid, ScorerMismatch.
+    """
+    for request, draw, context in zip(requests, draws, contexts, strict=True):
+        _check(policy, request, draw, context)
+    table = policy.engine.features(evidences)
+    scopes = [_scope(policy, *three) for three in zip(requests, draws, contexts, strict=True)]
+    names = tuple(scopes[0]) if scopes else tuple(policy.scope_names)
+    pd_ppm = scores(policy, table, scorer)
+    columns: dict[str, Column | int | None] = {
+        name: column([cast(int, scope[name]) for scope in scopes]) for name in names
+    }
+    columns |= dict.fromkeys(policy.given_names) | {"model.pd_ppm": pd_ppm}
+    columns |= {name: table[name] for name in policy.engine.verdict_reads if name in table.places}
+    found = verdicts(policy, columns, len(evidences), threads=threads)
+    rates = [
+        annual_rate_ppm(amount, rate, request.instalments) if rate else 0
+        for amount, rate, request in zip(
+            found.amount_fen.tolist(), found.rate_ppm.tolist(), requests, strict=True
+        )
+    ]
+    return Batch(table, pd_ppm, found, np.array(rates, np.int64))
+
+
+def scores(
+    policy: Policy, features: Mapping[str, Column], scorer: Scorer | None, rows: int | None = None
+) -> Column:
+    """PD in ppm of n applicants, missing where the model gives none; the same numbers as `decide` one by one."""
+    table = features if isinstance(features, FeatureTable) else None
+    rows = len(table.numbers) if table is not None else rows or 0
+    if scorer is None:
+        return Column(np.zeros(rows, np.int64), np.zeros(rows, np.bool_))
+    _expect(policy, scorer)
+    matrix = np.empty((rows, len(scorer.feature_names)), np.float64)
+    for at, name in enumerate(scorer.feature_names):
+        read = features[name]
+        matrix[:, at] = np.where(read.known, read.values, np.nan)
+    many = getattr(scorer, "pds", None)
+    found = (
+        many(matrix) if many is not None else np.array([scorer.score(row).pd for row in matrix], np.float64)
+    )
+    known = (found >= 0.0) & (found <= 1.0)
+    return Column(np.rint(np.where(known, found, 0.0) * PPM).astype(np.int64), known)
+
+
+def features_matrix(
+    policy: Policy, evidences: Sequence[Evidence]
+) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+    """(matrix float64[n, k] with NaN for missing, names): the policy's model inputs, as decide would see them."""
+    table = policy.engine.features(evidences)
+    at = np.array([table.places[name] for name in policy.model_inputs], np.int64)
+    return np.where(table.known[:, at], table.numbers[:, at].astype(np.float64), np.nan), policy.model_inputs
+
+
+def _scope(policy: Policy, request: Request, draw: int, context: LawContext) -> dict[str, Value]:
+    return {
         "request.amount_fen": request.amount_fen,
         "request.instalments": request.instalments,
         "request.purpose": policy.purposes.index(request.purpose),
@@ -162,74 +342,12 @@ def decide(
         "law.limit_max_fen": context.limit_max_fen,
         "law.instalments_max": context.instalments_max,
         "draw": draw,
-        "model.pd_ppm": pd_ppm,
     }
-    found = policy.verdict_program([values[name] for name in policy.verdict_inputs])
-    values |= {name: value for (name, _), value in zip(policy.verdict_steps, found, strict=True)}
-
-    def shown(name: str) -> Shown:
-        return _shown(policy.verdict_types[name], values[name])
-
-    figures = {figure.name: shown(figure.name) for figure in policy.figures}
-    trace = tuple(
-        TraceLine(r.code, r.stage, _state(values[r.code]), {n: shown(n) for n in names_read(r.when)})
-        for r in policy.rules
-    )
-    spoken = zip(policy.rules, trace, strict=True)
-    reasons = tuple(reason for rule, line in spoken if (reason := _reason(rule, line)) is not None)
-    limit, rate = values["limit_fen"] or 0, values["rate_ppm"] or 0
-    reasons += _guard(reasons, limit, rate, context)
-    outcome = next((o for o in Outcome if any(r.effect == o.value for r in reasons)), Outcome.APPROVE)
-    offered = outcome in (Outcome.APPROVE, Outcome.REFER) and limit > 0 and 0 < rate <= context.max_rate_ppm
-    features = {feature.name: shown(feature.name) for feature in policy.catalogue}
-    return Decision(
-        outcome,
-        reasons,
-        pd_ppm,
-        limit if offered else 0,
-        min(limit, request.amount_fen) if offered else 0,
-        rate if offered else 0,
-        figures,
-        _factors(policy, features, contributions),
-        features,
-        trace,
-    )
 
 
-def features_matrix(
-    policy: Policy, evidences: Sequence[Evidence]
-) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
-    """(matrix float64[n, k] with NaN for missing, names): the policy's model inputs, as decide would see them."""
-    columns = feature_columns(policy, evidences)
-    matrix = np.empty((len(evidences), len(policy.model_inputs)), np.float64)
-    for i, name in enumerate(policy.model_inputs):
-        matrix[:, i] = np.where(columns[name].known, columns[name].values, np.nan)
-    return matrix, policy.model_inputs
-
-
-def feature_columns(policy: Policy, evidences: Sequence[Evidence]) -> dict[str, Column]:
-    """Every feature of the catalogue over n applicants at once."""
-    numbers, known = policy.aggregation.run(evidences)
-    columns = {name: Column(numbers[:, i], known[:, i]) for i, name in enumerate(policy.aggregation.names)}
-    for name in FACTS:
-        codes = [e.facts[name] for e in evidences]
-        present = np.array([code is not None for code in codes], np.bool_)
-        columns[name] = Column(np.array([code or 0 for code in codes], np.int64), present)
-    for source in SOURCES:
-        gone = np.array([source in e.missing for e in evidences], np.int64)
-        columns[f"source_missing.{source}"] = Column(gone, np.ones(len(evidences), np.bool_))
-    return columns | run_columns(policy.feature_steps, columns, len(evidences))
-
-
-def _features(policy: Policy, evidence: Evidence) -> dict[str, Value]:
-    """Every input and derived feature of one applicant, None where missing."""
-    numbers, known = policy.aggregation.run([evidence])
-    values: dict[str, Value] = dict(evidence.facts)
-    values |= {f"source_missing.{source}": source in evidence.missing for source in SOURCES}
-    pairs = zip(policy.aggregation.names, numbers[0].tolist(), known[0].tolist(), strict=True)
-    values |= {name: number if ok else None for name, number, ok in pairs}
-    derived = policy.feature_program([values[name] for name in policy.feature_inputs])
-    return values | {name: value for (name, _), value in zip(policy.feature_steps, derived, strict=True)}
+def _row(table: FeatureTable) -> dict[str, Value]:
+    values, known = cast(list[int], table.numbers[0].tolist()), cast(list[bool], table.known[0].tolist())
+    return {name: value if there else None for name, value, there in zip(table, values, known, strict=True)}
 
 
 def _check(policy: Policy, request: Request, draw: int, context: LawContext) -> None:
@@ -254,32 +372,46 @@ def _check(policy: Policy, request: Request, draw: int, context: LawContext) -> 
         raise RequestInvalid(f"law.max_rate_ppm {context.max_rate_ppm} is over law.cap_ppm {context.cap_ppm}")
 
 
-def _score(
-    policy: Policy, values: Mapping[str, Value], scorer: Scorer | None
-) -> tuple[int | None, list[tuple[str, float]]]:
-    if scorer is None:
-        return None, []
-    names = scorer.feature_names
-    unknown = [name for name in names if name not in policy.features]
+def _expect(policy: Policy, scorer: Scorer) -> None:
+    unknown = [name for name in scorer.feature_names if name not in policy.features]
     if unknown:
         raise ScorerMismatch(
             f"model {scorer.sha256[:12]} reads {unknown[0]!r}, which {policy.name} does not have"
         )
-    vector = np.array([np.nan if (v := values[name]) is None else v for name in names], np.float64)
+
+
+def _score(
+    policy: Policy, values: Ints, known: Bools, scorer: Scorer | None
+) -> tuple[int | None, Sequence[float]]:
+    if scorer is None:
+        return None, ()
+    at = policy.engine.model_places(scorer.feature_names)
+    if at is None:
+        _expect(policy, scorer)
+        raise ScorerMismatch(f"model {scorer.sha256[:12]} reads what {policy.name} does not have")
+    vector = values[at].astype(np.float64)
+    vector[~known[at]] = np.nan
     score = scorer.score(vector)
     if not 0.0 <= score.pd <= 1.0:
-        return None, []
-    return round(score.pd * PPM), list(zip(names, score.contributions, strict=True))
+        return None, ()
+    return round(score.pd * PPM), score.contributions
 
 
 def _factors(
-    policy: Policy, features: Mapping[str, Shown], contributions: list[tuple[str, float]]
+    policy: Policy, table: FeatureTable, scorer: Scorer | None, parts: Sequence[float]
 ) -> tuple[Factor, ...]:
-    worst = sorted((pair for pair in contributions if pair[1] > 0), key=lambda pair: (-pair[1], pair[0]))
-    return tuple(
-        Factor(name, policy.features[name].zh, policy.features[name].en, features[name], round(part * PPM))
-        for name, part in worst[:FACTORS]
-    )
+    if scorer is None or not parts:
+        return ()
+    least = sorted(parts)[-FACTORS:][0]  # what does not reach it cannot be among the worst
+    names = scorer.feature_names
+    near = [(-part, name) for part, name in zip(parts, names, strict=True) if part > 0 and part >= least]
+    return tuple(_factor(policy, table, name, -part) for part, name in sorted(near)[:FACTORS])
+
+
+def _factor(policy: Policy, table: FeatureTable, name: str, part: float) -> Factor:
+    feature, at = policy.features[name], table.places[name]
+    value = int(table.numbers[0, at]) if table.known[0, at] else None
+    return Factor(name, feature.zh, feature.en, _shown(feature.type, value), round(part * PPM))
 
 
 def _state(value: Value) -> str:
@@ -292,23 +424,25 @@ def _shown(kind: Type, value: Value) -> Shown:
     return kind.values[value] if kind.kind == "enum" else bool(value) if kind.kind == "bool" else value
 
 
-def _reason(rule: Rule, line: TraceLine) -> Reason | None:
-    lacking = line.state == "not_evaluated"
-    effect = rule.if_missing if lacking else rule.then
-    if effect == "skip" or line.state == "false":
-        return None
-    zh, en = rule.render(rule.zh, line.values, "未知"), rule.render(rule.en, line.values, "unknown")
+def _values(policy: Policy, rule: Rule, seen: Mapping[str, Value]) -> dict[str, Shown]:
+    types = policy.verdict_types
+    return {name: _shown(types[name], seen[name]) for name in policy.rule_reads[rule.code]}
+
+
+def _reason(rule: Rule, state: Value, values: Mapping[str, Shown]) -> Reason:
+    lacking = state is None
+    zh, en = rule.render(rule.zh, values, "未知"), rule.render(rule.en, values, "unknown")
     return Reason(
         rule.code,
         rule.stage,
-        effect,
-        line.state,
+        rule.if_missing if lacking else rule.then,
+        _state(state),
         f"资料不足，未能核实：{zh}" if lacking else zh,
         f"Not enough data to rule out: {en}" if lacking else en,
-        rule.render(rule.change_zh, line.values, "未知"),
-        rule.render(rule.change_en, line.values, "unknown"),
+        rule.render(rule.change_zh, values, "未知"),
+        rule.render(rule.change_en, values, "unknown"),
         rule.c1,
-        line.values,
+        values,
     )
 
 

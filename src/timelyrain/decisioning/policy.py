@@ -20,8 +20,8 @@ from .aggregates import (
     result_type,
     window_name,
 )
-from .compilers import RowProgram, compile_row
 from .definition import Block, DefinitionInvalid, Draft
+from .engine import Engine
 from .evidence import FACTS, MAX_FEN, SOURCES, TABLES, canonical_json
 from .language import BAD, BOOL, PPM, Apply, Constant, Name, Node, Type, constant, names_read, read
 
@@ -133,24 +133,6 @@ class Policy:
         return {feature.name: feature for feature in self.catalogue}
 
     @property
-    def feature_inputs(self) -> tuple[str, ...]:
-        """Inputs of the feature program, in order: facts, source flags, aggregates."""
-        return (*FACTS, *(f"source_missing.{s}" for s in SOURCES), *self.aggregation.names)
-
-    @cached_property
-    def feature_program(self) -> RowProgram:
-        return compile_row(self.feature_inputs, self.feature_steps)
-
-    @property
-    def verdict_inputs(self) -> tuple[str, ...]:
-        """Inputs of the verdict program: those of the feature program, the derived features, request, law, model."""
-        return (
-            *self.feature_inputs,
-            *(name for name, _ in self.feature_steps),
-            *_verdict_scope(self.purposes),
-        )
-
-    @property
     def verdict_steps(self) -> tuple[tuple[str, Node], ...]:
         """Tables, figures, rules, in order of evaluation."""
         return (
@@ -160,8 +142,25 @@ class Policy:
         )
 
     @cached_property
-    def verdict_program(self) -> RowProgram:
-        return compile_row(self.verdict_inputs, self.verdict_steps)
+    def rule_reads(self) -> Mapping[str, tuple[str, ...]]:
+        """rule -> the names its condition reads."""
+        return {rule.code: names_read(rule.when) for rule in self.rules}
+
+    @cached_property
+    def scope_names(self) -> tuple[str, ...]:
+        """What every verdict may read beside features: request, law, draw, model."""
+        return tuple(_verdict_scope(self.purposes))
+
+    @cached_property
+    def given_names(self) -> tuple[str, ...]:
+        """Names that the verdict reads and that are neither features nor in `scope_names`: the caller hands them in."""
+        known = {*self.engine.names, *self.scope_names}
+        return tuple(name for name in self.engine.verdict_reads if name not in known)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The arithmetic of this definition, compiled once."""
+        return Engine(self.aggregation, self.feature_steps, self.verdict_steps)
 
 
 def _verdict_scope(purposes: Sequence[str]) -> dict[str, Type]:

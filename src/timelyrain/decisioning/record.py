@@ -1,18 +1,20 @@
 """The decision record: canonical bytes that name every input by hash and hold every output; and its replay."""
 
-import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from .decide import Decision, LawContext, Request, RequestInvalid, Scorer, ScorerMismatch, decide
+from .decide import Decision, LawContext, Request, RequestInvalid, Scorer, ScorerMismatch, decide, plain
 from .evidence import Evidence, canonical_json
 from .policy import Policy
 
-FORMAT = 1
-ENGINE = "1"
-"""Version of the meaning of definitions. Raise it with any change that could change a decision."""
+FORMAT = 2
+ENGINE = "2"
+"""Version of the meaning of definitions and of this record. Raise it with any change that could change a decision.
+
+2: the annualised rate of the offer stands in the outputs; features are hashed as arrays; a model's parts are added tree by tree.
+"""
 
 Cause = Literal["data", "rule", "model", "engine"]
 
@@ -39,10 +41,10 @@ def decision_record(
     draw: int,
     context: LawContext,
 ) -> bytes:
-    """Canonical JSON. The evidence stands by hash (its bytes are stored beside); features by hash of their values."""
-    outputs = decision.as_dict()
-    features = outputs.pop("features")
-    outputs["features_sha256"] = hashlib.sha256(canonical_json(features)).hexdigest()
+    """Canonical JSON. The evidence stands by hash (its bytes are stored beside); features by hash of their arrays.
+
+    graph: the watermark of the graph that was read; null while no room keeps one.
+    """
     return canonical_json(
         {
             "format": FORMAT,
@@ -50,26 +52,34 @@ def decision_record(
             "evidence": {"sha256": evidence.sha256, "as_of": evidence.as_of, "missing": evidence.missing},
             "definition": {"name": policy.name, "version": policy.version, "sha256": policy.sha256},
             "model": None if scorer is None else scorer.sha256,
-            "request": asdict(request),
-            "context": asdict(context),
+            "graph": None,
+            "request": plain(request),
+            "context": plain(context),
             "draw": draw,
-            "outputs": outputs,
+            "given": decision.given,
+            "snoozed": decision.snoozed,
+            "features_sha256": decision.table.sha256(0),
+            "outputs": decision.outputs(),
         }
     )
 
 
 def replay(record: bytes, policy: Policy, evidence: Evidence, scorer: Scorer | None) -> Replay:
-    """Decide again with the request, draw and context of the record, and compare bytes.
+    """Decide again with what the record holds of request, draw and context, and compare bytes.
 
+    A record of another format was made by another engine: it is not decided again, the cause is `engine`.
     Raises RecordInvalid when the bytes are no record, or one whose request this policy could never have taken.
     """
     told = _parse(record)
     cause = _other_input(told, policy, evidence, scorer)
+    if told["format"] != FORMAT:
+        return Replay(False, cause or "engine", ("engine", "format"))
     try:
         request = Request(**cast(dict[str, Any], told["request"]))
         context = LawContext(**cast(dict[str, Any], told["context"]))
         draw = cast(int, told["draw"])
-        decision = decide(policy, evidence, request, scorer, draw, context)
+        given, snoozed = cast(dict[str, Any], told["given"]), cast(list[str], told["snoozed"])
+        decision = decide(policy, evidence, request, scorer, draw, context, given=given, snoozed=snoozed)
     except (KeyError, TypeError, RequestInvalid, ScorerMismatch) as error:
         if cause is None or isinstance(error, (KeyError, TypeError)):
             raise RecordInvalid(
@@ -103,9 +113,12 @@ def _parse(record: bytes) -> dict[str, object]:
         value = json.loads(record)
     except (ValueError, RecursionError) as error:
         raise RecordInvalid(f"not a decision record: {error}; pass the bytes of decision_record") from None
-    if not isinstance(value, dict) or cast(dict[str, object], value).get("format") != FORMAT:
-        raise RecordInvalid(f"not a decision record of format {FORMAT}; pass the bytes of decision_record")
-    return cast(dict[str, object], value)
+    told = cast(dict[str, object], value) if isinstance(value, dict) else {}
+    if told.get("format") not in range(1, FORMAT + 1) or "outputs" not in told:
+        raise RecordInvalid(
+            f"not a decision record of a format up to {FORMAT}; pass the bytes of decision_record"
+        )
+    return told
 
 
 def _differences(told: Mapping[str, object], now: Mapping[str, object]) -> tuple[str, ...]:
