@@ -156,13 +156,16 @@ def test_a_model_may_not_read_what_is_not_known_at_application():
 
 def test_the_default_policy_is_whole():
     policy = default_policy()
-    assert len(policy.catalogue) >= 500
+    assert len(policy.catalogue) >= 3000
     assert 100 <= len(policy.model_inputs) <= 250
     assert len(policy.rules) >= 30
     assert {feature.sources for feature in policy.catalogue if feature.kind == "aggregate"} == {
         ("bank",),
         ("bureau",),
         ("telecom",),
+        ("shop",),
+        ("tax",),
+        ("device",),
     }
     for feature in policy.catalogue:
         assert feature.zh and feature.en and feature.sources, feature.name

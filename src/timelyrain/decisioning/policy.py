@@ -282,16 +282,14 @@ class _Parser:
         reads = tuple(f"{table}.{n}" for n in names_read(value) + (names_read(where) if where else ()))
         outputs = (output for part in parts for output in part.outputs())
         for feature, stat, window in outputs:
-            span = "全部历史" if window == ALL_TIME else f"近{window}天"
-            english = "all time" if window == ALL_TIME else f"last {window} days"
             self._add(
                 block,
                 Feature(
                     feature,
                     result_type(family, stat),
                     "aggregate",
-                    f"{span}{zh}{STATS[stat][0]}",
-                    f"{en}, {STATS[stat][1]}, {english}",
+                    f"{_span(window, 'zh')}{zh}{STATS[stat][0]}",
+                    f"{en}, {STATS[stat][1]}, {_span(window, 'en')}",
                     (TABLES[table].source,),
                     reads,
                     window,
@@ -329,7 +327,7 @@ class _Parser:
             if window in whole.windows:
                 w = window_name(window)
                 formula = f"ratio_ppm({family.name}_{stat}_{w}, {whole.name}_{stat}_{w})"
-                text = f"近{window}天{zh}占比", f"{en}, share, last {window} days"
+                text = f"{_span(window, 'zh')}{zh}占比", f"{en}, share, {_span(window, 'en')}"
                 self._derive(block, f"{family.name}_share_{w}", formula, *text, True)
 
     def _trends(self, block: Block, family: Aggregate, trend: Sequence[object], zh: str, en: str) -> None:
@@ -349,12 +347,24 @@ class _Parser:
             self._derive(block, f"{family.name}_trend_{short}_{long}", formula, *text, True)
 
     def _feature(self, block: Block) -> None:
-        name = block.name("name", self.names | {"draw": BOOL})
-        node, formula = block.expression("formula", self.names), block.text("formula")
-        zh, en = block.text("zh"), block.text("en")
+        """One derived feature, or one for each of its windows: {w} in name and formula becomes 30d, 90d, all."""
+        name, formula, zh, en = (block.text(key) for key in ("name", "formula", "zh", "en"))
         known = block.flag("known_at_application", True)
+        if not block.has("windows"):
+            block.name("name", self.names | {"draw": BOOL})
+            self._derived(block, name, block.expression("formula", self.names), zh, en, known, formula)
+        elif "{w}" not in name or "{w}" not in formula:
+            block.report("name", "windows without {w} in name and formula", "write income_{w}_ppm")
+            self._windows(block)
+        else:
+            for window in self._windows(block):
+                w = window_name(window)
+                own = name.replace("{w}", w)
+                if own in self.names or not own.isidentifier():
+                    block.report("name", f"{own!r} is already declared or no name", "choose another name")
+                texts = f"{_span(window, 'zh')}{zh}", f"{en}, {_span(window, 'en')}"
+                self._derive(block, own, formula.replace("{w}", w), *texts, known)
         block.done()
-        self._derived(block, name, node, zh, en, known, formula)
 
     def _derive(self, block: Block, name: str, formula: str, zh: str, en: str, known: bool) -> None:
         node, faults = read(formula, self.names)
@@ -519,6 +529,14 @@ class _Parser:
                 )
         if not self.rules:
             self.draft.report("rule", 0, "", "no rules", "declare at least one [[rule]]")
+
+
+def _span(window: int, language: str) -> str:
+    if window == ALL_TIME:
+        return "全部历史" if language == "zh" else "all time"
+    if language == "zh":
+        return f"近{window}天"
+    return "last day" if window == 1 else f"last {window} days"
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
