@@ -170,6 +170,14 @@ class NaiveLoan:
     charged_off: int = 0
     recovered: int = 0
     owed_days: int = 0  # principal owed, summed over the days
+    written_off: tuple[int, int, int] = (
+        0,
+        0,
+        0,
+    )  # days past due, interest and penalty when it was charged off
+    passed: list[tuple[str, int, "NaiveLoan"]] = field(
+        default_factory=list
+    )  # new owner, price, the loan as it was sold
 
     def __post_init__(self) -> None:
         terms = self.terms
@@ -455,6 +463,15 @@ class NaiveLoan:
     @property
     def penalty_total(self) -> int:
         return sum(map(self.penalty, self.due)) + self.pool["penalty"]
+
+    def owed(self, name: str) -> int:
+        """What is unpaid of all interest, penalty or cost so far."""
+        charged = {
+            "interest": self.interest_total,
+            "penalty": self.penalty_total,
+            "cost": self.late_fees + self.service_fees,
+        }
+        return charged[name] - self.sum(f"{name}_paid") - self.sum(f"{name}_waived")
 
     def sum(self, name: str) -> int:
         return sum(getattr(row, name) for row in self.due)

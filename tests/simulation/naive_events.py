@@ -3,6 +3,7 @@
 An event that fits no more, because an earlier fact came to light, is taken for what it can still be.
 """
 
+from copy import deepcopy
 from fractions import Fraction
 
 from tests.simulation.naive import MILLION, Debt, NaiveLoan, months_after, rounded, stretches
@@ -250,10 +251,12 @@ def _charged_off(loan: NaiveLoan, event: Event) -> None:
     loan.surplus = loan.pay(loan.surplus)
     loan.charged_off = sum(map(loan.unpaid, loan.open()))
     loan.charged_off_on = loan.today
+    loan.written_off = loan.dpd, loan.owed("interest"), loan.owed("penalty")
 
 
 def _sold(loan: NaiveLoan, event: Event) -> None:
     loan.owner = str(event.data["owner"])
+    loan.passed.append((loan.owner, event.amount_fen, deepcopy(loan)))
 
 
 _ACTS = {

@@ -4,15 +4,15 @@ Every loan has a dice of its own, so that loan 17 of a seed is the same whatever
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Any
 from uuid import UUID
 
 from tests.simulation import auditor
-from tests.simulation.naive import live
+from tests.simulation.naive import MILLION, live
 from timelyrain.contract import (
     CIVIL_CODE_561,
     ContractViolation,
@@ -28,6 +28,7 @@ from timelyrain.contract import (
 from timelyrain.finance import DayBasis, Method, MonthEnd, Rounding, TermsInvalid, Unit
 from timelyrain.ledger.services import Line
 from timelyrain.servicing import books
+from timelyrain.servicing.shares import Part
 
 DAY = timedelta(days=1)
 FIRST = date(2024, 1, 1)
@@ -52,6 +53,7 @@ class Life:
     terms: Terms
     events: tuple[Event, ...]
     until: date
+    parts: tuple[Part, ...] = ()  # of funding partners
 
     @property
     def id(self) -> UUID:
@@ -63,6 +65,9 @@ class Life:
             "terms": self.terms.to_json(),
             "events": [event.to_json() for event in self.events],
             "as_of": self.until.isoformat(),
+            "parts": [
+                [str(part.partner), part.share_ppm, part.fees_ppm, part.service_ppm] for part in self.parts
+            ],
         }
 
 
@@ -85,6 +90,7 @@ class Summary:
     back_dated: int = 0
 
 
+BUYERS = {books.buyer_id(name): name for name in ("fund", "trust")}
 Spoil = Callable[[Life, tuple[Line, ...]], tuple[Line, ...]]
 """A defect on purpose: what becomes of a posting on its way into the ledger."""
 
@@ -286,7 +292,7 @@ class Walker:
             case EventType.DISBURSED:
                 return some, {}
             case EventType.SOLD:
-                return some, {"owner": dice.choice(["fund", "trust"])}
+                return some, {"owner": dice.choice([*BUYERS.values(), self.terms.lender])}
             case _:
                 return 0, {}
 
@@ -312,7 +318,28 @@ def draw_life(seed: int, number: int, years: int) -> tuple[Life, int]:
     dice = Random(f"{seed}:{number}")
     begins = FIRST + dice.randrange(0, 365) * DAY
     walker = Walker(dice, number, draw_terms(dice, begins), begins, FIRST + years * 365 * DAY)
-    return walker.walk(), walker.refused
+    life = walker.walk()
+    return replace(life, parts=draw_parts(dice)), walker.refused
+
+
+def parts_of(story: Mapping[str, Any]) -> tuple[Part, ...]:
+    """The partners of a life in its JSON."""
+    return tuple(Part(UUID(partner), *ppm) for partner, *ppm in story.get("parts", []))
+
+
+def draw_parts(dice: Random) -> tuple[Part, ...]:
+    """None, or up to four partners with any shares."""
+    count = dice.choice([0, 0, 1, 1, 2, 3, 4])
+    most = MILLION // max(1, count)
+    return tuple(
+        Part(
+            UUID(int=10**6 + n),
+            dice.choice([dice.randrange(1, most), most // 2, most]),
+            dice.choice([0, dice.randrange(1, most)]),
+            dice.choice([0, dice.randrange(1, 300_000)]),
+        )
+        for n in range(count)
+    )
 
 
 def postings(life: Life, spoil: Spoil | None = None) -> Iterator[auditor.Posting]:
@@ -330,7 +357,7 @@ def postings(life: Life, spoil: Spoil | None = None) -> Iterator[auditor.Posting
             known += news
             state = fold(life.terms, known, on)
             after = books.Standing.of(state, suspended=state.dpd > auditor.NON_ACCRUAL_AFTER_DAYS)
-            lines = tuple(books.booking(life.terms, life.id, before, after, (0, 0)))
+            lines = tuple(books.booking(life.terms, life.id, before, after, (0, 0), life.parts))
             before = after
             if spoil:
                 lines = spoil(life, lines)
@@ -350,16 +377,17 @@ def audit(life: Life, spoil: Spoil | None = None) -> tuple[str, ...]:
     """Every difference between a loan as contract and books have it, and as the rules and the entries alone have it."""
     try:
         kept = list(postings(life, spoil))
-        wrong = auditor.unsound(kept)
+        wrong = auditor.unsound(kept, {part.partner for part in life.parts} | BUYERS.keys())
         for on in looks(life):
             rules = live(life.terms, life.events, on)
             state, outlook = look_ahead(life.terms, life.events, on)
             wrong += [f"{on}: {text}" for text in auditor.loan_differences(state, rules)]
             wrong += [f"{on}: {text}" for text in auditor.above_cap(rules)]
             if on == life.until:
-                split = all(e.type is not EventType.CHARGED_OFF for e in life.events)
                 booked = auditor.sums(kept)[life.id]
-                wrong += [f"books: {text}" for text in auditor.book_differences(booked, rules, split=split)]
+                wrong += [
+                    f"books: {text}" for text in auditor.book_differences(life.id, booked, rules, life.parts)
+                ]
             later = min(on + 9 * DAY, outlook.until - DAY)
             if later > on:
                 then = live(life.terms, [e for e in life.events if e.value_on <= on], later)

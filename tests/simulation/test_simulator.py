@@ -46,7 +46,8 @@ def test_a_seed_is_the_same_years_again():
 def test_what_was_found_once_stays_mended(path: Path):
     story = json.loads(path.read_text())
     events = tuple(Event.from_json(event) for event in story["events"])
-    life = simulator.Life(0, Terms.from_json(story["terms"]), events, date.fromisoformat(story["as_of"]))
+    until, parts = date.fromisoformat(story["as_of"]), simulator.parts_of(story)
+    life = simulator.Life(0, Terms.from_json(story["terms"]), events, until, parts)
     assert simulator.audit(life) == ()
 
 

@@ -226,7 +226,7 @@ def proof(shard: int, loan_id: UUID) -> Proof:
         (chart.PENALTY_SUSPENSE, -penalty * suspended),
     ):
         booked[code] = booked.get(code, 0) + fen
-    return Proof(loan_id, closed_on, books.Standing.of(state, suspended).balances(), booked)
+    return Proof(loan_id, closed_on, books.Standing.of(state, suspended).balances(terms, loan_id), booked)
 
 
 def days_run_up_to() -> date | None:
