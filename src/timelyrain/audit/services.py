@@ -10,7 +10,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from timelyrain.audit import merkle
 from timelyrain.audit.models import Act, Leaf, TreeHead, Unsealed
@@ -31,11 +31,20 @@ def record(shard: int, act: str, *, actor: str, subject: object, **body: Any) ->
         body=_plain(body),
         at=clock.now().astimezone(UTC),
     )
-    row.leaf_sha256 = merkle.leaf_hash(leaf_bytes(row))
-    with transaction.atomic():
-        row.save(force_insert=True)
-        Unsealed.objects.create(act_id=row.id)
+    leaf = merkle.leaf_hash(leaf_bytes(row))
+    content = json.dumps(row.body, ensure_ascii=False)
+    with connection.cursor() as cursor:
+        cursor.execute(_RECORD, [shard, row.id, act, actor, row.subject, content, row.at, leaf])
     return row.id
+
+
+# One statement: an act is written in every request that changes anything, and never without its place in the queue.
+_RECORD = """
+WITH act AS (
+    INSERT INTO audit_act (shard, id, act, actor, subject, body, at, leaf_sha256)
+    VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s, %s) RETURNING id
+) INSERT INTO audit_unsealed (act_id) SELECT id FROM act
+"""
 
 
 def leaf_bytes(row: Act) -> bytes:

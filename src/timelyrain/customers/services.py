@@ -28,7 +28,7 @@ from timelyrain.customers.models import (
 )
 from timelyrain.customers.ports import SmsGateway
 from timelyrain.customers.sealing import seal, unseal
-from timelyrain.runtime import clock, law, locks
+from timelyrain.runtime import clock, law, locks, rows
 from timelyrain.runtime.crypto import blind_index
 from timelyrain.runtime.ids import new_id, shard_of
 from timelyrain.runtime.problems import Invalid, NotFound, NotSignedIn
@@ -184,18 +184,19 @@ def borrower_of(token: str) -> Borrower:
     """The signed-in borrower. Time-outs by the clock of the platform."""
     shard, _, secret = token.partition(".")
     if shard in _SHARDS and secret:
-        found = Session.objects.select_related("borrower").filter(
-            shard=int(shard),
-            token_sha256=_token_digest(token),
-            ended_at=None,
-            expires_at__gt=clock.now(),
-        )
-        if session := found.first():
-            return session.borrower
+        now = clock.now()
+        if found := rows.select(Borrower, _OF_SESSION, [int(shard), _token_digest(token), now]):
+            return found[0]
     raise NotSignedIn(
         "The session token is unknown or has ended.",
         remedy="Sign in with your phone number and a one-time code.",
     )
+
+
+_OF_SESSION = """
+JOIN customers_session s ON s.shard = customers_borrower.shard AND s.borrower_id = customers_borrower.id
+WHERE s.shard = %s AND s.token_sha256 = %s AND s.ended_at IS NULL AND s.expires_at > %s
+"""
 
 
 def sign_out(token: str) -> None:
@@ -269,7 +270,8 @@ def require_profile(borrower: Borrower) -> None:
 
 
 def read_person(shard: int, borrower_id: UUID, *, reader: str, purpose: str) -> Person:
-    borrower = Borrower.objects.get(shard=shard, id=borrower_id)
+    """Personal data in clear; who read it and what for is written down."""
+    borrower = rows.select(Borrower, "WHERE shard = %s AND id = %s", [shard, borrower_id])[0]
     require_profile(borrower)
     _log_read(borrower, reader, purpose, "phone,name,id_number,id_valid_until,bank_card")
     return Person(
@@ -312,10 +314,8 @@ def withdraw_consent(borrower: Borrower, purpose: str, recipient: str, channel: 
 
 def newest_consents(shard: int, borrower_id: UUID) -> dict[tuple[str, str], Consent]:
     """The last word per (purpose, recipient), given or withdrawn."""
-    rows = Consent.objects.filter(shard=shard, borrower_id=borrower_id).order_by(
-        "purpose", "recipient", "-id"
-    )
-    return {(row.purpose, row.recipient): row for row in rows.distinct("purpose", "recipient")}
+    given = rows.select(Consent, "WHERE shard = %s AND borrower_id = %s ORDER BY id", [shard, borrower_id])
+    return {(row.purpose, row.recipient): row for row in given}
 
 
 def live_consents(shard: int, borrower_id: UUID) -> dict[tuple[str, str], UUID]:
@@ -385,8 +385,15 @@ def _write_consent(borrower: Borrower, text: policies.ConsentText, granted: bool
 
 
 def _log_read(borrower: Borrower, reader: str, purpose: str, fields: str) -> None:
-    PersonalDataRead.objects.create(
-        shard=borrower.shard, borrower=borrower, reader=reader, purpose=purpose, fields=fields, at=clock.now()
+    rows.insert(
+        PersonalDataRead(
+            shard=borrower.shard,
+            borrower_id=borrower.id,
+            reader=reader,
+            purpose=purpose,
+            fields=fields,
+            at=clock.now(),
+        )
     )
 
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from timelyrain import policies
 from timelyrain.origination import errors, registry
 from timelyrain.origination.models import Application, DecisionRecord, Offer, Review
-from timelyrain.runtime import clock, law
+from timelyrain.runtime import clock, law, rows
 from timelyrain.runtime.problems import NotFound
 from timelyrain.sources import queries as sources
 
@@ -68,38 +68,35 @@ class ApplicationView:
 
 
 def application(shard: int, borrower_id: UUID, application_id: UUID) -> ApplicationView:
-    row = Application.objects.filter(shard=shard, borrower_id=borrower_id, id=application_id).first()
-    if row is None:
+    own = "WHERE shard = %s AND borrower_id = %s AND id = %s"
+    found = rows.select(Application, own, [shard, borrower_id, application_id])
+    if not found:
         raise NotFound(
             f"You have no application {application_id}.",
             remedy="List your applications (GET /api/v1/applications).",
         )
-    return _views(shard, [row])[0]
+    return _views(shard, found)[0]
 
 
 def applications(shard: int, borrower_id: UUID) -> list[ApplicationView]:
     """The newest fifty, newest first."""
-    rows = Application.objects.filter(shard=shard, borrower_id=borrower_id)
-    return _views(shard, list(rows.order_by("-submitted_at")[:50]))
+    found = Application.objects.filter(shard=shard, borrower_id=borrower_id)
+    return _views(shard, list(found.order_by("-submitted_at")[:50]))
 
 
-def _views(shard: int, rows: Sequence[Application]) -> list[ApplicationView]:
+def _views(shard: int, found: Sequence[Application]) -> list[ApplicationView]:
     """One query for each kind of part, whatever the number of applications; what is sealed stays where it is."""
-    ids = [row.id for row in rows]
-    parts = {"shard": shard, "application_id__in": ids}
-    decisions = {
-        d.application_id: d
-        for d in DecisionRecord.objects.filter(**parts)
-        .order_by("id")
-        .defer("record_sealed", "evidence_sealed")
-    }
-    offers = {o.application_id: o for o in Offer.objects.filter(**parts).order_by("id")}
+    ids = [row.id for row in found]
+    of_these, asked = "WHERE shard = %s AND application_id = ANY(%s) ORDER BY id", [shard, ids]
+    sealed = ("record_sealed", "evidence_sealed")
+    decisions = {d.application_id: d for d in rows.select(DecisionRecord, of_these, asked, without=sealed)}
+    offers = {o.application_id: o for o in rows.select(Offer, of_these, asked)}
     reviews: dict[Any, list[ReviewView]] = {id: [] for id in ids}
-    for r in Review.objects.filter(**parts).order_by("id"):
+    for r in rows.select(Review, of_these, asked):
         reviews[r.application_id].append(ReviewView(r.asked_by, r.opened_at, r.answer, r.answered_at))
     reads = sources.reads_of_each(shard, ids)
     return [
-        _view(row, decisions.get(row.id), offers.get(row.id), reviews[row.id], reads[row.id]) for row in rows
+        _view(row, decisions.get(row.id), offers.get(row.id), reviews[row.id], reads[row.id]) for row in found
     ]
 
 

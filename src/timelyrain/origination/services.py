@@ -17,7 +17,7 @@ from timelyrain.decisioning import LawContext, Outcome, Request
 from timelyrain.origination import errors, queries, registry
 from timelyrain.origination.models import Application, ApplicationState, DecisionRecord, Offer, Review
 from timelyrain.origination.pricing import max_rate_ppm
-from timelyrain.runtime import clock, law, locks
+from timelyrain.runtime import clock, law, locks, rows
 from timelyrain.runtime.crypto import encrypt
 from timelyrain.runtime.ids import new_id
 from timelyrain.runtime.problems import Conflict, Invalid, NotFound
@@ -45,10 +45,13 @@ def submit_application(
         registry.active_policy()
         with transaction.atomic():
             locks.hold(f"applications:{borrower.id}")  # requests at once are counted one after the other
-            application = Application.objects.filter(shard=borrower.shard, id=request_id).first()
+            of_borrower = "WHERE shard = %s AND borrower_id = %s AND (submitted_at > %s OR id = %s)"
+            since = clock.now() - timedelta(days=1)
+            recent = rows.select(Application, of_borrower, [borrower.shard, borrower.id, since, request_id])
+            application = next((a for a in recent if a.id == request_id), None)
             if application is None:
-                _judge_frequency(borrower)
-                application = Application.objects.create(
+                _judge_frequency(len(recent))
+                application = Application(
                     shard=borrower.shard,
                     id=request_id,
                     borrower_id=borrower.id,
@@ -58,16 +61,13 @@ def submit_application(
                     purpose=purpose,
                     submitted_at=clock.now(),
                 )
+                rows.insert(application)
     if application.state == ApplicationState.GATHERING:
         _decide(application)
     return application.id
 
 
-def _judge_frequency(borrower: Borrower) -> None:
-    since = clock.now() - timedelta(days=1)
-    recent = Application.objects.filter(
-        shard=borrower.shard, borrower_id=borrower.id, submitted_at__gt=since
-    ).count()
+def _judge_frequency(recent: int) -> None:
     if recent >= law.number("applications_per_day"):
         raise errors.TooManyApplications(
             f"{recent} applications were made within a day.",
@@ -129,11 +129,13 @@ def _decide(application: Application) -> None:
     decision_id = new_id()
     now = clock.now()
     with transaction.atomic():
-        locked = Application.objects.select_for_update().get(shard=application.shard, id=application.id)
+        locked = rows.select(
+            Application, "WHERE shard = %s AND id = %s FOR UPDATE", [application.shard, application.id]
+        )[0]
         if locked.state != ApplicationState.GATHERING:
             return  # the same request was decided beside us
         sources.keep(application.shard, application.id, application.borrower_id, gathered)
-        row = DecisionRecord.objects.create(
+        row = DecisionRecord(
             shard=application.shard,
             id=decision_id,
             application=locked,
@@ -161,8 +163,9 @@ def _decide(application: Application) -> None:
             gather_milliseconds=gathered.milliseconds,
             at=now,
         )
+        rows.insert(row)
         locked.state, locked.decided_at = _STATES[decision.outcome], now
-        locked.save()
+        locked.save(update_fields=["state", "decided_at"])
         if decision.outcome == Outcome.APPROVE:
             _make_offer(locked, row, decision.limit_fen, decision.rate_ppm, cap)
         elif decision.outcome == Outcome.REFER:
@@ -185,10 +188,10 @@ def _make_offer(
 ) -> None:
     product = law.pack().product(application.product)
     limit_fen -= limit_fen % product.step_fen
-    Offer.objects.create(
+    offer = Offer(
         shard=application.shard,
-        application=application,
-        decision=decision,
+        application_id=application.id,
+        decision_id=decision.id,
         borrower_id=application.borrower_id,
         product=product.id,
         purpose=application.purpose,
@@ -202,6 +205,7 @@ def _make_offer(
         expires_at=clock.now() + timedelta(days=law.number("offer_valid_days")),
         created_at=clock.now(),
     )
+    rows.insert(offer)
 
 
 def request_review(shard: int, borrower_id: UUID, application_id: UUID, note: str) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from timelyrain.runtime.crypto import decrypt, encrypt
@@ -36,6 +37,12 @@ class InProgress(Conflict):
     )
 
 
+_CLAIM = """
+INSERT INTO runtime_idempotentrequest (id, request_sha256, claimed_until, created_at) VALUES (%s, %s, %s, %s)
+ON CONFLICT (id) DO NOTHING
+"""
+
+
 @dataclass(frozen=True)
 class Answer:
     status: int
@@ -55,10 +62,13 @@ def once(principal: str, key: str, request: bytes, work: Callable[[UUID], tuple[
     digest = hashlib.sha256(request).digest()
     now = datetime.now(UTC)
     until = now + CLAIM
-    row, created = IdempotentRequest.objects.get_or_create(
-        pk=request_id, defaults={"request_sha256": digest, "claimed_until": until, "created_at": now}
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [request_id, digest, until, now])
+        created = cursor.rowcount == 1
     if not created:
+        row = IdempotentRequest.objects.filter(pk=request_id).first()
+        if row is None:  # refused just now, and forgotten
+            raise _in_progress()
         if bytes(row.request_sha256) != digest:
             raise KeyReused(
                 "The same Idempotency-Key came with a different request.",
@@ -70,9 +80,7 @@ def once(principal: str, key: str, request: bytes, work: Callable[[UUID], tuple[
         # A compare-and-set on the claim, so that of several takers after a crash one goes on.
         taken = _unanswered(request_id, row.claimed_until).filter(claimed_until__lt=now)
         if not taken.update(claimed_until=until):
-            raise InProgress(
-                "The first request is not finished.", remedy="Wait a second and repeat it.", retry_after=1
-            )
+            raise _in_progress()
     try:
         status, body = work(request_id)
     except BaseException:
@@ -82,6 +90,12 @@ def once(principal: str, key: str, request: bytes, work: Callable[[UUID], tuple[
     if not IdempotentRequest.objects.filter(pk=request_id, answer_sealed=None).update(answer_sealed=sealed):
         return _remembered(IdempotentRequest.objects.get(pk=request_id))  # whoever took over was faster
     return Answer(status, body)
+
+
+def _in_progress() -> InProgress:
+    return InProgress(
+        "The first request is not finished.", remedy="Wait a second and repeat it.", retry_after=1
+    )
 
 
 def _unanswered(request_id: UUID, until: datetime) -> QuerySet[IdempotentRequest]:

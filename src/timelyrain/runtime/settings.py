@@ -24,7 +24,8 @@ def _database(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": query.pop("host", None) or unquote(parts.hostname or ""),
         "PORT": query.pop("port", None) or str(parts.port or ""),
-        "OPTIONS": query,
+        # Statements are planned once per connection. A pooler in front must keep prepared statements (PgBouncer >= 1.21 does).
+        "OPTIONS": {"server_side_binding": True, "prepare_threshold": 3} | query,
         "CONN_HEALTH_CHECKS": True,
         "CONN_MAX_AGE": 600,
     }

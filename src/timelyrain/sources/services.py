@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 
 from timelyrain.customers import services as customers
-from timelyrain.runtime import clock
+from timelyrain.runtime import clock, rows
 from timelyrain.runtime.crypto import encrypt
 from timelyrain.runtime.ids import new_id
 from timelyrain.sources.adapters.bank_flow import BankFlowSource
@@ -101,11 +101,11 @@ def gather(shard: int, borrower_id: UUID) -> Gathered:
 
 def keep(shard: int, application_id: UUID, borrower_id: UUID, gathered: Gathered) -> None:
     """Keep how each source answered, with the raw documents sealed (in the caller's transaction)."""
-    rows = []
+    kept: list[SourceRead] = []
     for read in gathered.reads:
         row_id = new_id()
         document = read.document
-        rows.append(
+        kept.append(
             SourceRead(
                 shard=shard,
                 id=row_id,
@@ -125,7 +125,7 @@ def keep(shard: int, application_id: UUID, borrower_id: UUID, gathered: Gathered
                 at=gathered.as_of,
             )
         )
-    SourceRead.objects.bulk_create(rows)
+    rows.insert(*kept)
 
 
 def _ask(
