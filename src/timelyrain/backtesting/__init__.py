@@ -1,0 +1,25 @@
+"""What if: past applications decided again under two policies with the online kernel, and the difference told.
+
+Reads files and writes a folder; no Django, no clock. `backtest` is the whole of it; `report` draws its result.
+"""
+
+from .applications import Applications, ApplicationsInvalid
+from .deciding import KernelMismatch, Law, Side
+from .economics import Economics
+from .report import report
+from .running import CHUNK_ROWS, BacktestStopped, Job, backtest, inputs
+
+__all__ = [
+    "CHUNK_ROWS",
+    "Applications",
+    "ApplicationsInvalid",
+    "BacktestStopped",
+    "Economics",
+    "Job",
+    "KernelMismatch",
+    "Law",
+    "Side",
+    "backtest",
+    "inputs",
+    "report",
+]

@@ -1,0 +1,223 @@
+"""The result of a back-test as one HTML page: pictures first, both languages, nothing loaded from anywhere."""
+# ruff: noqa: E501  (sentences are kept whole)
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from . import pictures
+from .pictures import SIDES, Words, percent, yuan
+
+Result = Mapping[str, Any]
+
+CAUTIONS: Mapping[str, Words] = {
+    "no_outcomes": ("文件中没有任何已知结果：只能比较决策，不能比较坏账与利润。", "The file holds no known outcome: decisions are compared, results are not."),
+    "one_class": ("已知结果全好或全坏：坏账率的比较没有意义。", "All known outcomes are alike: bad rates cannot be told apart."),
+    "unknown_both": ("双方都通过的人中，一成以上结果未知。", "More than a tenth of those both approve have no known outcome."),
+    "unknown_a_only": ("仅 A 通过的人中，一成以上结果未知。", "More than a tenth of those only A approves have no known outcome."),
+    "unknown_b_only": (
+        "仅 B 通过的人中，一成以上结果未知：他们当年多未获贷款。其坏账率只来自有结果的人，通常偏低；请看上下界与模型推断，或先以随机放行取得结果。",
+        "More than a tenth of those only B approves have no known outcome: most were not lent to. Their bad rate comes from the others and is "
+        "usually too low; look at the bounds and at the model's guess, or learn first from a random approval band.",
+    ),
+    "rejects_unknown": ("未通过者的结果大多未知：模型也只从通过者学习，对被拒人群的预测需谨慎。", "Most of the refused have no known outcome: the model learnt from the approved too, and guesses for the refused."),
+    "price_does_not_move_people": (
+        "结果来自当年的额度与利率；此处假定换一个额度或利率，还款行为不变。",
+        "Outcomes come from the limit and price of then; it is assumed that another limit or price would not change who repays.",
+    ),
+}  # fmt: skip
+NAMES: Mapping[str, Words] = {
+    "sex": ("性别", "sex"), "age_band": ("年龄段", "age band"), "region": ("地区", "region"), "purpose": ("用途", "purpose"),
+    "instalments": ("期数", "instalments"), "approve": ("通过", "approve"), "decline": ("拒绝", "decline"),
+    "refer": ("转人工", "refer"), "more_evidence": ("补充材料", "more evidence"),
+}  # fmt: skip
+
+
+def report(result: Result, differences: Sequence[Words] = ()) -> str:
+    """The page. differences: what changed from A to B, in words."""
+    inputs = result["inputs"]
+    names = {side: f"{inputs[side]['name']} {inputs[side]['version']}" for side in SIDES}
+    n, known = result["n"], result["known"]
+    body = [
+        f"<header><div><h1>{_b('策略回测', 'Back-test of two policies')}</h1><p class=small>{escape(inputs['applications']['name'])} · "
+        f"{_b(f'{n:,} 份申请，{known:,} 份结果已知', f'{n:,} applications, {known:,} with known outcome')}</p></div>"
+        f"<p class=legend><b class=of-a>A</b> {escape(names['a'])} <code>{inputs['a']['sha256'][:12]}</code><br><b class=of-b>B</b> "
+        f"{escape(names['b'])} <code>{inputs['b']['sha256'][:12]}</code></p>"
+        "<button id=language type=button>中文 / English</button></header>",
+        _headline(result),
+        _cautions(result),
+        _differences(differences),
+        "<main>",
+        _figure(("通过率与坏账率", "Approval and bad rates"), pictures.rates(result), ("细线为 95% 区间（Wilson）。", "Thin lines are 95 % intervals (Wilson).")),
+        _figure(("换了谁", "Who changes"), pictures.swaps(result), ("颜色越深，坏账率越高；粗框为两策略意见不同的人。", "The darker, the more are bad; framed are those on whom the policies differ.")),
+        _figure(("利润曲线", "Profit curve"), pictures.curve(result), ("从最安全的人开始放款的累计利润：实线为实际，虚线为预期。", "Running profit when lending starts with the safest: solid as it turned out, dashed as expected.")),
+        _figure(("模型校准", "Calibration"), pictures.calibration(result), _calibrated(result)),
+        _figure(("各月通过率", "Approved by month"), pictures.months(result, "approval", ("通过率", "approved")), ("色带为 95% 区间。", "Bands are 95 % intervals.")),
+        _figure(("各月坏账率", "Bad by month"), pictures.months(result, "bad_rate", ("坏账率（已知结果）", "bad, of known")), ("按申请月份。", "By month of application.")),
+        *(_figure(("各群体通过率：" + NAMES.get(n, (n, n))[0], "Approved by " + NAMES.get(n, (n, n))[1]), pictures.groups(n, g), (
+            "虚线为最高者的五分之四；低于它的以红字标出比值；空心点不足 30 人，不作判断。",
+            "Dashed: four fifths of the highest; the ratio is written in red where a group is below. Hollow: under 30 people, not judged."))
+          for n, g in result["groups"].items()),
+        _figure(("利率分布", "Prices"), pictures.histogram(result, "rates", lambda v: percent(v / 1e6), ("年利率，已通过者", "yearly rate of the approved"))),
+        _figure(("额度分布", "Limits"), pictures.histogram(result, "limits", yuan, ("额度，已通过者", "limit of the approved"))),
+        _figure(("规则触发", "Rules that spoke"), pictures.rules(result), (
+            "浅色：触发次数；深色：唯一阻止通过的规则。数字依次为两者与触发者的坏账率。",
+            "Pale: how often it spoke; full: it alone stood against approval. The numbers are these two, and the bad rate where it spoke."), "wide"),
+        _figure(("决策流向", "From outcome to outcome"), _moves(result), ("行为 A，列为 B；格内为申请数与坏账率。", "Rows A, columns B; applications, and their bad rate.")),
+        *(_figure(NAMES.get(n, (n, n)), _segments(rows), None) for n, rows in result["segments"].items()),
+        "</main>",
+        _inputs(result),
+    ]  # fmt: skip
+    return (
+        '<!doctype html><html lang="zh" data-language="zh"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{escape(names['a'])} / {escape(names['b'])}</title><style>{_file('report.css')}</style></head><body>{''.join(body)}"
+        f"<script>{_file('report.js')}</script></body></html>\n"
+    )
+
+
+def _b(zh: str, en: str) -> str:
+    """A text in both languages; the page shows one."""
+    return f"<span class=zh>{escape(zh)}</span><span class=en>{escape(en)}</span>"
+
+
+def _headline(result: Result) -> str:
+    """Four numbers that are looked at first, with the difference B - A and its interval."""
+    d = result["difference"]
+
+    def points(value: float) -> str:
+        return f"{value * 100:+.2f} pp"
+
+    def money(fen: float) -> str:
+        return f"{'+' if fen >= 0 else ''}{yuan(fen)}"
+
+    cards = (
+        ("approval", ("通过率", "approved"), lambda v: percent(v, 1), points, True),
+        ("bad_rate", ("坏账率", "bad of known"), lambda v: percent(v, 2), points, False),
+        ("expected_fen", ("预期利润", "expected profit"), yuan, money, True),
+        ("realised_fen", ("实现利润", "realised profit"), yuan, money, True),
+    )
+    parts: list[str] = []
+    for measure, words, tell, tell_change, more_is_good in cards:
+        a, b, change = (found[measure] for found in (result["a"], result["b"], d))
+        if a[0] is None or b[0] is None or (measure == "realised_fen" and not result["known"]):
+            parts.append(f"<section class=card><h3>{_b(*words)}</h3><p class=large>—</p></section>")
+            continue
+        value, low, high = change
+        sure = low > 0 or high < 0
+        tone = "" if not sure else "good" if (value > 0) == more_is_good else "bad"
+        parts.append(
+            f"<section class=card><h3>{_b(*words)}</h3><p><b class=of-a>A</b> {tell(a[0])} &nbsp; <b class=of-b>B</b> {tell(b[0])}</p>"
+            f'<p class="large {tone}">{tell_change(value)}</p><p class=small>{tell_change(low)} … {tell_change(high)}'
+            f"{'' if sure else ' · ' + _b('不显著', 'may be chance')}</p></section>"
+        )
+    return f"<div class=cards>{''.join(parts)}</div>"
+
+
+def _cautions(result: Result) -> str:
+    lines = [_b(*CAUTIONS[code]) for code in result["cautions"]]
+    if result["later_events"]:
+        n = f"{result['later_events']:,}"
+        lines.append(
+            _b(
+                f"{n} 条事件晚于其申请时刻，未计入。",
+                f"{n} events came after their application and were left out.",
+            )
+        )
+    for name, found in result["groups"].items():
+        for side in SIDES:
+            if found[side]["below"]:
+                values, words = ", ".join(found[side]["below"]), NAMES.get(name, (name, name))
+                lines.append(_b(
+                    f"{side.upper()} 对{words[0]} {values} 的通过率低于最高群体的五分之四：请查明原因。",
+                    f"{side.upper()} approves {words[1]} {values} at under four fifths of the highest rate: find out why.",
+                ))  # fmt: skip
+    return f"<ul class=cautions>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"
+
+
+def _differences(differences: Sequence[Words]) -> str:
+    if not differences:
+        return ""
+    lines = "".join(f"<li>{_b(*words)}</li>" for words in differences)
+    return (
+        f"<details open><summary>{_b('B 与 A 的差别', 'What B changes')}</summary><ul>{lines}</ul></details>"
+    )
+
+
+def _figure(title: Words, picture: str, note: Words | None = None, style: str = "") -> str:
+    told = f"<figcaption>{_b(*note)}</figcaption>" if note else ""
+    return f'<figure class="{style}"><h2>{_b(*title)}</h2>{picture}{told}</figure>'
+
+
+def _calibrated(result: Result) -> Words:
+    zh, en = [], []
+    for side in SIDES:
+        found = result[side]
+        if found["auc"] is None or found["calibration"]["ece"] is None:
+            continue
+        zh.append(
+            f"{side.upper()}：AUC {found['auc']:.3f}，KS {found['ks']:.3f}，校准误差 {percent(found['calibration']['ece'], 1)}"
+        )
+        en.append(
+            f"{side.upper()}: AUC {found['auc']:.3f}, KS {found['ks']:.3f}, calibration error {percent(found['calibration']['ece'], 1)}"
+        )
+    return "；".join(zh) or "没有可比较的结果。", "; ".join(en) or "There is nothing to compare with."
+
+
+def _moves(result: Result) -> str:
+    moves = result["moves"]
+    head = "".join(f"<th>{_b(*NAMES[b])}</th>" for b in moves)
+    rows = ""
+    for a, line in moves.items():
+        cells = "".join(
+            f'<td class="{"same" if a == b else "moved" if n else ""}">{n:,}'
+            f"<br><small>{percent(bad / known, 1) if known else '—'}</small></td>"
+            for b, (n, known, bad) in line.items()
+        )
+        rows += f"<tr><th>{_b(*NAMES[a])}</th>{cells}</tr>"
+    return f"<table><tr><th></th>{head}</tr>{rows}</table>"
+
+
+def _segments(rows: Sequence[Mapping[str, Any]]) -> str:
+    titles = (("申请", "applications"), ("A 通过", "A approves"), ("B 通过", "B approves"), ("A 坏账", "A bad"), ("B 坏账", "B bad"),
+              ("A 利润", "A profit"), ("B 利润", "B profit"))  # fmt: skip
+    head = "".join(f"<th>{_b(*words)}</th>" for words in titles)
+    body = ""
+    for row in rows:
+        values = [f"{row['n']:,}"]
+        values += [percent(row[side]["approval"][0] or 0, 1) for side in SIDES]
+        values += ["—" if row[s]["bad_rate"][0] is None else percent(row[s]["bad_rate"][0], 1) for s in SIDES]
+        values += [yuan(row[side]["realised_fen"]) for side in SIDES]
+        body += f"<tr><th>{escape(row['value'])}</th>{''.join(f'<td>{value}</td>' for value in values)}</tr>"
+    return f"<table><tr><th></th>{head}</tr>{body}</table>"
+
+
+def _inputs(result: Result) -> str:
+    inputs, e = result["inputs"], result["inputs"]["economics"]
+    rows = [(_b("申请文件", "applications"), inputs["applications"]["sha256"])]
+    rows += [(f"{s.upper()} {_b('策略', 'policy')}", inputs[s]["sha256"]) for s in SIDES]
+    rows += [(f"{s.upper()} {_b('模型', 'model')}", inputs[s]["model"] or "—") for s in SIDES]
+    rows += [(_b("引擎版本", "engine"), inputs["engine"]), (_b("回测标识", "back-test"), result["job"])]
+    table = "".join(
+        f"<tr><th>{name}</th><td><code>{escape(str(value))}</code></td></tr>" for name, value in rows
+    )
+    money = _b(
+        f"利润口径：利息按平均余额 本金×(n+1)/2n 计，扣资金成本 {percent(e['funding_ppm'] / 1e6, 2)} 与每笔成本 {yuan(e['cost_fen'])}；坏账不计利息，"
+        f"损失取文件所载，未载时取本金的 {percent(e['lgd_ppm'] / 1e6)}。",
+        f"Profit: interest on the mean balance, principal × (n+1)/2n, less funding at {percent(e['funding_ppm'] / 1e6, 2)} and {yuan(e['cost_fen'])} a "
+        f"loan; a bad loan earns nothing and loses what the file says, or {percent(e['lgd_ppm'] / 1e6)} of its principal.",
+    )
+    bounds = "".join(
+        f"<li><b class=of-{s}>{s.upper()}</b> {percent(found['bad_rate_bounds'][0], 1)} – {percent(found['bad_rate_bounds'][1], 1)}; "
+        f"{_b('以模型推断', 'with the model')} {percent(found['bad_rate_with_pd'], 1) if found['bad_rate_with_pd'] is not None else '—'}</li>"
+        for s in SIDES
+        if (found := result[s])["bad_rate_bounds"]
+    )
+    return (
+        f"<footer><p>{money}</p><p>{_b('坏账率上下界：结果未知者全好或全坏；', 'Bounds of the bad rate: all unknown good, or all bad;')}</p><ul>{bounds}</ul>"
+        f"<table class=hashes>{table}</table></footer>"
+    )
+
+
+def _file(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
