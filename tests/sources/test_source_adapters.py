@@ -121,7 +121,7 @@ def test_each_failure_has_its_kind(world: World, kind: Callable[[str], Source]) 
     world.fault(target, "slow", seconds=3, times=1)
     with pytest.raises(SourceTimeout, match=r"within 0\.3 s"):
         source.fetch(who, "c", AS_OF, 0.3)
-    with pytest.raises(SourceUnavailable, match="ConnectError"):
+    with pytest.raises(SourceUnavailable, match="ConnectionRefusedError"):
         kind("http://127.0.0.1:1").fetch(who, "c", AS_OF, 5)
     assert source.fetch(who, "c", AS_OF, 5).body
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import cache
 from uuid import UUID
 
-import httpx
 from django.conf import settings
 from django.db import transaction
 
@@ -33,9 +32,8 @@ log = logging.getLogger(__name__)
 
 @cache
 def sources() -> tuple[Source, ...]:
-    client = httpx.Client(limits=httpx.Limits(max_keepalive_connections=32))
     kinds = (RegistrySource, BureauSource, BankFlowSource, TelecomSource)
-    return tuple(kind(settings.SANDBOX_URL, client) for kind in kinds)
+    return tuple(kind(settings.SANDBOX_URL) for kind in kinds)
 
 
 @cache

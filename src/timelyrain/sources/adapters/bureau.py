@@ -8,8 +8,6 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-import httpx
-
 from timelyrain.sources.adapters.document import Node, epoch, month_end, read
 from timelyrain.sources.adapters.exchange import ask
 from timelyrain.sources.ports import Column, Extract, RawDocument, Subject
@@ -35,9 +33,8 @@ class BureauSource:
     purpose = "credit_report_query"
     recipient = "credit_bureau"
 
-    def __init__(self, base_url: str, client: httpx.Client | None = None) -> None:
+    def __init__(self, base_url: str) -> None:
         self._url = f"{base_url.rstrip('/')}/bureau/report"
-        self._client = client or httpx.Client()
 
     def fetch(self, subject: Subject, consent_id: str, as_of: datetime, timeout: float) -> RawDocument:
         body = {
@@ -47,7 +44,7 @@ class BureauSource:
             "consent_id": consent_id,
             "as_of": as_of.isoformat(),
         }
-        return ask(self._client, self.name, self._url, body, timeout)
+        return ask(self.name, self._url, body, timeout)
 
     def parse(self, document: bytes, as_of: datetime) -> Extract:
         return parse_report(document, as_of)

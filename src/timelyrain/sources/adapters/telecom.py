@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-import httpx
-
 from timelyrain.sources.adapters.document import epoch, read
 from timelyrain.sources.adapters.exchange import ask
 from timelyrain.sources.ports import Extract, RawDocument, Subject
@@ -14,9 +12,8 @@ class TelecomSource:
     purpose = "stability_check"
     recipient = "telecom_provider"
 
-    def __init__(self, base_url: str, client: httpx.Client | None = None) -> None:
+    def __init__(self, base_url: str) -> None:
         self._url = f"{base_url.rstrip('/')}/telecom/bills"
-        self._client = client or httpx.Client()
 
     def fetch(self, subject: Subject, consent_id: str, as_of: datetime, timeout: float) -> RawDocument:
         body = {
@@ -25,7 +22,7 @@ class TelecomSource:
             "consent_id": consent_id,
             "as_of": as_of.isoformat(),
         }
-        return ask(self._client, self.name, self._url, body, timeout)
+        return ask(self.name, self._url, body, timeout)
 
     def parse(self, document: bytes, as_of: datetime) -> Extract:
         return parse_bills(document, as_of)
