@@ -4,13 +4,12 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import lru_cache
 from uuid import UUID
 
 import psycopg
 from django.db import DatabaseError, connection
 
-from timelyrain.ledger import chart, errors
+from timelyrain.ledger import arrays, chart, errors
 from timelyrain.ledger.models import Account, DisclosedCharge
 from timelyrain.runtime import clock
 from timelyrain.runtime.columns import Array, number, store
@@ -44,60 +43,61 @@ class Transfer:
 
     def digest(self) -> bytes:
         """What must not differ when the key is repeated: the act and its lines, not the moment of booking."""
-        lines = [(line.code, line.amount_fen, line.owner.hex, line.formula) for line in self.lines]
+        lines = [f"({x.code!r}, {x.amount_fen}, '{x.owner.hex}', {x.formula!r})" for x in self.lines]
         loan = self.loan_id and self.loan_id.hex
-        return hashlib.sha256(repr((self.act, loan, self.value_on.isoformat(), lines)).encode()).digest()
+        told = f"({self.act!r}, {loan!r}, '{self.value_on}', [{', '.join(lines)}])"
+        return hashlib.sha256(told.encode()).digest()
 
 
 def post(shard: int, transfers: Sequence[Transfer]) -> set[UUID]:
     """Post a batch in one database call, all or nothing; returns the ids that are new (the others had been posted before)."""
     if not transfers:
         return set()
-    lines = [(number, line) for number, transfer in enumerate(transfers, 1) for line in transfer.lines]
+    places: dict[tuple[str, int], int] = {}
+    lines = [(n, m, line) for n, t in enumerate(transfers, 1) for m, line in enumerate(t.lines, 1)]
+    of_line = [places.setdefault((line.code, line.owner.int), len(places) + 1) for _, _, line in lines]
+    parameters = [
+        arrays.ids([t.id.int for t in transfers]),
+        arrays.keys([t.key for t in transfers]),
+        arrays.texts([t.act for t in transfers]),
+        arrays.ids([t.loan_id and t.loan_id.int for t in transfers]),
+        arrays.days([t.value_on for t in transfers]),
+        arrays.moments([t.booked_at for t in transfers]),
+        arrays.hashes([t.digest() for t in transfers]),
+        arrays.texts([code for code, _ in places]),
+        arrays.ids([owner for _, owner in places]),
+        arrays.ints([n for n, _, _ in lines]),
+        arrays.smalls([m for _, m, _ in lines]),
+        arrays.ints(of_line),
+        arrays.bigints([line.amount_fen for _, _, line in lines]),
+        arrays.texts([line.formula for _, _, line in lines]),
+    ]
+    connection.ensure_connection()
     try:
-        with connection.cursor() as cursor:
+        with connection.wrap_database_errors, arrays.ready(psycopg.Cursor(connection.connection)) as cursor:
             cursor.execute(
-                "SELECT ledger_post(%s::smallint, %s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::date[], %s::timestamptz[],"
-                " %s::bytea[], %s::int[], %s::text[], %s::uuid[], %s::bigint[], %s::text[])",
-                [
-                    shard,
-                    _array(t.id.hex for t in transfers),
-                    _array(_quoted(t.key) for t in transfers),
-                    _array(_element(t.act) for t in transfers),
-                    _array("NULL" if t.loan_id is None else t.loan_id.hex for t in transfers),
-                    _array(t.value_on.isoformat() for t in transfers),
-                    _array(t.booked_at.isoformat() for t in transfers),
-                    _array(f'"\\\\x{t.digest().hex()}"' for t in transfers),
-                    _array(str(number) for number, _ in lines),
-                    _array(_element(line.code) for _, line in lines),
-                    _array(line.owner.hex for _, line in lines),
-                    _array(str(line.amount_fen) for _, line in lines),
-                    _array("NULL" if line.formula is None else _element(line.formula) for _, line in lines),
-                ],
+                f"SELECT ledger_post(%s::smallint{', %b' * len(parameters)})", [shard, *parameters]
             )
-            return set(cursor.fetchone()[0])
+            ((new,),) = cursor
     except DatabaseError as error:
         raise _problem(error, getattr(error.__cause__, "sqlstate", None)) from error
+    return {t.id for t in transfers} if new is None else set(new)
 
 
-def _array(elements: Iterable[str]) -> str:
-    """PostgreSQL's text form of an array: for thousands of elements many times faster than one parameter of Python objects."""
-    return f"{{{','.join(elements)}}}"
-
-
-@lru_cache(4096)
-def _element(text: str) -> str:
-    """`_quoted` for texts that come again and again: acts, codes, formulas."""
-    return _quoted(text)
-
-
-def _quoted(text: str) -> str:
-    """A text as an element of `_array`."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def open_month(on: date) -> None:
+    """Make room for the days of this month and the next in the sub-ledger. Quick, and best outside a long transaction: others who
+    need a new month wait for its end.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT ledger_open_month(day::date) FROM (VALUES (%s), (%s + interval '1 month')) AS m(day)",
+            [on, on],
+        )
 
 
 def post_days(shard: int, on: date, booked_at: datetime, columns: Mapping[str, tuple[str, Array]]) -> None:
     """Insert and thereby post a shard's rows of `LoanDay` (in the caller's transaction): name -> (type, values) as in `store`.
+    `open_month` has made their month.
 
     Raises UndisclosedCharge.
     """

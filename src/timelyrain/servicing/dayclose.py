@@ -81,6 +81,7 @@ def _lock(function: str, shard: int) -> None:
 
 def close(shard: int, on: date) -> Closed | None:
     """Close a business day of a shard, all or nothing; None when that day, or a later one, was closed before."""
+    ledger.open_month(on)
     with transaction.atomic():
         _lock("pg_advisory_xact_lock", shard)
         last = closed_up_to(shard)

@@ -1,7 +1,7 @@
 -- The sub-ledger of the day close: inserting a shard's rows of a business day posts them. What they sum to stands on the lender's
 -- own receivable, suspense and allowance accounts (the control accounts); no row can be there without its posting, nor a charge
 -- that was not disclosed. timelyrain.booked_at: when the act was booked, if not now.
-CREATE FUNCTION ledger_post_days() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE OR REPLACE FUNCTION ledger_post_days() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     lender constant uuid := '00000000-0000-0000-0000-000000000000';
     wrong uuid;
@@ -46,10 +46,11 @@ BEGIN
                     coalesce(nullif(current_setting('timelyrain.booked_at', true), '')::timestamptz, now()),
                     cardinality(codes), sha256(convert_to(codes::text || amounts::text, 'UTF8')));
         PERFORM ledger_write_lines(
-            day.shard, ARRAY[act], array_fill(1, ARRAY[cardinality(codes)]), codes,
-            array_fill(lender, ARRAY[cardinality(codes)]), amounts, array_fill(NULL::text, ARRAY[cardinality(codes)]));
+            day.shard, ARRAY[act], codes, array_fill(lender, ARRAY[cardinality(codes)]), array_fill(1, ARRAY[cardinality(codes)]),
+            array(SELECT generate_subscripts(codes, 1))::smallint[], array(SELECT generate_subscripts(codes, 1)), amounts,
+            array_fill(NULL::text, ARRAY[cardinality(codes)]));
     END LOOP;
     RETURN NULL;
 END $$;
-CREATE TRIGGER posted AFTER INSERT ON ledger_loanday
+CREATE OR REPLACE TRIGGER posted AFTER INSERT ON ledger_loanday
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_post_days();
