@@ -6,8 +6,9 @@ Reads files and writes a folder; no Django, no clock. `backtest` is the whole of
 from .applications import Applications, ApplicationsInvalid
 from .deciding import KernelMismatch, Law, Side
 from .economics import Economics
-from .report import report
-from .running import CHUNK_ROWS, BacktestStopped, Job, backtest, inputs
+from .page import report
+from .running import CHUNK_ROWS, BacktestStopped, Job, backtest, canonical_json, inputs
+from .versions import differences
 
 __all__ = [
     "CHUNK_ROWS",
@@ -20,6 +21,8 @@ __all__ = [
     "Law",
     "Side",
     "backtest",
+    "canonical_json",
+    "differences",
     "inputs",
     "report",
 ]

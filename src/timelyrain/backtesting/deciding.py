@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from timelyrain import decisioning
 from timelyrain.decisioning import (
     ENGINE,
     OUTCOMES,
@@ -19,10 +20,8 @@ from timelyrain.decisioning import (
     Request,
     ScorerMismatch,
     Verdicts,
-    decide,
     scores,
 )
-from timelyrain.decisioning import verdicts as kernel
 from timelyrain.risk import TrainedModel
 
 from .applications import ApplicationsInvalid, Batch
@@ -137,7 +136,7 @@ def verdicts(
     }
     columns |= {name: _column(rows[name]) for name in (*side.reads, PD)}
     columns |= dict.fromkeys(policy.given_names)
-    return kernel(policy, columns, len(rows), before=before)
+    return decisioning.verdicts(policy, columns, len(rows), before=before)
 
 
 def decided(policy: Policy, found: Verdicts, rows: pl.DataFrame, economics: Economics) -> Decided:
@@ -162,7 +161,7 @@ def check_one(side: Side, batch: Batch, row: int, law: Law, decided: Decided) ->
     """One application through the online kernel: raises KernelMismatch where the columns said otherwise."""
     request = Request(int(batch.amount_fen[row]), int(batch.instalments[row]), batch.purposes[row])
     moment = int(batch.at[row])
-    online = decide(
+    online = decisioning.decide(
         side.policy, batch.evidences[row], request, side.scorer, int(batch.draws[row]), law.at(moment)
     )
     told = (online.outcome.value, online.limit_fen, online.amount_fen, online.rate_ppm, online.pd_ppm)

@@ -258,7 +258,7 @@ def _part(row: Mapping[str, object], side: str) -> tuple[int, int]:
 
 
 def _cautions(total: Ints) -> list[str]:
-    """Codes of what the reader must bear in mind; report.py says them in words."""
+    """Codes of what the reader must bear in mind; page.py says them in words."""
     n, known, bad = _of(total, "n"), _of(total, "known"), _of(total, "bad")
     found: list[str] = []
     if not known.sum():

@@ -8,10 +8,10 @@ from timelyrain import __version__
 from timelyrain.runtime.embedded import DatabaseError
 from timelyrain.runtime.processes import ProcessError
 
-from . import books, contract, platform
+from . import books, contract, decisions, platform
 from .commands import Commands, Refusal
 
-GROUPS = (platform, books, contract)
+GROUPS = (platform, books, contract, decisions)
 
 GUIDE = """
 first steps
@@ -27,6 +27,15 @@ looking inside
   timelyrain audit                       recompute the log of acts; says what was changed, if anything was
   timelyrain contract replay contract.pdf events.json --as-of 2026-01-31
                                          a loan's balances from its signed terms, without a database
+
+deciding
+  timelyrain decide --evidence evidence.json --model M
+                                         one decision, explained number by number; --record keeps its bytes
+  timelyrain replay decision.json --evidence evidence.json
+                                         byte for byte, or the cause: data, rule, model, engine
+  timelyrain policy check mine.toml      all that is wrong with a definition; also: show, diff
+  timelyrain backtest --policy consumer_credit --against mine.toml --applications past.parquet --model M
+                                         what if: who changes, what it earns, whom it touches
 
 Data, keys and logs live in TIMELYRAIN_HOME (default ./var). TIMELYRAIN_DATABASE_URL puts a PostgreSQL server of
 yours in the place of the embedded one. docs/operations.md describes every variable.

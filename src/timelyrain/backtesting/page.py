@@ -71,8 +71,8 @@ def report(result: Result, differences: Sequence[Words] = ()) -> str:
     ]  # fmt: skip
     return (
         '<!doctype html><html lang="zh" data-language="zh"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(names['a'])} / {escape(names['b'])}</title><style>{_file('report.css')}</style></head><body>{''.join(body)}"
-        f"<script>{_file('report.js')}</script></body></html>\n"
+        f"<title>{escape(names['a'])} / {escape(names['b'])}</title><style>{_file('page.css')}</style></head><body>{''.join(body)}"
+        f"<script>{_file('page.js')}</script></body></html>\n"
     )
 
 

@@ -1,0 +1,180 @@
+"""What if: a policy tried on past applications."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from timelyrain.backtesting import (
+    CHUNK_ROWS,
+    Applications,
+    ApplicationsInvalid,
+    BacktestStopped,
+    Economics,
+    Job,
+    KernelMismatch,
+    Side,
+    canonical_json,
+    differences,
+    report,
+)
+from timelyrain.backtesting import (
+    backtest as compare,
+)
+from timelyrain.decisioning import DefinitionInvalid
+from timelyrain.origination.limits import limits_over_time
+from timelyrain.policies import RuleNotInForce
+from timelyrain.risk import ModelRefused
+from timelyrain.runtime.embedded import default_home
+
+from . import definitions
+from .commands import Refusal
+
+
+def backtest(given: argparse.Namespace) -> None:
+    """Decide past applications again under two policies and tell the difference; needs no database."""
+    job = _job(given)
+    out = given.out or default_home() / "backtests" / job.sha256[:16]
+    with _executor(given) as executor, _progress(given) as progress:
+        try:
+            result = compare(
+                job, out, resume=given.resume, workers=given.workers, executor=executor, progress=progress
+            )
+        except (ApplicationsInvalid, BacktestStopped, KernelMismatch) as error:
+            raise Refusal(str(error)) from None
+    page = out / "report.html"
+    page.write_text(report(result, differences(job.a.source, job.b.source)), encoding="utf-8")
+    if given.json:
+        sys.stdout.write(canonical_json(result).decode() + "\n")
+    else:
+        _tell(result, definitions.chinese(given))
+    print(f"• {page}", file=sys.stderr)
+
+
+def _job(given: argparse.Namespace) -> Job:
+    model = definitions.model_content(given.model)
+    side_a, side_b = (
+        _side(name, definitions.model_content(own) if own else model, given.jurisdiction)
+        for name, own in ((given.policy, None), (given.against, given.model_against))
+    )
+    pack, product = definitions.pack_and_product(given)
+    try:
+        law = limits_over_time(pack, product, given.licence)
+        applications = Applications.open(given.applications, given.groups, given.segments)
+        defaults = Economics()
+        economics = Economics(
+            defaults.funding_ppm if given.funding_ppm is None else given.funding_ppm,
+            defaults.lgd_ppm if given.lgd_ppm is None else given.lgd_ppm,
+            defaults.cost_fen if given.cost_fen is None else given.cost_fen,
+        )
+    except (ApplicationsInvalid, RuleNotInForce) as error:
+        raise Refusal(str(error)) from None
+    cache = None if given.no_cache else given.cache or default_home() / "backtests" / "features"
+    return Job(applications, side_a, side_b, law, economics, cache, given.chunk_rows or CHUNK_ROWS)
+
+
+def _side(name: str, model: bytes | None, jurisdiction: str) -> Side:
+    source = definitions.policy_source(name, jurisdiction)
+    side = Side(source, model)
+    try:
+        assert side.policy and (model is None or side.scorer)  # read here once, where a problem can be told
+    except DefinitionInvalid as error:
+        raise Refusal(f"{name}: {error}") from None
+    except ModelRefused as error:
+        raise Refusal(str(error)) from None
+    return side
+
+
+@contextmanager
+def _executor(given: argparse.Namespace) -> Iterator[Executor | None]:
+    if not given.dask:
+        yield None
+        return
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise Refusal(
+            "Dask is not installed here: install timelyrain[cluster], or leave --dask away."
+        ) from None
+    try:
+        client = Client(given.dask, timeout=10)
+    except (OSError, ValueError) as error:
+        raise Refusal(f"No Dask scheduler answers at {given.dask} ({error}).") from None
+    with client:
+        yield client.get_executor()
+
+
+@contextmanager
+def _progress(given: argparse.Namespace) -> Iterator[Any]:
+    """A bar on stderr: stdout belongs to results."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), disable=given.quiet) as bar:
+        task = bar.add_task("chunks", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _tell(result: Mapping[str, Any], zh: bool) -> None:
+    out = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    a, b, change = result["a"], result["b"], result["difference"]
+    table = Table("", "A", "B", "B − A", "95 %")
+
+    def rate(value: float | None) -> str:
+        return "—" if value is None else f"{value * 100:.2f}%"
+
+    def yuan(fen: int | None) -> str:
+        return "—" if fen is None else f"¥{fen / 100:,.0f}"
+
+    for name, measure, tell in (
+        ("通过率" if zh else "approved", "approval", rate),
+        ("坏账率" if zh else "bad, of known", "bad_rate", rate),
+        ("预期利润" if zh else "expected profit", "expected_fen", yuan),
+        ("实现利润" if zh else "realised profit", "realised_fen", yuan),
+    ):
+        value, low, high = change[measure]
+        table.add_row(
+            name, tell(a[measure][0]), tell(b[measure][0]), tell(value), f"{tell(low)} … {tell(high)}"
+        )
+    out.print(table)
+    sets = Table(
+        "互换人群" if zh else "swap sets", "n", "已知" if zh else "known", "坏账率" if zh else "bad", "95 %"
+    )
+    names = {
+        "both": ("双方都通过", "both approve"), "a_only": ("仅 A 通过", "only A"), "b_only": ("仅 B 通过", "only B"),
+        "neither": ("都不通过", "neither"),
+    }  # fmt: skip
+    for key, words in names.items():
+        found = result["swap_sets"][key]
+        value, low, high = found["bad_rate"]
+        sets.add_row(
+            words[not zh],
+            f"{found['n']:,}",
+            f"{found['known']:,}",
+            rate(value),
+            f"{rate(low)} … {rate(high)}",
+        )
+    out.print(sets)
+    for name, found in result["groups"].items():
+        for side in ("a", "b"):
+            if found[side]["below"]:
+                values = ", ".join(found[side]["below"])
+                out.print(
+                    f"{side.upper()}：{name} {values} 的通过率低于最高群体的五分之四"
+                    if zh
+                    else f"{side.upper()}: {name} {values}: approved at under four fifths of the highest rate",
+                    style="yellow",
+                )

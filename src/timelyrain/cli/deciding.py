@@ -1,0 +1,232 @@
+"""One decision outside the platform, explained number by number, and the replay of any."""
+
+import argparse
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from timelyrain import decisioning
+from timelyrain.decisioning import (
+    Decision,
+    Policy,
+    RecordInvalid,
+    Replay,
+    Request,
+    RequestInvalid,
+    ScorerMismatch,
+    decision_record,
+)
+from timelyrain.origination.limits import limits_on
+from timelyrain.policies import RuleNotInForce
+
+from . import definitions
+from .commands import Refusal, load_django
+
+REQUEST = {"amount_fen": 2_000_000, "instalments": 12}
+_NAME = re.compile(r"[A-Za-z_][\w.]*")
+DEEDS = {
+    "approve": ("通过", "Approved", "green"),
+    "decline": ("拒绝", "Declined", "red"),
+    "refer": ("转人工审核", "Referred to a person", "yellow"),
+    "more_evidence": ("需补充材料", "More evidence is needed", "yellow"),
+}
+CAUSES = {
+    "data": ("证据与记录中的不同", "the evidence is not the one of the record"),
+    "rule": ("规则与记录中的不同", "the policy is not the one of the record"),
+    "model": ("模型与记录中的不同", "the model is not the one of the record"),
+    "engine": ("引擎的含义变了", "the engine decides otherwise than it did"),
+}
+
+
+def decide(given: argparse.Namespace) -> None:
+    """Decide on one person's evidence and say why; needs no database."""
+    source = definitions.policy_source(given.policy, given.jurisdiction)
+    policy = definitions.parsed(source, given.policy)
+    evidence = definitions.evidence(given.evidence)
+    scorer = definitions.model(definitions.model_content(given.model))
+    pack, product = definitions.pack_and_product(given)
+    told = definitions.json_object(given.request) if given.request else {}
+    try:
+        request = Request(**({"purpose": policy.purposes[0]} | REQUEST | told))
+        context = limits_on(pack, product, given.licence, definitions.moment(evidence.as_of).date())
+        decision = decisioning.decide(policy, evidence, request, scorer, given.draw, context)
+    except TypeError:
+        raise Refusal(f"--request {told} is not amount_fen, instalments and purpose.") from None
+    except (RequestInvalid, ScorerMismatch, RuleNotInForce) as error:
+        raise Refusal(str(error)) from None
+    record = decision_record(decision, policy, evidence, request, scorer, given.draw, context)
+    if given.record:
+        given.record.write_bytes(record)
+    if given.json:
+        sys.stdout.write(record.decode() + "\n")
+    else:
+        _explain(decision, source, request, definitions.chinese(given))
+
+
+def _explain(decision: Decision, source: str, request: Request, zh: bool) -> None:
+    out = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    word_zh, word_en, colour = DEEDS[decision.outcome.value]
+    out.print(f"[bold {colour}]{word_zh if zh else word_en}[/]")
+    if decision.limit_fen:
+        rows = [
+            ("额度" if zh else "limit", _money(decision.limit_fen)),
+            ("本次金额" if zh else "amount", f"{_money(decision.amount_fen)} × {request.instalments}"),
+            ("年利率（单利）" if zh else "nominal rate", _share(decision.rate_ppm)),
+            ("年化综合成本" if zh else "annual cost, compounded", _share(decision.annual_rate_ppm)),
+        ]
+        for name, value in rows:
+            out.print(f"  {name}  [bold]{value}[/]")
+    if decision.pd_ppm is not None:
+        out.print(
+            f"  {'预测违约概率' if zh else 'predicted chance of default'}  [bold]{_share(decision.pd_ppm)}[/]"
+        )
+    if decision.reasons:
+        table = Table(
+            "规则" if zh else "rule",
+            "结论" if zh else "effect",
+            "原因" if zh else "reason",
+            "读到的值" if zh else "values read",
+        )
+        for reason in decision.reasons:
+            values = ", ".join(f"{n} = {_shown(decision.policy, n, v)}" for n, v in reason.values.items())
+            table.add_row(reason.code, reason.effect, reason.zh if zh else reason.en, values)
+        out.print(table)
+    out.print(_figures(decision, source, zh))
+    if decision.factors:
+        table = Table(
+            "推高违约概率的因素" if zh else "what raised the chance of default",
+            "值" if zh else "value",
+            "对数几率" if zh else "log-odds",
+        )
+        for factor in decision.factors:
+            table.add_row(
+                factor.zh if zh else factor.en,
+                _shown(decision.policy, factor.feature, factor.value),
+                f"+{factor.contribution_ppm / 1e6:.3f}",
+            )
+        out.print(table)
+    spoke = sum(line.state == "true" for line in decision.trace)
+    skipped = sum(line.state == "not_evaluated" for line in decision.trace)
+    n = len(decision.trace)
+    out.print(
+        f"{n} 条规则全部评估：{spoke} 条成立，{skipped} 条资料不足"
+        if zh
+        else f"all {n} rules evaluated: {spoke} true, {skipped} not evaluated",
+        style="dim",
+    )
+
+
+def _figures(decision: Decision, source: str, zh: bool) -> Table:
+    """Every figure with its formula and what the formula read: affordability, limit and price, number by number."""
+    formulas = {f["name"]: f["formula"] for f in tomllib.loads(source).get("figure", []) if "formula" in f}
+    table = Table("中间值" if zh else "figure", "值" if zh else "value", "算法" if zh else "how")
+    for figure in decision.policy.figures:
+        formula = " ".join(formulas.get(figure.name, "").split())
+        reads = [n for n in dict.fromkeys(_NAME.findall(formula)) if n in decision.seen]
+        lines = [escape(formula)]
+        lines += [", ".join(f"{n} = {_shown(decision.policy, n, decision.seen[n])}" for n in reads)]
+        table.add_row(
+            f"{figure.zh if zh else figure.en}\n[dim]{figure.name}[/]",
+            _shown(decision.policy, figure.name, decision.affordability[figure.name]),
+            "\n[dim]".join(filter(None, lines)) + ("[/]" if reads and lines[0] else ""),
+        )
+    return table
+
+
+def _shown(policy: Policy, name: str, value: Any) -> str:
+    """A value in the unit of its name."""
+    kind = policy.verdict_types[name]
+    if value is None:
+        return "—"
+    if kind.kind == "enum" and type(value) is int:
+        return kind.values[value]
+    if kind.unit == "fen":
+        return _money(value)
+    if kind.unit == "ppm":
+        return _share(value)
+    return f"{value:,}" if type(value) is int else str(value)
+
+
+def _money(fen: int) -> str:
+    return f"{'-' if fen < 0 else ''}¥{abs(fen) / 100:,.2f}".removesuffix(".00")
+
+
+def _share(ppm: int) -> str:
+    return f"{ppm / 10_000:g}%"
+
+
+def replay(given: argparse.Namespace) -> int:
+    """Decide a recorded decision again; 0 when equal byte for byte, 1 with the cause when not, 2 when it cannot be replayed."""
+    try:
+        found = _replayed(given)
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        return 2
+    zh = definitions.chinese(given)
+    if given.json:
+        print(json.dumps({"equal": found.equal, "cause": found.cause, "differences": found.differences}))
+    elif found.equal:
+        print("逐字节一致" if zh else "equal byte for byte")
+    else:
+        cause = CAUSES[found.cause or "engine"][0 if zh else 1]
+        print(f"{'不一致' if zh else 'differs'}: {found.cause} ({cause}): {', '.join(found.differences)}")
+    return 0 if found.equal else 1
+
+
+def _replayed(given: argparse.Namespace) -> Replay:
+    path = Path(given.record)
+    if not path.is_file():
+        return _from_database(given)
+    if given.evidence is None:
+        raise Refusal("A record names its evidence by hash: give the file with --evidence.")
+    try:
+        record = path.read_bytes()
+        told = json.loads(record)
+        digest, scored = told["definition"]["sha256"], told["model"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refusal(f"{path} is no decision record ({error}): give what `decide --record` wrote.") from None
+    source = definitions.policy_source(
+        given.policy or _policy_of(digest, given.jurisdiction), given.jurisdiction
+    )
+    policy = definitions.parsed(source, given.policy or digest)
+    scorer = definitions.model(definitions.model_content(given.model or scored))
+    try:
+        return decisioning.replay(record, policy, definitions.evidence(given.evidence), scorer)
+    except RecordInvalid as error:
+        raise Refusal(str(error)) from None
+
+
+def _policy_of(digest: str, jurisdiction: str) -> str:
+    """The shipped policy when it is the one, else the platform's database is asked."""
+    shipped = definitions.policy_source(definitions.SHIPPED, jurisdiction)
+    return (
+        definitions.SHIPPED if definitions.parsed(shipped, definitions.SHIPPED).sha256 == digest else digest
+    )
+
+
+def _from_database(given: argparse.Namespace) -> Replay:
+    try:
+        decision_id = UUID(given.record)
+    except ValueError:
+        raise Refusal(f"{given.record!r} is neither a file nor the id of a decision.") from None
+    if given.policy or given.evidence or given.model:
+        raise Refusal(
+            "A decision of the platform is replayed from what is stored: leave --policy, --evidence and --model away."
+        )
+    load_django()
+    from timelyrain.origination import services
+    from timelyrain.risk import ModelRefused
+    from timelyrain.runtime.problems import Problem
+
+    try:
+        return services.replay_decision(decision_id)
+    except (Problem, ModelRefused) as problem:
+        raise Refusal(str(problem)) from None

@@ -1,0 +1,154 @@
+"""Decisions outside the platform: one and its replay, policies on their own, what-if. Here are the words; what computes is
+loaded when a command runs, so that no other command waits for it.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from .commands import Commands
+
+SHIPPED = "consumer_credit"
+OUT_OF_ANY_BAND = 999_999
+"""The draw where none is given: outside a band of random approvals, which takes the lowest draws."""
+_POLICY = "a TOML file, a name of the pack, or a hash"
+
+
+def decide(given: argparse.Namespace) -> None:
+    """Decide on one person's evidence and say why; needs no database."""
+    from . import deciding
+
+    deciding.decide(given)
+
+
+def replay(given: argparse.Namespace) -> int:
+    """Decide a recorded decision again; 0 when equal byte for byte, 1 with the cause when not, 2 when it cannot be replayed."""
+    from . import deciding
+
+    return deciding.replay(given)
+
+
+def check(given: argparse.Namespace) -> int:
+    """All that is wrong with a definition, with line, column and remedy; exit status 1 when it cannot be activated."""
+    from . import policies
+
+    return policies.check(given)
+
+
+def show(given: argparse.Namespace) -> None:
+    """What a policy says: its rules, figures and tables, or its catalogue of features."""
+    from . import policies
+
+    policies.show(given)
+
+
+def diff(given: argparse.Namespace) -> None:
+    """What the second policy changes of the first, in words."""
+    from . import policies
+
+    policies.diff(given)
+
+
+def backtest(given: argparse.Namespace) -> None:
+    """Decide past applications again under two policies and tell the difference; needs no database."""
+    from . import backtests
+
+    backtests.backtest(given)
+
+
+def add(commands: Commands) -> None:
+    one = commands.add(decide)
+    one.add_argument("--policy", default=SHIPPED, help=f"{_POLICY} (usually {SHIPPED})")
+    one.add_argument("--evidence", type=Path, required=True, help="JSON in the shape of docs/architecture.md")
+    one.add_argument(
+        "--request",
+        help="JSON or a file: amount_fen, instalments, purpose (usually CNY 20,000 over 12 months)",
+    )
+    one.add_argument("--model", help="a .model file or a hash; without one no score is known")
+    one.add_argument(
+        "--draw",
+        type=int,
+        default=OUT_OF_ANY_BAND,
+        help=f"0 to 999999 (usually {OUT_OF_ANY_BAND}: no random approval)",
+    )
+    one.add_argument("--record", type=Path, metavar="FILE", help="write the decision record, for `replay`")
+    one.add_argument("--json", action="store_true", help="print the record instead of the explanation")
+    _under_the_law(one)
+
+    again = commands.add(replay)
+    again.add_argument(
+        "record", help="a file written by `decide --record`, or the id of a decision of the platform"
+    )
+    again.add_argument("--policy", help=f"{_POLICY} (usually the one of the record)")
+    again.add_argument("--evidence", type=Path, help="the evidence of then")
+    again.add_argument("--model", help="a .model file or a hash (usually the one of the record)")
+
+    acts = commands.group("policy", "Check, show and compare decision policies, without a database")
+    checked, shown, compared = acts.add(check), acts.add(show), acts.add(diff)
+    checked.add_argument("policy", help=_POLICY)
+    shown.add_argument("policy", help=_POLICY)
+    shown.add_argument("--features", action="store_true", help="the catalogue of features")
+    shown.add_argument("--markdown", action="store_true")
+    for name in ("a", "b"):
+        compared.add_argument(name, help=_POLICY)
+
+    tried = commands.add(backtest)
+    _backtest(tried)
+    _under_the_law(tried)
+    for act in (again, checked, shown, compared, tried):
+        act.add_argument("--json", action="store_true", help="print JSON")
+    for act in (again, checked, shown, compared):
+        act.add_argument(
+            "--jurisdiction", default="cn", help="policy pack in which names are looked up (usually cn)"
+        )
+    for act in (one, again, shown, compared, tried):
+        act.add_argument("--language", choices=("zh", "en"), help="usually that of the shell")
+
+
+def _backtest(act: argparse.ArgumentParser) -> None:
+    act.add_argument("--policy", required=True, metavar="A", help=_POLICY)
+    act.add_argument("--against", required=True, metavar="B", help="the policy compared with it")
+    act.add_argument(
+        "--applications", required=True, type=Path, help="Parquet with the columns of docs/sandbox.md"
+    )
+    act.add_argument("--model", help="a .model file or a hash, scoring for both")
+    act.add_argument("--model-against", help="another model for B")
+    act.add_argument(
+        "--out", type=Path, help="folder of the result (usually under TIMELYRAIN_HOME/backtests)"
+    )
+    act.add_argument(
+        "--resume", action="store_true", help="go on with what --out holds of the same back-test"
+    )
+    act.add_argument(
+        "--workers", type=_positive, default=os.cpu_count() or 1, help="processes (usually one a core)"
+    )
+    act.add_argument("--dask", metavar="ADDRESS", help="compute on a Dask cluster that sees the same files")
+    act.add_argument("--cache", type=Path, help="folder of computed features, for the next rule change")
+    act.add_argument("--no-cache", action="store_true", help="keep no features")
+    act.add_argument("--groups", nargs="*", default=[], metavar="COLUMN", help="more protected attributes")
+    act.add_argument(
+        "--segments", nargs="*", default=[], metavar="COLUMN", help="more columns to cut the report by"
+    )
+    act.add_argument(
+        "--chunk-rows", type=_positive, help="applications computed at a time: what bounds memory"
+    )
+    act.add_argument("--funding-ppm", type=int, help="yearly cost of money")
+    act.add_argument(
+        "--lgd-ppm", type=int, help="part of the principal lost with a bad loan whose loss is not told"
+    )
+    act.add_argument("--cost-fen", type=int, help="cost of one loan")
+    act.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _under_the_law(act: argparse.ArgumentParser) -> None:
+    """Options that say whose limits hold."""
+    act.add_argument("--jurisdiction", default="cn", help="policy pack whose limits hold (usually cn)")
+    act.add_argument("--licence", default="consumer_finance", help="of the lender (usually consumer_finance)")
+    act.add_argument("--product", help="whose limits hold (usually the pack's first)")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value

@@ -1,0 +1,120 @@
+"""What decisions are made of, found by the words of a command: policies, models, evidence, the limits of the law."""
+
+import argparse
+import json
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from timelyrain import policies
+from timelyrain.decisioning import DefinitionInvalid, Evidence, EvidenceInvalid, Policy, evidence_from_json
+from timelyrain.policies import Pack, Product
+from timelyrain.risk import ModelRefused, TrainedModel
+
+from .commands import Refusal, load_django
+from .decisions import SHIPPED
+
+_HASH = re.compile(r"[0-9a-f]{8,64}")
+
+
+def chinese(given: argparse.Namespace) -> bool:
+    """The reader's language: --language, else that of the shell."""
+    return (given.language or os.environ.get("LC_ALL") or os.environ.get("LANG") or "").startswith("zh")
+
+
+def policy_source(name: str, jurisdiction: str = "cn") -> str:
+    """A definition by its path, its name in the policy pack, or (the beginning of) its hash in the platform's database."""
+    path = Path(name)
+    if path.is_file():
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Refusal(f"{path} cannot be read ({error}): give a definition in TOML, in UTF-8.") from None
+    if _HASH.fullmatch(name):
+        return _stored(name)
+    try:
+        return policies.load_pack(jurisdiction).read(f"{Path(name).stem}.toml").decode()
+    except (policies.PackInvalid, OSError):
+        raise Refusal(
+            f"{name!r} is neither a file nor a policy of pack {jurisdiction}: give a path, {SHIPPED}, or a hash."
+        ) from None
+
+
+def _stored(digest: str) -> str:
+    load_django()
+    from timelyrain.origination.models import PolicyVersion
+
+    found = list(PolicyVersion.objects.filter(sha256__startswith=digest)[:2])
+    if len(found) != 1:
+        raise Refusal(
+            f"{len(found) or 'no'} policies of this platform have a hash that begins with {digest}."
+        )
+    return found[0].source
+
+
+def parsed(source: str, name: str) -> Policy:
+    try:
+        return Policy.parse(source)
+    except DefinitionInvalid as error:
+        raise Refusal(f"{name}: {error}\nCorrect it; `timelyrain policy check` shows the same.") from None
+
+
+def model_content(name: str | None) -> bytes | None:
+    """A model's bytes by the path of its file, or by (the beginning of) its hash among those of TIMELYRAIN_HOME."""
+    if not name:
+        return None
+    path = Path(name)
+    if not path.is_file() and _HASH.fullmatch(name):
+        from timelyrain.runtime.embedded import default_home
+
+        found = sorted((default_home() / "models").glob(f"{name}*.model"))
+        if len(found) != 1:
+            raise Refusal(f"{len(found) or 'no'} models in {default_home() / 'models'} begin with {name}.")
+        path = found[0]
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Refusal(
+            f"The model {name} cannot be read ({error.strerror}): give the path of a .model file."
+        ) from None
+
+
+def model(content: bytes | None) -> TrainedModel | None:
+    try:
+        return TrainedModel.from_bytes(content, {}) if content else None
+    except ModelRefused as error:
+        raise Refusal(str(error)) from None
+
+
+def evidence(path: Path) -> Evidence:
+    try:
+        return evidence_from_json(path.read_bytes())
+    except OSError as error:
+        raise Refusal(f"{path} cannot be read ({error.strerror}): give evidence as JSON.") from None
+    except EvidenceInvalid as error:
+        raise Refusal(f"{path}: evidence refused:\n" + "\n".join(f"  {p}" for p in error.problems)) from None
+
+
+def pack_and_product(given: argparse.Namespace) -> tuple[Pack, Product]:
+    try:
+        pack = policies.load_pack(given.jurisdiction)
+        return pack, pack.product(given.product) if given.product else pack.products()[0]
+    except (policies.PackInvalid, policies.RuleUnknown) as error:
+        raise Refusal(str(error)) from None
+
+
+def moment(as_of: int) -> datetime:
+    return datetime.fromtimestamp(as_of, UTC)
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """An object given as JSON or as the path of a JSON file."""
+    try:
+        value = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Refusal(f"{text!r:.60} is no JSON object ({error}): write '{{...}}' or name a file.") from None
+    if not isinstance(value, dict):
+        raise Refusal(f"{text!r:.60} is no JSON object: write '{{...}}' or name a file.")
+    return value

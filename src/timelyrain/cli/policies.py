@@ -1,0 +1,131 @@
+"""A policy on its own: what is wrong with it, what it says, and what another version changes."""
+
+import argparse
+import json
+import sys
+import tomllib
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from timelyrain.backtesting import differences
+from timelyrain.decisioning import DefinitionInvalid, Feature, Policy
+
+from . import definitions
+from .commands import Refusal
+
+
+def check(given: argparse.Namespace) -> int:
+    """All that is wrong with a definition, with line, column and remedy; exit status 1 when it cannot be activated."""
+    source = definitions.policy_source(given.policy, given.jurisdiction)
+    try:
+        policy = Policy.parse(source)
+    except DefinitionInvalid as error:
+        if given.json:
+            print(json.dumps([asdict(problem) for problem in error.problems], ensure_ascii=False))
+        for problem in () if given.json else error.problems:
+            print(f"{given.policy}:{problem}")
+        say = f"{len(error.problems)} problem(s): this definition cannot be activated"
+        print(say, file=sys.stderr)
+        return 1
+    if given.json:
+        print("[]")
+    print(f"{policy.name} {policy.version} is in order: {policy.sha256}", file=sys.stderr)
+    return 0
+
+
+def show(given: argparse.Namespace) -> None:
+    """What a policy says: its rules, figures and tables, or its catalogue of features."""
+    source = definitions.policy_source(given.policy, given.jurisdiction)
+    policy = definitions.parsed(source, given.policy)
+    zh = definitions.chinese(given)
+    parts = _catalogue(policy, zh) if given.features else _contents(policy, source, zh)
+    if given.json:
+        print(
+            json.dumps(
+                {title: [dict(zip(head, row, strict=True)) for row in rows] for title, head, rows in parts},
+                ensure_ascii=False,
+            )
+        )
+        return
+    if given.markdown:
+        for title, head, rows in parts:
+            print(f"\n## {title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
+            for row in rows:
+                print(_row(row))
+        return
+    out = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    out.print(f"[bold]{policy.name} {policy.version}[/]  {policy.sha256}")
+    for title, head, rows in parts:
+        table = Table(*head, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        out.print(table)
+
+
+Part = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _contents(policy: Policy, source: str, zh: bool) -> list[Part]:
+    raw = tomllib.loads(source)
+    when = {rule.get("code"): " ".join(str(rule.get("when", "")).split()) for rule in raw.get("rule", [])}
+    formulas = {f.get("name"): " ".join(str(f.get("formula", "")).split()) for f in raw.get("figure", [])}
+    rules = [
+        (r.stage, r.code, when.get(r.code, ""), r.then, r.if_missing, r.zh if zh else r.en)
+        for r in policy.rules
+    ]
+    figures = [(f.name, formulas.get(f.name, ""), f.zh if zh else f.en) for f in policy.figures]
+    parts: list[Part] = [
+        ("规则" if zh else "rules", ("stage", "code", "when", "then", "if_missing", "text"), rules),
+        ("中间值、额度与定价" if zh else "figures, limit and price", ("name", "formula", "text"), figures),
+    ]
+    for table in raw.get("table", []):
+        rows = table.get("rows", [])
+        head = tuple(dict.fromkeys(key for row in rows for key in row))
+        cells = [tuple(str(row.get(key, "")) for key in head) for row in rows]
+        parts.append(
+            (f"{'决策表' if zh else 'table'} {table.get('name')} ({table.get('on', '')})", head, cells)
+        )
+    kinds = {kind: sum(f.kind == kind for f in policy.catalogue) for kind in ("fact", "aggregate", "derived")}
+    counts = [(kind, f"{n:,}") for kind, n in kinds.items()] + [
+        ("model inputs", f"{len(policy.model_inputs):,}")
+    ]
+    return [*parts, ("特征" if zh else "features", ("kind", "count"), counts)]
+
+
+def _catalogue(policy: Policy, zh: bool) -> list[Part]:
+    """Every feature: what it means, from where, over which window, whether it is known at application."""
+    inputs = set(policy.model_inputs)
+
+    def row(f: Feature) -> tuple[str, ...]:
+        window = "" if f.window_days is None else str(f.window_days)
+        return (
+            f.name, f.kind, f.type.kind, f.type.unit, f.zh if zh else f.en, ", ".join(f.sources), window,
+            "yes" if f.known_at_application else "no", "model" if f.name in inputs else "", f.formula,
+        )  # fmt: skip
+
+    head = ("name", "kind", "type", "unit", "meaning", "sources", "window_days", "known", "model", "formula")
+    return [("特征目录" if zh else "catalogue", head, [row(f) for f in policy.catalogue])]
+
+
+def diff(given: argparse.Namespace) -> None:
+    """What the second policy changes of the first, in words."""
+    sources = [definitions.policy_source(name, given.jurisdiction) for name in (given.a, given.b)]
+    try:
+        found = differences(*sources)
+    except tomllib.TOMLDecodeError as error:
+        raise Refusal(f"not TOML: {error}; `timelyrain policy check` says where.") from None
+    zh = definitions.chinese(given)
+    if given.json:
+        print(json.dumps([{"zh": a, "en": b} for a, b in found], ensure_ascii=False))
+        return
+    for words in found:
+        print(words[0] if zh else words[1])
+    if not found:
+        print("两者含义相同" if zh else "they mean the same")
