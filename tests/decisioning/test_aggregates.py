@@ -1,6 +1,7 @@
 """Aggregates against a plain loop over events, alone and in a batch, at the edges of windows and of evidence."""
 
 from datetime import UTC, datetime
+from math import isqrt
 
 import pytest
 
@@ -46,7 +47,9 @@ def by_hand(e: Evidence, family: tuple, stat: str, window: int) -> int | None:
         if e.as_of - at > window * DAY:
             continue
         row = {
-            n: (f.values[columns[n][i]] if f.kind == "enum" else int(columns[n][i]))
+            n: f.values[columns[n][i]]
+            if f.kind == "enum"
+            else (int(columns[n][i]) or (None if f.kind == "key" else 0))
             for n, f in TABLES[table].columns.items()
         }
         ago, local = (e.as_of - at) // DAY, at + 480 * 60
@@ -54,14 +57,19 @@ def by_hand(e: Evidence, family: tuple, stat: str, window: int) -> int | None:
             "days_ago": ago,
             "period": ago // 30,
             "hour": local % DAY // 3600,
+            "weekday": datetime.fromtimestamp(local, UTC).weekday(),
+            "missing": lambda key: key is None,
             "day_of_month": _day(local),
         }
         if where and not eval(where, {}, row):
             continue
         try:
-            seen.append(eval(value, {}, row))
+            number = eval(value, {}, row)
         except ZeroDivisionError:
             continue
+        if number is None:
+            continue
+        seen.append(number)
         days.append(ago)
         periods.add(ago // 30)
     match stat:
@@ -77,6 +85,9 @@ def by_hand(e: Evidence, family: tuple, stat: str, window: int) -> int | None:
             return None
         case "mean":
             return sum(seen) // len(seen)
+        case "std":
+            squares = len(seen) * sum(x * x for x in seen) - sum(seen) ** 2
+            return isqrt(squares // len(seen) ** 2)
         case "min":
             return min(seen)
         case "max":

@@ -19,7 +19,7 @@ from .evidence import FACTS, SOURCES, Bools, Evidence, Ints, canonical_json
 from .language import Apply, Constant, Name, Node, names_read
 
 Steps = Sequence[tuple[str, Node]]
-TOGETHER = 6
+TOGETHER = 16
 """So many steps of one shape are cheaper in one array than in row code."""
 
 
@@ -89,7 +89,7 @@ class Engine:
             values[row, facts : facts + len(SOURCES)] = [source in evidence.missing for source in SOURCES]
         known[:, facts : facts + len(SOURCES)] = True
         aggregates = slice(facts + len(SOURCES), len(self._inputs))
-        values[:, aggregates], known[:, aggregates] = self.aggregation.run(evidences)
+        self.aggregation.fill(evidences, values[:, aggregates], known[:, aggregates])
         for phase in self._phases:
             phase.run(values, known)
         return FeatureTable(self.places, self.names_sha256, values, known)

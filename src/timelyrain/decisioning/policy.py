@@ -18,6 +18,7 @@ from .aggregates import (
     Stat,
     column_types,
     result_type,
+    too_large,
     window_name,
 )
 from .definition import Block, DefinitionInvalid, Draft
@@ -277,6 +278,9 @@ class _Parser:
         self.families[name] = family
         whole = Aggregate(name, table, where, value, (max(windows),), once)  # what hardly differs by window
         parts = [part for part in (family, whole) if part.stats]
+        for part in parts:
+            if remedy := too_large(part):
+                block.report("stats", "a statistic could overflow", remedy)
         self.aggregates += parts
         formula = block.text("value", "at") + (f" where {block.text('where')}" if where else "")
         reads = tuple(f"{table}.{n}" for n in names_read(value) + (names_read(where) if where else ()))

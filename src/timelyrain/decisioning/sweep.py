@@ -1,0 +1,354 @@
+"""One sweep over the events of some applicants: every family, every window, every statistic. The numpy form.
+
+Events of all tables stand end to end. Pairs (family, event) are ordered by family, applicant and time, so that a ring of a family
+is a run of pairs, and merging is one `reduceat` per number kept.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .compilers import Part, run_parts, whole
+from .evidence import TABLES, Bools, Evidence, Ints
+from .language import Node
+from .selection import CLOCK, Selection
+from .spread import deviation, limbs
+
+Stat = Literal["count", "sum", "mean", "min", "max", "last", "recency", "first", "periods", "distinct", "std"]
+DAY = 86_400
+NEVER = 2**62
+
+
+class Output(NamedTuple):
+    """A statistic over a window (days), and its column among the results."""
+
+    stat: Stat
+    window: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """One table: its windows' ends in days, ascending; its families; the outputs of each family."""
+
+    table: str
+    windows: tuple[int, ...]
+    selection: Selection
+    outputs: tuple[tuple[Output, ...], ...]
+
+
+class Wanted(NamedTuple):
+    """Outputs of one statistic: family, ring and column of each."""
+
+    family: Ints
+    ring: Ints
+    column: Ints
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All tables of a definition; families are numbered through."""
+
+    utc_offset: int
+    tables: tuple[TablePlan, ...]
+
+    @cached_property
+    def rings(self) -> int:
+        return max((len(plan.windows) for plan in self.tables), default=0)
+
+    @cached_property
+    def families(self) -> int:
+        return sum(len(plan.outputs) for plan in self.tables)
+
+    @cached_property
+    def first_family(self) -> tuple[int, ...]:
+        """Of each table."""
+        firsts = np.cumsum([0, *(len(plan.outputs) for plan in self.tables)])
+        return tuple(firsts.tolist())
+
+    @cached_property
+    def table_of(self) -> Ints:
+        """Of each family, its table's number."""
+        return np.repeat(np.arange(len(self.tables)), [len(plan.outputs) for plan in self.tables])
+
+    @cached_property
+    def wanted(self) -> dict[Stat, Wanted]:
+        """What is to be read off, by statistic."""
+        found: dict[Stat, list[tuple[int, int, int]]] = {}
+        for first, plan in zip(self.first_family, self.tables, strict=False):
+            for family, outputs in enumerate(plan.outputs, first):
+                for stat, window, column in outputs:
+                    found.setdefault(stat, []).append((family, plan.windows.index(window), column))
+        return {stat: Wanted(*np.array(rows, np.int64).T.copy()) for stat, rows in found.items()}
+
+    def having(self, *stats: Stat) -> Bools:
+        """Of each family, whether it wants one of these."""
+        chosen = np.zeros(self.families, np.bool_)
+        for stat in stats:
+            if stat in self.wanted:
+                chosen[self.wanted[stat].family] = True
+        return chosen
+
+    @cached_property
+    def steady(self) -> Bools:
+        """Families whose values only change with time (days or periods): different values are changes of it."""
+        return np.array(
+            [
+                plan.selection.sources[source] in ("days_ago", "period")
+                for plan in self.tables
+                for source, _ in plan.selection.values
+            ],
+            np.bool_,
+        )
+
+
+def _days_of_months() -> Ints:
+    """Day of the month of each day since 1970, until after the last time that evidence may hold."""
+    days = np.arange(-2, 48_000, dtype=np.int64).astype("datetime64[D]")
+    return (days - days.astype("datetime64[M]")).astype(np.int64) + 1
+
+
+DAY_OF_MONTH = _days_of_months()
+
+
+class Events:
+    """The rows of all tables of n applicants, table by table, applicant by applicant, oldest first."""
+
+    def __init__(self, plan: Plan, evidences: Sequence[Evidence]):
+        self.plan = plan
+        self.applicants = len(evidences)
+        self.as_of = np.array([evidence.as_of for evidence in evidences], np.int64)
+        names = [each.table for each in plan.tables]
+        self._columns = [[evidence.tables[name] for evidence in evidences] for name in names]
+        sizes = np.array([[len(part["at"]) for part in parts] for parts in self._columns], np.int64)
+        self.sizes = sizes.reshape(len(names), self.applicants)
+        self.given = np.array(
+            [[TABLES[name].source not in e.missing for e in evidences] for name in names], np.bool_
+        ).reshape(len(names), self.applicants)
+        ends = np.cumsum(self.sizes.sum(axis=1))
+        self.ends = [0, *cast(list[int], ends.tolist())]
+
+    @cached_property
+    def at(self) -> Ints:
+        return np.concatenate([part["at"] for parts in self._columns for part in parts])
+
+    @cached_property
+    def owner(self) -> Ints:
+        if self.applicants == 1:
+            return np.zeros(self.ends[-1], np.int64)
+        return np.repeat(
+            np.broadcast_to(np.arange(self.applicants), self.sizes.shape).ravel(), self.sizes.ravel()
+        )
+
+    @cached_property
+    def age(self) -> Ints:
+        """Seconds before the moment of decision."""
+        return (self.as_of[0] if self.applicants == 1 else self.as_of[self.owner]) - self.at
+
+    @cached_property
+    def clock(self) -> dict[str, Ints]:
+        """The clock columns over all rows."""
+        days_ago = self.age // DAY
+        local = self.at + self.plan.utc_offset
+        day = local // DAY
+        return {
+            "days_ago": days_ago,
+            "period": days_ago // 30,
+            "day_of_month": DAY_OF_MONTH[day + 2],
+            "weekday": (day + 3) % 7,  # Monday is 0; the epoch was a Thursday
+            "hour": (local - day * DAY) // 3600,
+        }
+
+    def source(self, table: int, source: str | Node) -> Ints:
+        """One column of one table: its own, of the clock, or an expression's (0 where that is missing)."""
+        here = slice(self.ends[table], self.ends[table + 1])
+        if not isinstance(source, str):
+
+            def given(name: str) -> Part:
+                values, fields = self.source(table, name), TABLES[self.plan.tables[table].table].columns
+                return values, values != 0 if name in fields and fields[name].kind == "key" else None
+
+            found, known = run_parts([("it", source)], given)["it"]
+            if known is not None or np.ndim(found) == 0:
+                return whole((found, known), (here.stop - here.start,)).values
+            return found.astype(np.int64, copy=False)
+        if source in CLOCK:
+            return self.clock[source][here]
+        if source == "at":
+            return self.at[here]
+        parts = self._columns[table]
+        return parts[0][source] if len(parts) == 1 else np.concatenate([part[source] for part in parts])
+
+
+def sweep(plan: Plan, evidences: Sequence[Evidence], values: Ints, known: Bools) -> None:
+    """Fills values and known [n, columns] for n applicants; where nothing is known 0 stands already."""
+    events = Events(plan, evidences)
+    n, rings = len(evidences), plan.rings
+    given = events.given[plan.table_of]  # [families, n]
+    pairs = _Pairs(events)
+
+    def spread(numbers: Any, empty: int = 0) -> Ints:
+        """One number per run -> [families, n, rings], newest ring first."""
+        dense = np.full(plan.families * n * rings, empty, np.int64)
+        dense[pairs.cells] = numbers
+        return dense.reshape(plan.families, n, rings)
+
+    count = np.cumsum(spread(pairs.counts), axis=2)
+    merged = {"count": count}
+    for stat in plan.wanted:
+        merged |= _merge(stat, plan, pairs, spread) if stat not in merged else {}
+    for stat, (family, ring, column) in plan.wanted.items():
+        numbers = count[family, :, ring]
+        if stat == "mean":
+            found = merged["sum"][family, :, ring] // np.maximum(numbers, 1)
+        elif stat == "std":
+            parts = (merged[name][family, :, ring] for name in ("sum", "aa", "ab", "bb"))
+            some = numbers > 0
+            found = np.zeros_like(numbers)
+            found[some] = deviation(numbers[some], *(part[some] for part in parts))
+        else:
+            found = merged[stat][family, :, ring]
+        there = given[family] if stat in _EMPTY else given[family] & (numbers > 0)
+        values[:, column] = np.where(there, found, 0).T
+        known[:, column] = there.T
+
+
+_EMPTY = ("count", "sum", "periods", "distinct")
+
+
+def _merge(stat: Stat, plan: Plan, pairs: "_Pairs", spread: Any) -> dict[str, Ints]:
+    """Numbers kept for a statistic, merged over the rings of each window."""
+
+    def totals(numbers: Ints) -> Ints:
+        return np.cumsum(spread(np.add.reduceat(numbers, pairs.starts) if len(numbers) else 0), axis=2)
+
+    match stat:
+        case "sum" | "mean":
+            return {"sum": totals(pairs.values)}
+        case "std":
+            parts = zip(("sum", "aa", "ab", "bb"), (pairs.values, *limbs(pairs.values)), strict=True)
+            return {name: totals(part) for name, part in parts}
+        case "min":
+            least = np.minimum.reduceat(pairs.values, pairs.starts) if len(pairs.values) else 0
+            return {"min": np.minimum.accumulate(spread(least, NEVER * 2 - 1), axis=2)}
+        case "max":
+            most = np.maximum.reduceat(pairs.values, pairs.starts) if len(pairs.values) else 0
+            return {"max": np.maximum.accumulate(spread(most, -NEVER * 2), axis=2)}
+        case "first":
+            return {"first": np.maximum.accumulate(spread(pairs.days[pairs.starts]), axis=2)}
+        case "recency":
+            newest = spread(pairs.days[pairs.starts + pairs.counts - 1], NEVER)
+            return {"recency": np.minimum.accumulate(newest, axis=2)}
+        case "last":
+            position = spread(pairs.starts + pairs.counts - 1, -1)
+            newest = np.maximum.accumulate(position, axis=2)
+            return {"last": pairs.values[newest] if len(pairs.values) else newest}
+        case "periods":
+            return {"periods": totals(pairs.changes(pairs.period))}
+        case "distinct":
+            return {"distinct": np.cumsum(spread(pairs.distinct(plan.having("distinct"))), axis=2)}
+        case "count":
+            return {}
+
+
+class _Pairs:
+    """Every event of every family, by family, applicant and time; runs of one ring."""
+
+    def __init__(self, events: Events):
+        self._events, plan = events, events.plan
+        n, rings = events.applicants, plan.rings
+        families: list[Ints] = []
+        rows: list[Ints] = []
+        for at, each in enumerate(plan.tables):
+            if events.ends[at] < events.ends[at + 1]:
+                family, row = np.nonzero(self._members(at, each).T)
+                families.append(family + plan.first_family[at])
+                rows.append(row + events.ends[at])
+        self.family = np.concatenate(families) if families else np.zeros(0, np.int64)
+        self._row = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+        self._segment = self.family if n == 1 else self.family * n + events.owner[self._row]
+        cell = self._segment * rings + self._ring[self._row]
+        edges = np.flatnonzero(cell[1:] != cell[:-1]) + 1
+        self.starts = np.concatenate([np.zeros(min(len(cell), 1), np.int64), edges])
+        self.cells = cell[self.starts]
+        self.counts = np.diff(self.starts, append=len(cell))
+
+    @cached_property
+    def _ring(self) -> Ints:
+        """Of each event: the first window it is in."""
+        events = self._events
+        parts = [
+            np.searchsorted(np.array(plan.windows) * DAY, events.age[events.ends[at] : events.ends[at + 1]])
+            for at, plan in enumerate(events.plan.tables)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+    def _members(self, table: int, plan: TablePlan) -> Bools:
+        """bool[events, families]"""
+        events, selection = self._events, plan.selection
+        inside = self._ring[events.ends[table] : events.ends[table + 1]] < len(plan.windows)
+        words: npt.NDArray[np.uint64] | None = None
+        for digit in selection.digits:
+            column = events.source(table, selection.sources[digit.source])
+            code = column if digit.breaks is None else np.searchsorted(digit.breaks, column, side="right")
+            words = digit.bits[code] if words is None else words & digit.bits[code]
+        if words is None:
+            return np.broadcast_to(inside[:, None], (len(inside), len(plan.outputs)))
+        if not inside.all():
+            words[~inside] = 0
+        octets: npt.NDArray[np.uint8] = words.astype("<u8", copy=False).view(np.uint8)
+        return np.unpackbits(octets, axis=1, bitorder="little")[:, : len(plan.outputs)].view(np.bool_)
+
+    @cached_property
+    def values(self) -> Ints:
+        """The value of each pair, in its family's terms."""
+        events, plan = self._events, self._events.plan
+        arrays: list[Ints] = []
+        bases, used, at = list[int](), 0, dict[tuple[int, int, int], int]()
+        for table, each in enumerate(plan.tables):
+            for source, sign in each.selection.values:
+                key = (table, source, sign)
+                if key not in at:
+                    column = events.source(table, each.selection.sources[source])
+                    arrays.append(np.abs(column) if sign == 0 else -column if sign < 0 else column)
+                    at[key], used = used - events.ends[table], used + len(column)
+                bases.append(at[key])
+        if not arrays:
+            return np.zeros(0, np.int64)
+        return np.concatenate(arrays)[np.array(bases)[self.family] + self._row]
+
+    @cached_property
+    def days(self) -> Ints:
+        return self._events.clock["days_ago"][self._row]
+
+    @cached_property
+    def period(self) -> Ints:
+        return self._events.clock["period"][self._row]
+
+    def changes(self, column: Ints) -> Ints:
+        """1 where a pair is the newest of its family with its value, for values that only change with time."""
+        last = np.ones(len(column), np.int64)
+        last[:-1] = (column[1:] != column[:-1]) | (self._segment[1:] != self._segment[:-1])
+        return last
+
+    def distinct(self, wanted: Bools) -> Ints:
+        """Per run, how many values have their newest event there."""
+        steady = wanted & self._events.plan.steady
+        total = np.zeros(len(self.starts), np.int64)
+        if not len(self.starts):
+            return total
+        if steady.any():
+            total += np.add.reduceat(self.changes(self.values) * steady[self.family], self.starts)
+        pick = np.flatnonzero((wanted & ~steady)[self.family])
+        if len(pick):
+            _, value = np.unique(self.values[pick], return_inverse=True)
+            key = self._segment[pick] * (int(value.max()) + 1) + value
+            order = np.argsort(key, kind="stable")
+            newest = np.append(key[order][1:] != key[order][:-1], True)
+            run = np.searchsorted(self.starts, pick[order][newest], side="right") - 1
+            total += np.bincount(run, minlength=len(total))
+        return total
