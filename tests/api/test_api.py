@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ from timelyrain.customers import queries as customers_queries
 from timelyrain.origination.models import Application
 from timelyrain.runtime import clock, worker
 from timelyrain.runtime.problems import catalogue
+from timelyrain.servicing import services
 from timelyrain.servicing.models import Repayment
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -345,3 +347,92 @@ def test_operations_need_the_right_permission(world):
     before = clock.now()
     back = staff.post("/operations/clock", {"to": (before - timedelta(days=9)).isoformat()})
     assert back.status_code == 200 and clock.now() >= before
+
+
+# --- acts on a loan ---------------------------------------------------------------------------------------------
+
+
+def staff(name: str, *permissions: str) -> Api:
+    """A member of the lender's staff with these permissions, over HTTP Basic."""
+    user, _ = User.objects.get_or_create(username=name, is_staff=True)
+    user.set_password("a long password")
+    user.save()
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    api = Api()
+    api.headers = {"Authorization": "Basic " + b64encode(f"{name}:a long password".encode()).decode()}
+    return api
+
+
+def test_an_act_is_looked_at_asked_for_and_approved(world):
+    who, loan_id = with_loan(world)
+    where = f"/operations/loans/{who.borrower.shard}/{loan_id}"
+    rights = ("view_loan", "view_loanact", "view_wish", "add_loanact", "change_loanact", "change_wish")
+    maker, checker = staff("api-maker", *rights), staff("api-checker", *rights)
+    wish = {"kind": "hardship", "amount_fen": 60_000, "instalments": 3}
+    mine = Api(who.token)
+    asked = mine.post(f"/loans/{loan_id}/wishes", wish)
+    assert asked.status_code == 201 and asked.json()["state"] == "open"
+    problem(mine.post(f"/loans/{loan_id}/wishes", wish), "wish-waiting")
+    assert asked.json()["id"] in {found["id"] for found in maker.get("/operations/wishes").json()["wishes"]}
+
+    act = {"type": "HARDSHIP_AGREED", "amount_fen": 60_000, "instalments": 3, "extra": 2}
+    shown = maker.post(f"{where}/acts/preview", {"act": act}, None).json()
+    assert shown["second_person"] and len(shown["after"]["instalments"]) == 14 and shown["borrower_fen"] > 0
+    body = {"act": act, "reason": "核实", "seen": shown["sha256"], "wish_id": asked.json()["id"]}
+    key = str(uuid4())
+    made = maker.post(f"{where}/acts", body, key)
+    assert (made.status_code, made.json()["state"]) == (201, "waiting")
+    assert maker.post(f"{where}/acts", body, key).json() == made.json()
+    one = f"/operations/acts/{made.json()['id']}"
+    assert maker.get(one).json()["preview"]["sha256"] == shown["sha256"]
+    problem(maker.post(f"{one}/approval", {}), "second-person-needed")
+    stale = {"seen": "0" * 64}
+    problem(checker.post(f"{one}/approval", stale), "preview-changed", field="seen")
+    done = checker.post(f"{one}/approval", {"note": "同意", "seen": shown["sha256"]})
+    assert done.json()["state"] == "done" and done.json()["after"]["instalments"] == 14
+    problem(checker.post(f"{one}/rejection", {"note": "late"}), "act-decided")
+    assert mine.get(f"/loans/{loan_id}/wishes").json()["wishes"][0]["state"] == "granted"
+    assert maker.get(f"{where}/acts").json()["acts"][0]["id"] == made.json()["id"]
+    assert maker.get(f"{where}/proof").json()["equal"]
+
+
+def test_acts_that_cannot_be_are_refused_with_the_rule(world):
+    who, loan_id = with_loan(world)
+    where = f"/operations/loans/{who.borrower.shard}/{loan_id}/acts"
+    maker = staff("api-maker", "view_loan", "add_loanact")
+    for act, slug, field in (
+        ({"type": "WAIVED", "amount_fen": 100, "target": "penalty"}, "act-impossible", None),
+        ({"type": "WAIVED", "amount_fen": 100, "target": "everything"}, "invalid-value", None),
+        ({"type": "WAIVED", "amount_fen": "100", "target": "penalty"}, "invalid-value", None),
+        ({"type": "WAIVED", "amount_fen": 100, "target": "penalty", "more": 1}, "invalid-value", None),
+        ({"type": "DISBURSED", "amount_fen": 100}, "invalid-value", None),
+        ({"type": "REVERSED", "event": str(uuid4())}, "invalid-value", "data.event"),
+        ({"type": "SETTLED", "value_on": "2020-01-01"}, "invalid-value", "value_on"),
+        ({"type": "RATE_CHANGED", "rate_ppm": 900_000}, "above-law-cap", None),
+    ):
+        for path, body in ((f"{where}/preview", {"act": act}), (where, {"act": act, "reason": "x"})):
+            found = problem(maker.post(path, body), slug, field=field)
+            assert slug != "act-impossible" or found["rule"] == "waive-what-is-due"
+    nobody, reader = Api(), staff("api-reader", "view_loan")
+    problem(nobody.post(where, {"act": {"type": "SETTLED"}, "reason": "x"}), "not-signed-in")
+    problem(reader.post(where, {"act": {"type": "SETTLED"}, "reason": "x"}), "not-allowed")
+    problem(reader.get("/operations/acts"), "not-allowed")
+    problem(reader.get(f"/operations/acts/{uuid4()}"), "not-allowed")
+
+
+def test_the_books_of_a_day_over_http(world):
+    who, loan_id = with_loan(world)
+    reader = staff("api-books", "view_loan", "view_account")
+    clock.SHIFTED.advance_to(clock.now() + timedelta(days=2))
+    services.run_due_days()
+    worker.drain()
+    on = clock.today() - timedelta(days=1)
+    day = reader.get(f"/operations/loans/{who.borrower.shard}/{loan_id}/days/{on}").json()
+    assert day["agrees"] and day["booked"]["interest_fen"] > 0
+    problem(reader.get(f"/operations/loans/{who.borrower.shard}/{loan_id}/days/2020-01-01"), "not-found")
+    found = reader.get(
+        f"/operations/general-ledger/1303?since={on - timedelta(days=5)}&until={clock.today()}"
+    ).json()
+    assert found["closing_fen"] == found["opening_fen"] + sum(line["amount_fen"] for line in found["lines"])
+    assert reader.get(f"/operations/trial-balance?on={on}").json()["balanced"]
+    problem(reader.get("/operations/reconciliations/2020-01-01"), "not-found")

@@ -15,6 +15,7 @@ from timelyrain.customers import queries as customers_queries
 from timelyrain.customers import services as customers
 from timelyrain.origination import queries as origination_queries
 from timelyrain.origination import services as origination
+from timelyrain.servicing import acts, wishes
 from timelyrain.servicing import queries as servicing_queries
 from timelyrain.servicing import services as servicing
 from timelyrain.servicing.services import RepaymentKind
@@ -320,6 +321,65 @@ def repay(request: HttpRequest, loan_id: UUID, body: RepaymentIn) -> HttpRespons
 @router.get("/loans/{loan_id}/repayments", tags=["loan"])
 def repayments(request: HttpRequest, loan_id: UUID) -> HttpResponse:
     return respond({"repayments": servicing_queries.repayments(request.auth.shard, request.auth.id, loan_id)})
+
+
+class WishIn(Strict):
+    kind: Literal["hardship", "due_day"]
+    amount_fen: Annotated[Fen | None, Field(description="hardship: what could be paid each time")] = None
+    instalments: Annotated[
+        int | None, Field(ge=1, le=60, strict=True, description="hardship: in how many")
+    ] = None
+    due_day: Annotated[int | None, Field(ge=1, le=31, strict=True, description="due_day: the day wanted")] = (
+        None
+    )
+    note: Prose = ""
+
+
+@router.post("/loans/{loan_id}/wishes", tags=["loan"])
+def ask_for_help(request: HttpRequest, loan_id: UUID, body: WishIn) -> HttpResponse:
+    """Ask for help in hardship or for another due day; a person answers."""
+
+    def work(request_id: UUID) -> tuple[int, Any]:
+        borrower = request.auth
+        wishes.ask(borrower.shard, borrower.id, loan_id, request_id=request_id, **body.dict())
+        views = servicing_queries.wishes_of(borrower.shard, borrower.id, loan_id)
+        return 201, next(view for view in views if view.id == request_id)
+
+    return command(request, work)
+
+
+@router.get("/loans/{loan_id}/wishes", tags=["loan"])
+def loan_wishes(request: HttpRequest, loan_id: UUID) -> HttpResponse:
+    return respond({"wishes": servicing_queries.wishes_of(request.auth.shard, request.auth.id, loan_id)})
+
+
+@router.get("/loans/{loan_id}/changes", tags=["loan"])
+def changes(request: HttpRequest, loan_id: UUID) -> HttpResponse:
+    """Changes that count only if the borrower confirms them, each with its disclosure; its reading time begins now."""
+    borrower = request.auth
+    found = servicing_queries.offered(borrower.shard, borrower.id, loan_id)
+    return respond({"changes": [acts.show_amendment(borrower.shard, borrower.id, act.id) for act in found]})
+
+
+class ChangeIn(Strict):
+    confirm: bool
+    disclosure_sha256: Sha256
+
+
+@router.post("/loans/{loan_id}/changes/{act_id}", tags=["loan"])
+def answer_change(request: HttpRequest, loan_id: UUID, act_id: UUID, body: ChangeIn) -> HttpResponse:
+    """Confirm a change after its reading time, or say no; then nothing changes."""
+
+    def work(request_id: UUID) -> tuple[int, Any]:
+        borrower = request.auth
+        servicing.loan_for(borrower.shard, borrower.id, loan_id)
+        if body.confirm:
+            acts.confirm_amendment(borrower.shard, borrower.id, act_id, body.disclosure_sha256.lower())
+        else:
+            acts.decline_amendment(borrower.shard, borrower.id, act_id)
+        return 200, _loan(servicing_queries.loan(borrower.shard, borrower.id, loan_id))
+
+    return command(request, work)
 
 
 @router.get("/messages", tags=["profile"])

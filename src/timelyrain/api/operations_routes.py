@@ -1,6 +1,6 @@
 """What the lender's own programs may ask: books, decisions, proofs; in a simulated world also the clock."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +30,8 @@ class StaffLogin(HttpBasicAuth):
 router = Router(auth=StaffLogin(), tags=["operations"])
 
 
-def _need(request: HttpRequest, permission: str) -> None:
+def need(request: HttpRequest, permission: str) -> None:
+    """Raises NotAllowed where the caller lacks a permission."""
     if not request.auth.has_perm(permission):
         raise NotAllowed(
             f"{request.auth} lacks the permission {permission}.",
@@ -39,10 +40,10 @@ def _need(request: HttpRequest, permission: str) -> None:
 
 
 @router.get("/trial-balance")
-def trial_balance(request: HttpRequest) -> HttpResponse:
-    """Every account of the chart, from the entries alone."""
-    _need(request, "ledger.view_account")
-    balance = ledger_queries.trial_balance()
+def trial_balance(request: HttpRequest, on: date | None = None) -> HttpResponse:
+    """Every account of the chart, from the entries alone; up to a value date, or all."""
+    need(request, "ledger.view_account")
+    balance = ledger_queries.trial_balance(on)
     return respond(
         {
             "lines": balance.lines,
@@ -55,21 +56,21 @@ def trial_balance(request: HttpRequest) -> HttpResponse:
 @router.get("/decisions/{decision_id}")
 def decision(request: HttpRequest, decision_id: UUID) -> HttpResponse:
     """A decision with its whole record."""
-    _need(request, "origination.view_decisionrecord")
+    need(request, "origination.view_decisionrecord")
     return respond(origination_queries.decision(decision_id))
 
 
 @router.post("/decisions/{decision_id}/replay")
 def replay_decision(request: HttpRequest, decision_id: UUID) -> HttpResponse:
     """Decide again from the stored evidence and compare byte for byte."""
-    _need(request, "origination.view_decisionrecord")
+    need(request, "origination.view_decisionrecord")
     return respond(origination.replay_decision(decision_id))
 
 
 @router.get("/loans/{shard}/{loan_id}/proof")
 def loan_proof(request: HttpRequest, shard: int, loan_id: UUID) -> HttpResponse:
     """The books of a loan against the replay of its terms and events."""
-    _need(request, "servicing.view_loan")
+    need(request, "servicing.view_loan")
     proof = servicing_queries.proof(shard, loan_id)
     return respond({"on": proof.on, "replayed": proof.replayed, "booked": proof.booked, "equal": proof.equal})
 
@@ -77,7 +78,7 @@ def loan_proof(request: HttpRequest, shard: int, loan_id: UUID) -> HttpResponse:
 @router.get("/audit/check")
 def check_audit_log(request: HttpRequest) -> HttpResponse:
     """Recompute the audit log from its rows."""
-    _need(request, "audit.view_treehead")
+    need(request, "audit.view_treehead")
     return respond(audit_queries.check_log())
 
 
@@ -96,7 +97,7 @@ def read_clock(request: HttpRequest) -> HttpResponse:
 @router.post("/clock")
 def move_clock(request: HttpRequest, body: ClockIn) -> HttpResponse:
     """Move a simulated world's clock forward. A platform with real money has no such thing."""
-    _need(request, "runtime.change_clockshift")
+    need(request, "runtime.change_clockshift")
     if not isinstance(clock.current(), clock.ShiftedClock):
         raise NotAllowed(
             "This platform runs on real time.",

@@ -27,9 +27,15 @@ KINDS = ("due", "part", "full")
 def loan(request: HttpRequest, borrower: customers.Borrower, loan_id: UUID) -> HttpResponse:
     view = servicing_queries.loan(borrower.shard, borrower.id, loan_id)
     payments = servicing_queries.repayments(borrower.shard, borrower.id, loan_id)
+    asked = servicing_queries.wishes_of(borrower.shard, borrower.id, loan_id)
+    row = servicing.loan_for(borrower.shard, borrower.id, loan_id)
     return show(
         request,
         "loan",
+        changes=servicing_queries.offered(borrower.shard, borrower.id, loan_id),
+        waiting=[wish for wish in asked if wish.state == "open"],
+        sold_to=view.state.owner if view.state.owner != servicing.terms_of(row).lender else "",
+        returned=any(r.n == 0 for r in view.state.instalments),
         loan=view,
         state=view.state,
         payments=payments,

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from timelyrain.borrower import applying, entering, repaying, signing
+from timelyrain.borrower import applying, asking, entering, repaying, signing
 
 app_name = "borrower"
 urlpatterns = [
@@ -24,5 +24,7 @@ urlpatterns = [
     path("loans/<uuid:loan_id>", repaying.loan, name="loan"),
     path("loans/<uuid:loan_id>/repay/<slug:kind>", repaying.repay, name="repay"),
     path("loans/<uuid:loan_id>/repayments/<uuid:repayment_id>", repaying.repayment, name="repayment"),
+    path("loans/<uuid:loan_id>/help", asking.ask, name="ask"),
+    path("loans/<uuid:loan_id>/changes/<uuid:act_id>", asking.change, name="change"),
     path("loans/<uuid:loan_id>/events.json", repaying.events_file, name="events"),
 ]

@@ -155,6 +155,38 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("还有一笔还款正在处理。", "请等它入账或退回后再还，以免多扣。"),
         ("Another payment is still on its way.", "Wait until it is booked or refused, so that you never overpay."),
     ),
+    "wish-waiting": (
+        ("同样的申请还在等待答复。", "请等待答复，或联系人工修改。"),
+        ("A request of this kind still waits for its answer.", "Wait for the answer, or call us to change it."),
+    ),
+    "wish-answered": (
+        ("这个申请已经答复过。", "请刷新页面查看。"),
+        ("This request has been answered.", "Reload the page to see the answer."),
+    ),
+    "act-impossible": (
+        ("按合同现在不能这样办理。", "如有疑问，请联系人工。"),
+        ("The contract does not allow this now.", "Call us if you think it should."),
+    ),
+    "act-decided": (
+        ("这件事已经有了结果。", "请回到借款页面查看。"),
+        ("This has been decided.", "See how your loan stands."),
+    ),
+    "second-person-needed": (
+        ("需要另一位工作人员批准。", "请稍候。"),
+        ("Another member of staff must approve.", "Please wait."),
+    ),
+    "preview-changed": (
+        ("借款在此期间有了变化。", "请重新查看后再决定。"),
+        ("The loan has changed meanwhile.", "Look again and decide anew."),
+    ),
+    "amendment-changed": (
+        ("这份明示表不是今天出示的，或内容有变化。", "请重新阅读。"),
+        ("This disclosure is not today’s, or has changed.", "Please read it again."),
+    ),
+    "amendment-not-read": (
+        ("阅读时间还没有结束。", "请读完，{retry_after} 秒后再确认。"),
+        ("The reading time is not over.", "Read on; confirm in {retry_after} s."),
+    ),
     "loan-closed": (
         ("这笔借款已结清。", "不需要再还款。"),
         ("This loan is settled.", "No payment is needed."),
@@ -187,6 +219,7 @@ _FIELDS = {
     "amount_fen": ("请填写范围内的金额", "Give an amount within the range"),
     "instalments": ("请选择提供的期数", "Choose one of the terms"),
     "purpose": ("请选择借款用途", "Choose what the money is for"),
+    "due_day": ("请填写 1 至 31", "Give a day from 1 to 31"),
     "mode": ("请选择提前还款方式", "Choose how the rest changes"),
     "code": ("请填写短信中的 6 位数字", "Give the 6 digits of the message"),
 }  # fmt: skip

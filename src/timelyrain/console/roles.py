@@ -44,6 +44,8 @@ _LENDING = (
     "servicing.view_loanevent",
     "servicing.view_repayment",
     "servicing.view_dayrun",
+    "servicing.view_loanact",
+    "servicing.view_wish",
 )
 _BOOKS = (
     "ledger.view_chart",
@@ -64,7 +66,8 @@ _POLICY = ("origination.view_policyversion", "origination.view_scoringmodel")
 
 AUDITOR = "auditor"
 ROLES: dict[str, tuple[str, ...]] = {
-    "risk": (*_LENDING, *_POLICY, "customers.view_consent"),
+    # Acts on loans: operations asks, and somebody else of operations or risk approves.
+    "risk": (*_LENDING, *_POLICY, "customers.view_consent", "servicing.change_loanact"),
     "operations": (
         *_LENDING,
         *_BOOKS,
@@ -74,6 +77,9 @@ ROLES: dict[str, tuple[str, ...]] = {
         "customers.view_message",
         "payments.view_paymentorder",
         "origination.change_review",
+        "servicing.add_loanact",
+        "servicing.change_loanact",
+        "servicing.change_wish",
         "runtime.change_saga",
         "runtime.change_clockshift",  # the API refuses it anywhere but in a simulated world
     ),

@@ -33,11 +33,14 @@ _MENU: list[tuple[Any, list[tuple[Any, str, str]]]] = [
         [
             (words("借据", "Loans"), "servicing.loan", "account_balance_wallet"),
             (words("还款", "Repayments"), "servicing.repayment", "event_available"),
+            (words("办理与批准", "Acts and approvals"), "servicing.loanact", "fact_check"),
+            (words("借款人申请", "Borrowers' requests"), "servicing.wish", "volunteer_activism"),
         ],
     ),
     (
         words("账务", "Books"),
         [
+            (words("账簿", "Books"), "servicing.books", "menu_book"),
             (words("账户", "Accounts"), "ledger.account", "account_balance"),
             (words("凭证", "Transfers"), "ledger.transfer", "receipt_long"),
             (words("科目表", "Chart of accounts"), "ledger.chart", "list_alt"),
@@ -78,6 +81,9 @@ _MENU: list[tuple[Any, list[tuple[Any, str, str]]]] = [
     ),
 ]
 
+# Pages that are no list of records: where they are, and who may open them.
+_PAGES = {"servicing.books": ("admin:servicing_books", "ledger.view_account")}
+
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The menu of what this person may see."""
@@ -90,10 +96,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 {
                     "title": name,
                     "icon": icon,
-                    "link": reverse(f"admin:{page.replace('.', '_')}_changelist"),
+                    "link": reverse(_PAGES.get(page, (f"admin:{page.replace('.', '_')}_changelist", ""))[0]),
                 }
                 for name, page, icon in items
-                if request.user.has_perm(page.replace(".", ".view_"))
+                if request.user.has_perm(_PAGES.get(page, ("", page.replace(".", ".view_")))[1])
             ],
         }
         for title, items in _MENU

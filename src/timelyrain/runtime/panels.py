@@ -217,7 +217,7 @@ def cell(name: str, value: Any) -> SafeString:
         case int():
             return format_html("{}", f"{value:,}")
         case Mapping() if value:
-            pairs = ((name, cell(name, part)) for name, part in value.items())
+            pairs = ((glossary.label(name), cell(name, part)) for name, part in value.items())
             return format_html_join(" ", '<span class="c-pair">{} <b>{}</b></span>', pairs)
         case Mapping():
             return cell(name, None)
@@ -243,7 +243,10 @@ def cell(name: str, value: Any) -> SafeString:
 _NAMED = {"state", "status", "outcome", "bucket", "effect"}
 _STATES = _NAMED | {"kind"}
 _SPOKEN = {
+    "interest",
     "kind",
+    "target",
+    "to",
     "act",
     "step",
     "source",

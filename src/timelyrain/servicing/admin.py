@@ -6,17 +6,19 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Count, Sum
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import path, reverse
 
 from timelyrain.agreements import queries as agreements
-from timelyrain.contract import InstalmentState
+from timelyrain.contract import EventType, InstalmentState
 from timelyrain.ledger import chart
 from timelyrain.runtime import clock
-from timelyrain.runtime.admin import ReadOnlyAdmin
-from timelyrain.runtime.glossary import tone, value, words
-from timelyrain.runtime.panels import Badge, Bar, Panel, Step, Table, Verdict, on_dashboard, on_page
-from timelyrain.servicing import queries, services
-from timelyrain.servicing.models import DayRun, Loan, LoanEvent, Repayment
+from timelyrain.runtime.admin import Act, ReadOnlyAdmin
+from timelyrain.runtime.glossary import label, tone, value, words
+from timelyrain.runtime.panels import As, Badge, Bar, Link, Panel, Step, Table, Verdict, on_dashboard, on_page
+from timelyrain.servicing import bookkeeping, desk, queries, services, wishes
+from timelyrain.servicing.catalogue import KINDS
+from timelyrain.servicing.models import ActState, DayRun, Loan, LoanAct, LoanEvent, Repayment, Wish, WishState
 
 
 @admin.register(Loan)
@@ -28,6 +30,65 @@ class LoanAdmin(ReadOnlyAdmin):
     find_by = ("id", "borrower_id", "agreement_id")
     hidden = ("terms_json",)
     links = {"borrower_id": "customers.borrower", "agreement_id": "agreements.agreement"}
+
+    def get_urls(self) -> Any:
+        view = self.admin_site.admin_view
+        return [
+            path("books/", view(bookkeeping.books), name="servicing_books"),
+            path("<uuid:loan_id>/propose/<slug:name>/", view(self._propose), name="servicing_loan_propose"),
+            path("<uuid:loan_id>/explain/", view(self._explain), name="servicing_loan_explain"),
+            *super().get_urls(),
+        ]
+
+    def _propose(self, request: HttpRequest, loan_id: UUID, name: str) -> HttpResponse:
+        loan = self._row(request, str(loan_id))
+        return loan if isinstance(loan, HttpResponse) else desk.propose(request, loan, name)
+
+    def _explain(self, request: HttpRequest, loan_id: UUID) -> HttpResponse:
+        loan = self._row(request, str(loan_id))
+        return loan if isinstance(loan, HttpResponse) else desk.explain(request, loan)
+
+
+@on_page("servicing.loan", "servicing.add_loanact", order=11)
+def _choose(request: HttpRequest, loan: Loan) -> Panel:
+    return Panel(
+        words("办理", "Acts"),
+        table=Table(("group", "what"), desk.choices(loan)),
+        text=words(
+            "先看看会怎样，再提交；让利、核销、转让和改计划须另一人批准。",
+            "See what would be, then ask; what gives value away needs another person.",
+        ),
+    )
+
+
+@on_page("servicing.loan", "servicing.view_loanact", order=14)
+def _acts(request: HttpRequest, loan: Loan) -> Panel | None:
+    rows = list(LoanAct.objects.filter(shard=loan.shard, loan=loan).order_by("-requested_at"))
+    if not rows:
+        return None
+    return Panel(
+        words("办理记录", "Acts so far"),
+        table=Table.of(
+            ("id", "type", "amount_fen", "state", "requested_by", "decided_by", "requested_at"),
+            rows,
+            id="servicing.loanact",
+        ),
+    )
+
+
+@on_page("servicing.loan", "servicing.view_wish", order=13)
+def _wishes(request: HttpRequest, loan: Loan) -> Panel | None:
+    rows = list(Wish.objects.filter(shard=loan.shard, loan=loan).order_by("-asked_at"))
+    if not rows:
+        return None
+    return Panel(
+        words("借款人的申请", "What the borrower asks for"),
+        table=Table.of(
+            ("id", "kind", "amount_fen", "instalments", "due_day", "state", "asked_at"),
+            rows,
+            id="servicing.wish",
+        ),
+    )
 
 
 @on_page("servicing.loan", "servicing.view_loan", order=10)
@@ -98,7 +159,7 @@ def _instalments(request: HttpRequest, loan: Loan) -> Panel:
         mark = _mark(r, due, state.as_of)
         charged = (r.principal_due_fen, r.interest_due_fen, r.penalty_accrued_fen)
         rows.append((r.n, r.due_on, *charged, due - r.unpaid_fen, r.unpaid_fen, mark, r.settled_on))
-        bars.append(Bar(str(r.n), due, f"{r.due_on:%m-%d}", part=due - r.unpaid_fen, tone=mark.tone))
+        bars.append(Bar(str(r.n or "↺"), due, f"{r.due_on:%m-%d}", part=due - r.unpaid_fen, tone=mark.tone))
     return Panel(
         words("还款计划（实色：已还）", "Instalments (solid: paid)"),
         stacks=bars,
@@ -121,13 +182,24 @@ def _mark(row: InstalmentState, due_fen: int, as_of: date) -> Badge:
 
 @on_page("servicing.loan", "servicing.view_loanevent", order=30)
 def _events(request: HttpRequest, loan: Loan) -> Panel:
-    rows = LoanEvent.objects.filter(shard=loan.shard, loan=loan).order_by("value_on", "booked_at", "id")
-    return Panel(
-        words("事件", "Events"),
-        table=Table.of(
-            ("id", "type", "value_on", "amount_fen", "data", "booked_at"), rows, id="servicing.loanevent"
-        ),
+    """The history, newest first; what can be taken back has its link."""
+    may = request.user.has_perm("servicing.add_loanact")
+    rows = []
+    for line in queries.history(loan):
+        event = line.event
+        mark = Badge(words("已冲回", "reversed"), "bad") if line.undone_by else ""
+        if may and line.reversible:
+            address = reverse("admin:servicing_loan_propose", args=[loan.id, desk.slug(EventType.REVERSED)])
+            mark = desk.chip(f"{address}?event={event.id}", words("冲回", "Reverse"))
+        shown = Link("servicing.loanevent", UUID(event.id))
+        rows.append(
+            (shown, event.type, event.value_on, event.amount_fen, dict(event.data), event.booked_at, mark)
+        )
+    explain = desk.Door(
+        "servicing.loan", loan.id, words("逐日说明", "Why each day"), "servicing_loan_explain"
     )
+    columns = ("id", "type", "value_on", "amount_fen", "data", "booked_at", "what")
+    return Panel(words("事件", "Events"), table=Table(columns, rows), more=explain, wide=True)
 
 
 @on_page("servicing.loan", "servicing.view_repayment", order=40)
@@ -189,6 +261,125 @@ class RepaymentAdmin(ReadOnlyAdmin):
     filters = ("state", "kind", "automatic")
     find_by = ("id", "loan_id")
     links = {"loan_id": "servicing.loan"}
+
+
+@admin.register(LoanAct)
+class LoanActAdmin(ReadOnlyAdmin):
+    title = words("办理", "Acts on loans")
+    ordering = ("-requested_at",)
+    columns = ("id", "type", "amount_fen", "state", "requested_by", "decided_by", "requested_at")
+    filters = ("state", "type", "requested_by")
+    find_by = ("id", "loan_id")
+    hidden = ("before", "after", "disclosure")
+    links = {"loan_id": "servicing.loan", "wish_id": "servicing.wish", "event_id": "servicing.loanevent"}
+
+    def get_urls(self) -> Any:
+        view = self.admin_site.admin_view(self._decide)
+        return [path("<uuid:act_id>/decide/", view, name="servicing_loanact_decide"), *super().get_urls()]
+
+    def _decide(self, request: HttpRequest, act_id: UUID) -> HttpResponse:
+        row = self._row(request, str(act_id))
+        return row if isinstance(row, HttpResponse) else desk.decide(request, row)
+
+
+@on_page("servicing.loanact", "servicing.view_loanact", order=10)
+def _act(request: HttpRequest, row: LoanAct) -> Panel:
+    """Where it stands, and what it changed: as it was seen at the request, or as it was booked."""
+    waits = row.state == ActState.WAITING
+    more = desk.Door(
+        "servicing.loanact", row.id, words("查看并决定", "Look and decide"), "servicing_loanact_decide"
+    )
+    seen = queries.act(row.id)
+    changed = [
+        (label(name), As(name, before), As(name, seen.after[name]))
+        for name, before in seen.before.items()
+        if before != seen.after[name]
+    ]
+    good = {"done": "good", "rejected": "bad", "failed": "bad"}.get(seen.state, "wait")
+    return Panel(
+        desk.said(KINDS[EventType(row.type)].title),
+        steps=[
+            Step(words("提交", "Asked"), "good", row.requested_by),
+            *(
+                [Step(words("批准", "Approved"), "wait" if waits else good, row.decided_by)]
+                if row.second_person
+                else []
+            ),
+            Step(value(row.state), good, row.finished_at.date().isoformat() if row.finished_at else ""),
+        ],
+        facts=[("reason", row.reason), ("note", row.note), ("borrower_fen", row.borrower_fen)],
+        table=Table(("field", "before", "after"), changed),
+        more=more if waits and request.user.has_perm("servicing.change_loanact") else None,
+        wide=True,
+    )
+
+
+def _decline(request: HttpRequest, wish: Wish) -> Any:
+    wishes.decline(wish.id, by=request.user.get_username(), answer=request.POST.get("text", ""))
+    return words("已答复借款人。", "The borrower was told.")
+
+
+@admin.register(Wish)
+class WishAdmin(ReadOnlyAdmin):
+    title = words("借款人申请", "Borrowers' requests")
+    ordering = ("asked_at",)
+    columns = ("id", "kind", "amount_fen", "instalments", "due_day", "state", "asked_at", "answered_by")
+    filters = ("state", "kind")
+    find_by = ("id", "loan_id")
+    links = {"loan_id": "servicing.loan"}
+    acts = (
+        Act(
+            "decline",
+            words("不同意并说明", "Decline, and say why"),
+            "servicing.change_wish",
+            _decline,
+            ask=words("说明会原样发给借款人。", "The borrower reads these words."),
+            writes=words("为什么，以及可以怎么办", "Why, and what could be done instead"),
+            offered=lambda wish: wish.state == WishState.OPEN,
+        ),
+    )
+
+
+@on_page("servicing.wish", "servicing.add_loanact", order=10)
+def _answer(request: HttpRequest, wish: Wish) -> Panel | None:
+    """The acts that could answer it, filled in with what was asked for."""
+    if wish.state != WishState.OPEN:
+        return None
+    return Panel(
+        words("用一项办理来答复", "Answer it with an act"),
+        table=Table(("what",), [(desk.answers(wish),)]),
+        text=wish.note,
+    )
+
+
+@on_dashboard("servicing.change_loanact", order=5)
+def _queue() -> Panel:
+    """What waits for a person."""
+    waiting = LoanAct.objects.filter(state=ActState.WAITING).order_by("requested_at")
+    asked = Wish.objects.filter(state=WishState.OPEN).order_by("asked_at")
+    rows = [(Link("servicing.wish", w.id), w.kind, w.asked_at, "") for w in asked[:5]]
+    rows += [
+        (
+            desk.Door("servicing.loanact", a.id, "", "servicing_loanact_decide"),
+            desk.said(KINDS[EventType(a.type)].title),
+            a.requested_at,
+            a.requested_by,
+        )
+        for a in waiting[:5]
+    ]
+    return Panel(
+        words("等待处理", "Waiting for a person"),
+        verdict=Verdict(
+            not rows,
+            words("没有", "Nothing waits")
+            if not rows
+            else words(
+                f"{waiting.count()} 项办理待批准，{asked.count()} 个申请待答复",
+                f"{waiting.count()} act(s) to approve, {asked.count()} request(s) to answer",
+            ),
+        ),
+        table=Table(("id", "kind", "at", "requested_by"), rows) if rows else None,
+    )
 
 
 @on_dashboard("servicing.view_loan", order=30)

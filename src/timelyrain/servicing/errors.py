@@ -46,4 +46,4 @@ class AmendmentChanged(Conflict):
 
 
 class ReadingAmendment(Conflict):
-    slug, title = "reading-time-not-over-yet", "The new disclosure must be read first"
+    slug, title = "amendment-not-read", "The new disclosure must be read first"

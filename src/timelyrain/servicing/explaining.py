@@ -51,28 +51,39 @@ class DayExplained:
         row = self.booked
         return found == (row.interest_fen, row.penalty_fen, row.dpd, row.allowance_fen)
 
-    def sentences(self) -> list[str]:
-        """The same in words."""
-        row, band = self.booked, self.band
+    def sentences(self, language: str = "en") -> list[str]:
+        """The same in words; language: en or zh."""
+        row, band, zh = self.booked, self.band, language == "zh"
         found = [
-            f"Interest up to {self.on}: {self.interest_after_fen} fen, up to {self.since}: {self.interest_before_fen} fen; "
+            f"截至 {self.on} 利息 {self.interest_after_fen} 分，截至 {self.since} 为 {self.interest_before_fen} 分；"
+            f"当日计 {row.interest_fen} 分（{row.interest_formula or '不计息'}）。"
+            if zh
+            else f"Interest up to {self.on}: {self.interest_after_fen} fen, up to {self.since}: {self.interest_before_fen} fen; "
             f"the day adds {row.interest_fen} fen ({row.interest_formula or 'no interest'})."
         ]
         if self.interest and self.interest.a_day:
             line = self.interest
             found.append(
-                f"Running period: ({line.at_start} + {line.a_day} x days since {line.start}) / {line.per}, "
+                f"本期：（{line.at_start} + {line.a_day} × 自 {line.start} 起的天数）÷ {line.per}，舍入 {line.rounding}。"
+                if zh
+                else f"Running period: ({line.at_start} + {line.a_day} x days since {line.start}) / {line.per}, "
                 f"rounded {line.rounding}."
             )
         if self.penalty_after_fen or self.penalties:
             found.append(
-                f"Penalty interest up to {self.on}: {self.penalty_after_fen} fen, up to {self.since}: {self.penalty_before_fen} "
-                f"fen; the day adds {row.penalty_fen} fen ({row.penalty_formula or 'no penalty'})."
+                f"截至 {self.on} 罚息 {self.penalty_after_fen} 分，截至 {self.since} 为 {self.penalty_before_fen} 分；"
+                f"当日计 {row.penalty_fen} 分（{row.penalty_formula or '不计罚息'}）。"
+                if zh
+                else f"Penalty interest up to {self.on}: {self.penalty_after_fen} fen, up to {self.since}: "
+                f"{self.penalty_before_fen} fen; the day adds {row.penalty_fen} fen ({row.penalty_formula or 'no penalty'})."
             )
+        suspense = ("，息费转入非应计" if zh else ", charges in suspense") if row.suspended else ""
         found.append(
-            f"{self.dpd} day(s) past due: class {band.risk_class}, stage {band.stage}; allowance {self.allowance_fen} fen = "
-            f"{self.exposure_fen} fen x PD {band.pd_ppm} ppm x LGD {band.lgd_ppm} ppm"
-            + (", charges in suspense." if row.suspended else ".")
+            f"逾期 {self.dpd} 天：{band.risk_class} 类，第 {band.stage} 阶段；准备 {self.allowance_fen} 分 = "
+            f"{self.exposure_fen} 分 × PD {band.pd_ppm} ppm × LGD {band.lgd_ppm} ppm{suspense}。"
+            if zh
+            else f"{self.dpd} day(s) past due: class {band.risk_class}, stage {band.stage}; allowance {self.allowance_fen} fen = "
+            f"{self.exposure_fen} fen x PD {band.pd_ppm} ppm x LGD {band.lgd_ppm} ppm{suspense}."
         )
         return found
 

@@ -24,8 +24,16 @@ class Change:
         return self.before != self.after
 
     @property
+    def asked_before_fen(self) -> int:
+        return asked(self.before)
+
+    @property
+    def asked_after_fen(self) -> int:
+        return asked(self.after)
+
+    @property
     def delta_fen(self) -> int:
-        return _asked(self.after) - _asked(self.before)
+        return self.asked_after_fen - self.asked_before_fen
 
 
 @dataclass(frozen=True)
@@ -148,7 +156,7 @@ def _due(row: Change) -> date:
     return shown.due_on
 
 
-def _asked(row: InstalmentState | None) -> int:
+def asked(row: InstalmentState | None) -> int:
     """All that an instalment asks for, paid or not."""
     if row is None:
         return 0

@@ -1,6 +1,6 @@
 """Reads of loans."""
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from timelyrain.ledger import chart
 from timelyrain.ledger import queries as ledger
 from timelyrain.runtime import clock
 from timelyrain.runtime.problems import NotFound
-from timelyrain.servicing import books, dayclose, provisions
+from timelyrain.servicing import books, dayclose, explaining, provisions
 from timelyrain.servicing.models import ActState, DayRun, Loan, LoanAct, Repayment, Wish
 from timelyrain.servicing.services import events_of, loan_for, state_of, terms_of
 
@@ -227,6 +227,12 @@ def proof(shard: int, loan_id: UUID) -> Proof:
     ):
         booked[code] = booked.get(code, 0) + fen
     return Proof(loan_id, closed_on, books.Standing.of(state, suspended).balances(terms, loan_id), booked)
+
+
+def explained(shard: int, loan_id: UUID, on: date) -> dict[str, Any]:
+    """Why the close of a day added to a loan what it added (`explaining.explain`), as plain values."""
+    day = explaining.explain(shard, loan_id, on)
+    return asdict(day) | {"agrees": day.agrees, "sentences": day.sentences()}
 
 
 def days_run_up_to() -> date | None:

@@ -1,5 +1,6 @@
 """What the templates say and show: both languages in place, money, rates and times in one form."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from timelyrain import finance
 from timelyrain.borrower import estimates, words
-from timelyrain.contract import InstalmentState, LoanState
+from timelyrain.contract import InstalmentState, LoanState, Totals
 from timelyrain.runtime.clock import BUSINESS_ZONE, business_date
 
 register = template.Library()
@@ -134,11 +135,56 @@ def in_language(thing: Any, name: str) -> str:
 
 @register.filter
 def instalment_fen(row: InstalmentState) -> int:
-    """Principal, interest and the penalty so far."""
-    return row.principal_due_fen + row.interest_due_fen + row.penalty_accrued_fen
+    """All that it asks for: principal, interest, the penalty so far, fees, less what was forgiven."""
+    charged = row.interest_due_fen + row.penalty_accrued_fen + row.cost_due_fen - row.waived_fen
+    return row.principal_due_fen + charged
 
 
 @register.filter
 def payoff_interest_fen(state: LoanState) -> int:
     """What of the payoff is neither principal nor fee."""
     return state.payoff_fen - state.outstanding_principal_fen - state.prepayment_fee_fen
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    fen: int
+
+    @property
+    def size(self) -> int:
+        return abs(self.fen)
+
+
+@register.filter
+def payoff_parts(state: LoanState) -> list[Part]:
+    """What the payoff is made of, to the fen; a surplus counts against it."""
+    totals = state.totals
+    parts = (
+        Part(words.say("剩余本金", "Principal left"), state.outstanding_principal_fen),
+        Part(
+            words.say("截至今天的利息", "Interest up to today"),
+            totals.interest_receivable_fen + totals.written_off_interest_fen,
+        ),
+        Part(words.say("罚息", "Penalty"), totals.penalty_receivable_fen + totals.written_off_penalty_fen),
+        Part(words.say("费用", "Fees"), totals.cost_receivable_fen + totals.written_off_cost_fen),
+        Part(words.say("提前还款手续费", "Fee for early repayment"), state.prepayment_fee_fen),
+        Part(words.say("减：多还的", "Less: paid ahead"), -max(totals.surplus_fen, 0)),
+        Part(words.say("多退的，须还回", "Paid back too much"), max(-totals.surplus_fen, 0)),
+    )
+    return [part for part in parts if part.fen]
+
+
+@register.filter
+def fees_paid_fen(totals: Totals) -> int:
+    return totals.cost_paid_fen + totals.fee_charged_fen
+
+
+@register.filter
+def share_paid(principal_fen: int, paid_fen: int) -> str:
+    return f"{paid_fen * 100 // principal_fen}%"
+
+
+@register.filter
+def share_width(principal_fen: int, paid_fen: int) -> str:
+    return f"{paid_fen / principal_fen * 100:.1f}"

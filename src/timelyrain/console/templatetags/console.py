@@ -5,6 +5,7 @@ from typing import Any
 
 from django import template
 
+from timelyrain.finance import yuan
 from timelyrain.runtime import glossary, panels
 
 register = template.Library()
@@ -50,3 +51,20 @@ def minus(a: float, b: float) -> float:
 @register.filter
 def times(a: float, b: float) -> float:
     return a * b
+
+
+@register.filter
+def fen(amount_fen: int) -> str:
+    return yuan(amount_fen)
+
+
+@register.filter
+def plain(length: float) -> str:
+    """A number for a drawing, in no language's spelling."""
+    return f"{length:.1f}"
+
+
+@register.simple_tag
+def zh() -> bool:
+    """Whether the reader reads Chinese."""
+    return str(glossary.words("zh", "en")) == "zh"
