@@ -69,7 +69,7 @@ SHAPES: tuple[dict[str, object], ...] = (
     {"every": 3, "instalments": 8},
     {"month_end": MonthEnd.ROLL},
     {"grace_principal": 2, "interest_free": 1, "instalments": 9},
-    {"multiple_fen": 100, "instalments": 6},
+    {"multiple_fen": 100, "instalments": 6, "principal_fen": 123_456},
 )
 
 

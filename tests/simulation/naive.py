@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 from timelyrain.contract import Event, EventType, Terms
-from timelyrain.finance import DayBasis, Method, MonthEnd, Rounding, Unit
+from timelyrain.finance import DayBasis, Method, MonthEnd, Rounding, Shift, Unit
 
 DAY = timedelta(days=1)
 MILLION = 1_000_000
@@ -51,6 +51,7 @@ class Stretch:
     agreed: int | None = None
     repays: bool = True
     free: bool = False  # of interest
+    collects: bool = True
 
     def day(self, on: date) -> Fraction:
         if self.free:
@@ -65,6 +66,26 @@ class Stretch:
     def years(self, since: date) -> Fraction:
         """From `since` to the end."""
         return sum((self.day(since + n * DAY) for n in range((self.due_on - since).days)), Fraction(0))
+
+
+def month_of_rolled(on: date, due_day: int | None, roll: bool) -> date:
+    """A day of the month whose due day `on` is: the one before, where that lacks the day and it rolled to the first."""
+    before = on - DAY
+    return before if roll and on.day == 1 and before.day < (due_day or 1) else on
+
+
+def working(on: date, terms: Terms) -> date:
+    """The working day that takes the place of a due date; past the end of the calendar nothing is known and it stays."""
+    table, moved = terms.calendar, on
+    assert table is not None
+    step = -DAY if terms.shift is Shift.PRECEDING else DAY
+    while moved not in table.worked and (moved.weekday() > 4 or moved in table.off):
+        moved += step
+    if terms.shift is Shift.MODIFIED and moved.month != on.month:
+        moved = on
+        while moved not in table.worked and (moved.weekday() > 4 or moved in table.off):
+            moved -= DAY
+    return moved
 
 
 def stretches(
@@ -85,11 +106,13 @@ def stretches(
         ends = [months_after(start, near + k * every, due_day, roll=roll) for k in range(count)]
         regular = (ends[0] - months_after(start, near - every, due_day, roll=roll)).days
     else:
-        ends = [first_due, *(months_after(first_due, k * every, due_day, roll=roll) for k in range(1, count))]
-        rolled = roll and first_due.day == 1 and (due_day or 1) > 28  # it is the due day of the month before
-        regular = (
-            first_due - months_after(first_due - rolled * DAY, -every, due_day or first_due.day, roll=roll)
-        ).days
+        month = month_of_rolled(first_due, due_day, roll)
+        ends = [first_due, *(months_after(month, k * every, due_day, roll=roll) for k in range(1, count))]
+        regular = (first_due - months_after(month, -every, due_day or first_due.day, roll=roll)).days
+    if terms.calendar:
+        ends = [working(on, terms) for on in ends]
+        if terms.unit is Unit.MONTHS and first_due is None and due_day in (None, start.day):
+            regular = (ends[0] - start).days
     opening = Fraction((ends[0] - start).days, regular)  # the first period, in steps
     step_years = Fraction(every, PER_YEAR[terms.unit])
     if terms.method is Method.BULLET:
@@ -156,6 +179,8 @@ class NaiveLoan:
     allowed: int = 0
     still_until: date = date.min
     level: int = 0
+    put_off: int = 0  # interest of periods of grace that have ended
+    stopped_until: date = date.min
     pool: dict[str, int] = field(default_factory=lambda: {"interest": 0, "penalty": 0, "cost": 0})
     next_cost: int = 0
     disbursed: int = 0
@@ -211,7 +236,11 @@ class NaiveLoan:
         return Fraction(1, 365) if self.short_year else day
 
     def fall(self) -> None:
-        row, _ = self.ahead.pop(0)
+        row, stretch = self.ahead.pop(0)
+        if not stretch.collects and self.ahead:
+            self.put_off += rounded(self.running, self.terms.rounding)
+        else:
+            self.put_off = 0
         self.allowed += int(self.cap_running)
         self.undue -= row.principal
         if self.terms.method is not Method.FLAT:
@@ -221,7 +250,7 @@ class NaiveLoan:
         self.pool["cost"] -= row.cost - self.next_cost
         self.next_cost = 0
         self.running = self.cap_running = Fraction(0)
-        self.still_until = max(row.due_on, date.min)
+        self.still_until = max(row.due_on, self.stopped_until)
         self.due.append(row)
         self.sweep()
 
@@ -253,7 +282,11 @@ class NaiveLoan:
 
     @property
     def waiting(self) -> int:
-        return sum(self.pool.values()) + self.next_cost
+        return sum(self.pool.values()) + self.next_cost + self.put_off
+
+    @property
+    def to_come(self) -> int:
+        return self.undue + self.accrued + self.waiting
 
     @property
     def fee_to_settle(self) -> int:
@@ -262,7 +295,7 @@ class NaiveLoan:
 
     @property
     def payoff(self) -> int:
-        owed = self.arrears + self.undue + self.accrued + self.waiting + self.fee_to_settle
+        owed = self.arrears + self.to_come + self.fee_to_settle
         return max(0, owed - max(0, self.surplus))
 
     @property
@@ -272,12 +305,17 @@ class NaiveLoan:
 
     def cap_room(self) -> int:
         """What the law still lets be charged: the cap on all that was owed, day by day, less all charges."""
-        cap = self.terms.cap_ppm
-        allowed = self.allowed + (int(self.cap_running) if self.ahead else 0)
-        allowed += sum(int(Fraction(row.overdue * cap, 365 * MILLION)) for row in self.due)
+        allowed = self.allowed_so_far
         charged = self.interest_total + self.penalty_total + self.fees + self.late_fees + self.service_fees
         return allowed - (
             charged - sum(r.interest_waived + r.penalty_waived + r.cost_waived for r in self.due)
+        )
+
+    @property
+    def allowed_so_far(self) -> int:
+        allowed = self.allowed + (int(self.cap_running) if self.ahead else 0)
+        return allowed + sum(
+            int(Fraction(row.overdue * self.terms.cap_ppm, 365 * MILLION)) for row in self.due
         )
 
     def fee_room(self) -> int:
@@ -331,25 +369,51 @@ class NaiveLoan:
         row, stretch = self.ahead[0]
         self.ahead = [(row, stretch)]
         row.due_on, row.principal = self.today, self.undue
-        row.interest, row.carried = self.accrued + self.pool["interest"], self.pool["interest"]
+        row.interest = self.accrued + self.pool["interest"] + self.put_off
+        row.carried, stretch.collects = self.pool["interest"], True
         row.moved_penalty, row.cost = self.pool["penalty"], self.pool["cost"] + self.next_cost
         self.fall()
         self.base = 0
 
+    def receive(self, money: int) -> int:
+        return self.pay(money)
+
+    def settle(self, money: int) -> int:
+        self.close()
+        return self.pay(money)
+
     def credit(self, money: int, to_principal: bool) -> None:
-        left = self.pay(money)
+        left = self.receive(money) if to_principal else self.pay(money)
         if self.charged_off_on:
             self.recovered += money - left
         if to_principal and left and self.undue:
-            if left + self.surplus >= self.undue + self.accrued + self.waiting:
-                self.close()
-                left, self.surplus = self.pay(left + self.surplus), 0
+            if left + self.surplus >= self.to_come:
+                left, self.surplus = self.settle(left + self.surplus), 0
             else:
                 part = min(left, self.undue - 1)
                 left -= part
                 if part:
                     self.reduce(part, keep_term=True)
         self.surplus += left
+
+    def lend(self, amount: int) -> None:
+        self.undue += amount
+        self.base += amount
+
+    def bank(self, most: int | None = None) -> None:
+        """Nothing is paid ahead here."""
+
+    def cut(self) -> int:
+        """The running period ends today; its interest."""
+        interest = self.accrued
+        self.allowed += int(self.cap_running)
+        self.running, self.cap_running = Fraction(0), Fraction(0)
+        return interest
+
+    def restart(self) -> None:
+        """Interest runs from today, whatever stood still."""
+        self.still_until = self.today
+        self.stopped_until = date.min
 
     def reduce(self, principal: int, keep_term: bool) -> None:
         self.base = self.base * (self.undue - principal) // self.undue
@@ -365,8 +429,40 @@ class NaiveLoan:
     def runs_from(self) -> date:
         return max(self.today, self.still_until)
 
+    def since(self, n: int, stretch: Stretch) -> date:
+        """From when the n-th instalment to come still bears interest that has not run."""
+        return self.runs_from if n == 0 else max(stretch.start, self.stopped_until)
+
+    def most_interest(self, n: int, stretch: Stretch) -> int:
+        """The most that the n-th instalment to come can bear: interest on all principal not yet due."""
+        exact = self.base * stretch.years(self.since(n, stretch)) * self.rate / MILLION
+        return rounded(exact + (0 if n else self.running), self.terms.rounding)
+
     def find_level(self) -> None:
+        if self.terms.equal_totals:
+            made = [
+                (n, row) for n, (row, s) in enumerate(self.spread(0)) if s.repays or n == len(self.ahead) - 1
+            ]
+            total = self.undue + sum(self.exact_interest[n] for n, _ in made)
+            self.level = max(0, self.to_multiple(Fraction(total, len(made))))
+            return
         self.level = max(0, self._level([s for _, s in self.ahead], self.running, self.runs_from))
+        self.smoothen()
+
+    def smoothen(self) -> None:
+        if not self.terms.smooth or len(self.ahead) < 2:
+            return
+        count = len(self.ahead)
+        for _ in range(3):
+            over = self._last_over(self.level)
+            tried = self.level + self.to_multiple(Fraction(over, count))
+            if abs(over) <= max(1, count // 2) or abs(self._last_over(tried)) >= abs(over):
+                return
+            self.level = tried
+
+    def _last_over(self, level: int) -> int:
+        *_, (before, _), (last, _) = self.spread(level)
+        return last.principal + last.interest - before.principal - before.interest
 
     def _level(self, parts: list[Stretch], carried: Fraction, since: date | None) -> int:
         method = self.terms.method
@@ -382,7 +478,7 @@ class NaiveLoan:
         known, each = Fraction(self.undue), Fraction(0)
         first_interest = Fraction(0)
         for n, stretch in enumerate(parts):
-            years = stretch.years(since if n == 0 and since else stretch.start)
+            years = stretch.years(since if n == 0 and since else max(stretch.start, self.stopped_until))
             growth = 1 + years * self.rate / MILLION
             known, each = known * growth, each * growth
             if n == 0:
@@ -402,25 +498,46 @@ class NaiveLoan:
     def to_multiple(self, exact: Fraction) -> int:
         return half_even(exact / self.terms.multiple_fen) * self.terms.multiple_fen
 
-    def plan(self, shorten: bool = False) -> None:
-        """The instalments to come, anew, for the principal not yet due."""
-        left, base = self.undue, self.base
+    def spread(self, level: int, shorten: bool = False) -> list[tuple[Debt, Stretch]]:
+        """The principal not yet due over the instalments to come, without what waits in the pool."""
+        left, base, put_off, terms = self.undue, self.base, self.put_off, self.terms
         made: list[tuple[Debt, Stretch]] = []
+        self.exact_interest: list[int] = []
+        total = self.running
         for n, (_, stretch) in enumerate(self.ahead):
-            exact = base * stretch.years(stretch.start if n else self.runs_from) * self.rate / MILLION
-            interest = rounded(exact + (0 if n else self.running), self.terms.rounding)
-            wanted = self.level if stretch.agreed is None else stretch.agreed
-            if self.terms.method is Method.EQUAL_INSTALMENT:
+            final = n == len(self.ahead) - 1
+            exact = base * stretch.years(self.since(n, stretch)) * self.rate / MILLION
+            total += exact
+            interest = rounded(exact + (0 if n else self.running), terms.rounding)
+            self.exact_interest.append(interest)
+            wanted = level if stretch.agreed is None else stretch.agreed
+            if terms.method is Method.EQUAL_INSTALMENT or terms.equal_totals:
                 wanted = max(0, wanted - interest)
             wanted = wanted if stretch.repays else 0
-            share = left if n == len(self.ahead) - 1 else min(wanted, left)
+            share = left if final else min(wanted, left)
             left -= share
-            base = base if self.terms.method is Method.FLAT else left
+            base = base if terms.method is Method.FLAT else left
+            if stretch.collects or final:
+                interest, put_off = interest + put_off, 0
+            else:
+                interest, put_off = 0, interest + put_off
             made.append((Debt(stretch.due_on, share, interest), stretch))
-            if shorten and not left:
+            if shorten and not left and stretch.collects:
                 break
-        lowered = sum(stretch.agreed is not None for _, stretch in made[:-1])
-        bearing = [row for row, _ in made[lowered:]]
+        if terms.whole_interest and len(made) == len(self.ahead):
+            rest = sum(row.interest for row, _ in made[:-1])
+            made[-1][0].interest = max(0, rounded(total, terms.rounding) - rest)
+        return made
+
+    def plan(self, shorten: bool = False) -> None:
+        """The instalments to come, anew, for the principal not yet due."""
+        made = self.spread(self.level, shorten)
+        self.ahead = self.with_pool(made)
+
+    def with_pool(self, made: list[tuple[Debt, Stretch]]) -> list[tuple[Debt, Stretch]]:
+        bearing = [
+            row for n, (row, stretch) in enumerate(made, 1) if stretch.agreed is None or n == len(made)
+        ]
         for n, row in enumerate(bearing):
             for name, total in self.pool.items():
                 part = half_even(Fraction(total, len(bearing)))
@@ -434,19 +551,36 @@ class NaiveLoan:
                 else:
                     row.cost = mine
         made[0][0].cost += self.next_cost
-        self.ahead = made
+        return made
 
     def move(self, first_due: date) -> None:
         """New dates for the instalments to come; what has run keeps its worth."""
-        day, running = self.day_of_month, self.ahead[0][1]
-        if day and first_due.day < day and self.terms.month_end is MonthEnd.ROLL:
-            day = self.due_day = first_due.day
-        parts = stretches(running.start, len(self.ahead), self.terms, day, first_due)
+        parts = stretches(self.ahead[0][1].start, len(self.ahead), self.terms, self.day_of_month, first_due)
         for part, (_, old) in zip(parts, self.ahead, strict=True):
-            part.repays, part.free, part.agreed = old.repays, old.free, old.agreed
+            part.repays, part.free, part.agreed, part.collects = (
+                old.repays,
+                old.free,
+                old.agreed,
+                old.collects,
+            )
         self.ahead = [(Debt(part.due_on, 0, 0), part) for part in parts]
         self.find_level()
         self.plan()
+
+    @property
+    def agreed_month(self) -> date:
+        """A day of the month whose due day the running instalment has, whatever became of it."""
+        due_on, day, roll = self.ahead[0][0].due_on, self.day_of_month, self.terms.month_end is MonthEnd.ROLL
+        table = self.terms.calendar
+        for months in (0, -1, 1) if table else ():
+            middle = months_after(due_on, months, 15)
+            agreed = months_after(middle, 0, day, roll=roll)
+            if table and table.first <= agreed <= table.last and working(agreed, self.terms) == due_on:
+                return middle
+        return month_of_rolled(due_on, day, roll)
+
+    def foresee(self) -> None:
+        """What is to come is known already."""
 
     @property
     def day_of_month(self) -> int | None:
@@ -458,7 +592,7 @@ class NaiveLoan:
 
     @property
     def interest_total(self) -> int:
-        return sum(row.interest for row in self.due) + self.pool["interest"] + self.accrued
+        return sum(row.interest for row in self.due) + self.pool["interest"] + self.put_off + self.accrued
 
     @property
     def penalty_total(self) -> int:
@@ -483,12 +617,14 @@ class NaiveLoan:
 
 def live(terms: Terms, events: Sequence[Event], until: date) -> NaiveLoan:
     """The loan at the end of `until`, by what had a value date up to then."""
+    from tests.simulation.naive_actual import NaiveActual
     from tests.simulation.naive_events import happen
 
     known = sorted((e for e in events if e.value_on <= until), key=lambda e: (e.value_on, e.booked_at, e.id))
     never = {e.data["event"] for e in known if e.type is EventType.REVERSED}
     facts = [e for e in known if e.type is not EventType.REVERSED and e.id not in never]
-    loan = NaiveLoan(terms)
+    actual = terms.ahead != "WAITS" or terms.overdue != "PENALTY"
+    loan = NaiveActual(terms) if actual else NaiveLoan(terms)
     if not facts:
         loan.today = until
         return loan
@@ -499,5 +635,6 @@ def live(terms: Terms, events: Sequence[Event], until: date) -> NaiveLoan:
             happen(loan, facts.pop(0))
             loan.sweep()
         if loan.today == until:
+            loan.foresee()
             return loan
         loan.night()

@@ -6,9 +6,9 @@ An event that fits no more, because an earlier fact came to light, is taken for 
 from copy import deepcopy
 from fractions import Fraction
 
-from tests.simulation.naive import MILLION, Debt, NaiveLoan, months_after, rounded, stretches
+from tests.simulation.naive import DAY, MILLION, Debt, NaiveLoan, months_after, stretches
 from timelyrain.contract import Event, EventType
-from timelyrain.finance import Method
+from timelyrain.finance import Method, MonthEnd
 
 _ALWAYS = {
     EventType.DISBURSED, EventType.REPAID, EventType.REFUNDED, EventType.RECOVERED, EventType.PAID_BACK,
@@ -42,20 +42,31 @@ def _disbursed(loan: NaiveLoan, event: Event) -> None:
         return
     if loan.started is None:
         loan.started = on
+        custom = dict(terms.custom_fen)
         parts = stretches(on, terms.instalments, terms, terms.due_day, terms.first_due)
         for n, part in enumerate(parts, 1):
             part.free = n <= terms.interest_free
             part.repays = n > terms.grace_principal or terms.method is Method.BULLET
+            part.collects = n > terms.grace_interest
+            part.agreed = custom.get(n)
         loan.ahead = [(Debt(part.due_on, 0, 0), part) for part in parts]
-    loan.undue += amount
-    loan.base += amount
+    back = min(amount, loan.to_multiple(Fraction(amount * terms.down_payment_ppm, MILLION)))
+    if back:
+        loan.due.append(Debt(on, back, 0))
+        loan.sweep()
+        amount -= back
+    loan.lend(amount)
     loan.find_level()
     loan.plan()
+    loan.surplus = loan.pay(loan.surplus)
 
 
 def _repaid(loan: NaiveLoan, event: Event) -> None:
     loan.received += event.amount_fen
-    loan.credit(event.amount_fen, to_principal=False)
+    left = loan.receive(event.amount_fen)
+    if loan.charged_off_on:
+        loan.recovered += event.amount_fen - left
+    loan.surplus += left
 
 
 def _prepaid_part(loan: NaiveLoan, event: Event) -> None:
@@ -79,8 +90,7 @@ def _prepaid_full(loan: NaiveLoan, event: Event) -> None:
         return
     loan.fees += fee
     money = event.amount_fen + loan.surplus - fee
-    loan.close()
-    loan.surplus = loan.pay(money)
+    loan.surplus = loan.settle(money)
 
 
 def _refunded(loan: NaiveLoan, event: Event) -> None:
@@ -103,6 +113,8 @@ def _charged_back(loan: NaiveLoan, event: Event) -> None:
     loan.surplus -= part
     money -= part
     again, taken = Debt(loan.today, 0, 0), money
+    if money:
+        loan.bank(money)
 
     def take(row: Debt, name: str, money: int) -> int:
         part = min(money, getattr(row, f"{name}_paid"))
@@ -171,20 +183,38 @@ def _rate_changed(loan: NaiveLoan, event: Event) -> None:
 def _due_date_changed(loan: NaiveLoan, event: Event) -> None:
     if not loan.ahead:
         return
-    first, day = loan.ahead[0][0].due_on, event.number("due_day")
-    moved = months_after(first, 0, day)
+    first, month, day = loan.ahead[0][0].due_on, loan.agreed_month, event.number("due_day")
+    roll = loan.terms.month_end is MonthEnd.ROLL
+    moved = months_after(month, 0, day, roll=roll)
     loan.due_day = day
-    loan.move(moved if moved >= first else months_after(first, 1, day))
+    loan.move(moved if moved >= first else months_after(month, 1, day, roll=roll))
 
 
 def _paused(loan: NaiveLoan, event: Event) -> None:
     if not loan.ahead:
         return
     months = event.number("months")
-    first = months_after(loan.ahead[0][0].due_on, months, loan.day_of_month)
+    if loan.day_of_month:
+        roll = loan.terms.month_end is MonthEnd.ROLL
+        first = months_after(loan.agreed_month, months, loan.day_of_month, roll=roll)
+    else:
+        first = months_after(loan.ahead[0][0].due_on, months)
     if event.data["interest"] == "stops":
         loan.still_until = max(loan.still_until, min(first, months_after(loan.today, months)))
     loan.move(first)
+
+
+def _interest_stopped(loan: NaiveLoan, event: Event) -> None:
+    loan.stopped_until = max(loan.stopped_until, loan.today + event.number("days") * DAY)
+    loan.still_until = max(loan.still_until, loan.stopped_until)
+    if loan.ahead:
+        loan.plan()
+
+
+def _accelerated(loan: NaiveLoan, event: Event) -> None:
+    if loan.ahead:
+        loan.close()
+        loan.surplus = loan.pay(loan.surplus)
 
 
 def _hardship_agreed(loan: NaiveLoan, event: Event) -> None:
@@ -192,6 +222,7 @@ def _hardship_agreed(loan: NaiveLoan, event: Event) -> None:
     if not loan.ahead or count >= len(loan.ahead) + extra:
         return
     if extra:
+        loan.bank()
         more = stretches(loan.ahead[-1][1].due_on, extra, loan.terms, loan.day_of_month)
         loan.ahead += [(Debt(part.due_on, 0, 0), part) for part in more]
     agreed = event.amount_fen
@@ -200,13 +231,7 @@ def _hardship_agreed(loan: NaiveLoan, event: Event) -> None:
     ):  # principal is agreed: the amount less the most interest
         most = 0
         for n, (_, stretch) in enumerate(loan.ahead[:count]):
-            exact = (
-                loan.base
-                * stretch.years(stretch.start if n else loan.runs_from)
-                * loan.rate
-                / Fraction(MILLION)
-            )
-            most = max(most, rounded(exact + (0 if n else loan.running), loan.terms.rounding))
+            most = max(most, loan.most_interest(n, stretch))
         agreed -= most
     for _, stretch in loan.ahead[:count]:
         stretch.agreed = max(0, agreed)
@@ -215,6 +240,7 @@ def _hardship_agreed(loan: NaiveLoan, event: Event) -> None:
 
 
 def _restructured(loan: NaiveLoan, event: Event) -> None:
+    loan.bank()
     moved = 0
     for row in loan.open():
         interest = row.interest - row.interest_paid - row.interest_waived
@@ -230,11 +256,11 @@ def _restructured(loan: NaiveLoan, event: Event) -> None:
         loan.pool["cost"] += cost
     loan.sweep()
     if loan.ahead:
-        loan.pool["interest"] += loan.accrued
-        loan.allowed += int(loan.cap_running)
+        loan.pool["interest"] += loan.cut()
+    loan.pool["interest"] += loan.put_off
     loan.pool["cost"] += loan.next_cost
-    loan.next_cost, loan.running, loan.cap_running = 0, Fraction(0), Fraction(0)
-    loan.still_until = loan.today
+    loan.next_cost = loan.put_off = 0
+    loan.restart()
     loan.undue += moved
     loan.base = loan.undue
     loan.due_day = event.number("due_day") or loan.day_of_month
@@ -273,6 +299,8 @@ _ACTS = {
     EventType.RATE_CHANGED: _rate_changed,
     EventType.DUE_DATE_CHANGED: _due_date_changed,
     EventType.PAUSED: _paused,
+    EventType.INTEREST_STOPPED: _interest_stopped,
+    EventType.ACCELERATED: _accelerated,
     EventType.HARDSHIP_AGREED: _hardship_agreed,
     EventType.RESTRUCTURED: _restructured,
     EventType.CHARGED_OFF: _charged_off,

@@ -15,23 +15,34 @@ from tests.simulation import auditor
 from tests.simulation.naive import MILLION, live
 from timelyrain.contract import (
     CIVIL_CODE_561,
+    Ahead,
     ContractViolation,
     Event,
     EventType,
     LoanState,
+    Overdue,
     Status,
     Terms,
     disclosed_charges,
     fold,
     look_ahead,
 )
-from timelyrain.finance import DayBasis, Method, MonthEnd, Rounding, TermsInvalid, Unit
+from timelyrain.finance import DayBasis, Method, MonthEnd, Rounding, Shift, TermsInvalid, Unit, WorkCalendar
 from timelyrain.ledger.services import Line
 from timelyrain.servicing import books
 from timelyrain.servicing.shares import Part
 
 DAY = timedelta(days=1)
 FIRST = date(2024, 1, 1)
+HOLIDAYS = WorkCalendar(
+    date(2024, 1, 1),
+    date(2034, 12, 31),
+    frozenset(
+        date(year, month, day) for year in range(2024, 2035) for month in (2, 5, 10) for day in range(1, 6)
+    ),
+    frozenset({date(2024, 2, 4), date(2024, 10, 12), date(2025, 1, 26)}),
+    name="simulated",
+)
 CAP_PPM = 240_000
 BREAKS = (
     LookupError,
@@ -111,6 +122,16 @@ def draw_terms(dice: Random, begins: date) -> Terms:
             "late_fee_fen": dice.choice([0, 500, 5_000]),
             "service_fee_fen": dice.choice([0, 200, 2_000]),
         }  # fmt: skip
+        words: dict[str, Any] = {}
+        if method is not Method.FLAT and dice.random() < 0.4:
+            words = {
+                "ahead": dice.choice([Ahead.WAITS, Ahead.NEXT, Ahead.NEXT, Ahead.LAST]),
+                "overdue": dice.choice(list(Overdue)),
+                "to_period_end": dice.choice([False, False, True]),
+            }
+            numbers["penalty_ppm"] = dice.choice([0, 30_000, 60_000])
+            numbers["prepayment_fee_ppm"] = 0
+        charged = {name: words[name] for name in ("overdue", "to_period_end") if name in words}
         allocation = dice.choice([CIVIL_CODE_561] * 3 + [tuple(dice.sample(CIVIL_CODE_561, 3))])
         unit = dice.choice([Unit.MONTHS] * 4 + [Unit.WEEKS, Unit.DAYS])
         instalments = dice.choice([1, 3, 6, 12, 12, 24, dice.randrange(1, 61)])
@@ -119,11 +140,10 @@ def draw_terms(dice: Random, begins: date) -> Terms:
             Unit.WEEKS: dice.choice([1, 2, 4]),
             Unit.DAYS: dice.choice([7, 10, 30]),
         }[unit]
+        principal_fen = dice.choice([dice.randrange(24, 600), *[dice.randrange(10_000, 50_000_000)] * 5])
         try:
             return Terms(
-                principal_fen=dice.choice(
-                    [dice.randrange(24, 600), *[dice.randrange(10_000, 50_000_000)] * 5]
-                ),
+                principal_fen=principal_fen,
                 instalments=instalments,
                 every=every,
                 unit=unit,
@@ -136,7 +156,16 @@ def draw_terms(dice: Random, begins: date) -> Terms:
                 licence="consumer_finance",
                 policy_pack="cn",
                 product="simulated",
-                charges=disclosed_charges("lender", **numbers),
+                charges=disclosed_charges("lender", **numbers, **charged),
+                grace_interest=dice.choice([0] * 6 + [dice.randrange(0, instalments)]),
+                down_payment_ppm=dice.choice([0] * 6 + [200_000]),
+                custom_fen=draw_custom(dice, instalments, principal_fen),
+                calendar=dice.choice([None] * 4 + [HOLIDAYS]),
+                shift=dice.choice([Shift.FOLLOWING, Shift.FOLLOWING, *Shift]),
+                smooth=dice.random() < 0.15,
+                whole_interest=method is Method.FLAT and dice.random() < 0.3,
+                equal_totals=method is Method.FLAT and dice.random() < 0.4,
+                **words,
                 due_day=dice.choice([None, None, dice.randrange(1, 32)]),
                 rounding=dice.choice(list(Rounding)),
                 allocation=allocation,
@@ -145,6 +174,14 @@ def draw_terms(dice: Random, begins: date) -> Terms:
             )
         except TermsInvalid:
             continue
+
+
+def draw_custom(dice: Random, instalments: int, principal_fen: int) -> tuple[tuple[int, int], ...]:
+    """Instalments agreed one by one, mostly none."""
+    if instalments < 3 or dice.random() < 0.9:
+        return ()
+    numbers = sorted(dice.sample(range(1, instalments), dice.randrange(1, min(5, instalments))))
+    return tuple((n, dice.randrange(0, 2 * principal_fen // instalments + 1)) for n in numbers)
 
 
 class Walker:
@@ -181,7 +218,10 @@ class Walker:
         """Live until the end: on some days nothing happens, on some several things."""
         dice, terms = self.dice, self.terms
         first = terms.principal_fen if terms.parts == 1 else dice.randrange(1, terms.principal_fen + 1)
-        self.book(EventType.DISBURSED, first)
+        if not self.book(
+            EventType.DISBURSED, first
+        ):  # instalments agreed one by one that do not cover their interest
+            return self.life()
         habit = dice.choice(["pays", "pays", "pays", "late", "erratic", "stops"])
         while self.today < self.until:
             state = self.state()
@@ -277,6 +317,8 @@ class Walker:
                 return 0, {"due_day": dice.randrange(1, 32)}
             case EventType.PAUSED:
                 return 0, {"months": dice.randrange(1, 4), "interest": dice.choice(["runs", "stops"])}
+            case EventType.INTEREST_STOPPED:
+                return 0, {"days": dice.choice([1, 10, dice.randrange(1, 100)])}
             case EventType.HARDSHIP_AGREED:
                 row = state.next_due
                 usual = row.principal_due_fen + row.interest_due_fen if row else some
@@ -309,7 +351,7 @@ WEIGHTS = {
     EventType.RECOVERED: 4, EventType.PAID_BACK: 4, EventType.CHARGED_BACK: 4, EventType.REVERSED: 8,
     EventType.FEE_CHARGED: 8, EventType.WAIVED: 6, EventType.RATE_CHANGED: 3, EventType.DUE_DATE_CHANGED: 3,
     EventType.PAUSED: 2, EventType.HARDSHIP_AGREED: 3, EventType.RESTRUCTURED: 2, EventType.DISBURSED: 2,
-    EventType.CHARGED_OFF: 1, EventType.SOLD: 1, EventType.SETTLED: 1,
+    EventType.CHARGED_OFF: 1, EventType.SOLD: 1, EventType.SETTLED: 1, EventType.INTEREST_STOPPED: 2, EventType.ACCELERATED: 1,
 }  # fmt: skip
 
 

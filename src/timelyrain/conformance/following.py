@@ -1,16 +1,16 @@
 """A published case followed by our fold: its product as signed terms, its happenings as events.
 
-Only what our terms can say is followed, which a down payment is not. The
-product's own servicing rules are not imitated: a payment ahead of its day waits for it, principal overdue bears no further
-interest here (our penalty is a line of its own). A loan paid off is compared by its sums, as Fineract keeps the instalments
-that nothing is owed in and we do not.
+Only what our terms and events can say is followed. Where a product does not recalculate interest, a payment ahead of its day
+waits for it. A loan paid off is compared by its sums where Fineract keeps instalments that nothing is owed in and we do not.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from timelyrain.contract import (
+    Ahead,
     ContractViolation,
     Event,
     EventType,
@@ -44,20 +44,29 @@ def make_terms(
     """Terms of a published loan; rest: further fields of the terms. Raises CannotFollow."""
     numbers = {"annual_rate_ppm": rate_ppm, "method": method, "day_basis": basis, "cap_ppm": CAP_PPM}
     fees = {"service_fee_fen": principal_fen}
+    words = {name: rest[name] for name in ("overdue", "to_period_end") if name in rest}
     try:
         return Terms(
             principal_fen=principal_fen, instalments=instalments, rounding=rounding,
             lender="published", licence="published", policy_pack="published", product="published",
-            charges=disclosed_charges("published", **numbers, **fees), **numbers, **fees, **rest,
+            charges=disclosed_charges("published", **numbers, **fees, **words), **numbers, **fees, **rest,
         )  # fmt: skip
     except TermsInvalid as error:
         raise CannotFollow(str(error)) from error
 
 
 def follow(
-    terms: Terms, happenings: Sequence[Happening], until: date, fen: Callable[[str], int]
+    terms: Terms,
+    happenings: Sequence[Happening],
+    until: date,
+    fen: Callable[[str], int],
+    *,
+    pays_down: bool = False,
 ) -> LoanState:
-    """The loan on `until` after these happenings. Raises CannotFollow."""
+    """The loan on `until` after these happenings. pays_down: a down payment is paid as soon as it is due.
+
+    Raises CannotFollow.
+    """
     events: list[Event] = []
     for index, happening in enumerate(happenings):
         kind = happening["type"]
@@ -73,9 +82,11 @@ def follow(
             type_, value_on, amount, data = make(terms, events, happening, on, fen)
             event = Event(f"e{index:03}", type_, value_on, at, amount, data)
             fold(terms, [*events, event], max(until, value_on))
-        except (ContractViolation, ValueError) as error:
-            raise CannotFollow(f"{kind}: {error}") from error
+        except (ContractViolation, KeyError, IndexError, ValueError, ArithmeticError) as error:
+            raise CannotFollow(f"{kind}: {error or repr(error)}") from error
         events.append(event)
+        if kind == "disbursement" and pays_down and (due := fold(terms, events, value_on).amount_due_fen):
+            events.append(replace(event, id=f"{event.id}-down", type=EventType.REPAID, amount_fen=due))
     return fold(terms, events, until)
 
 
@@ -93,7 +104,7 @@ def _repaid(
 ) -> Made:
     """Money that settles the loan ahead of time is a payoff, whatever it is called."""
     amount, state = fen(happening["amount"]), fold(terms, events, on)
-    if amount == state.payoff_fen and state.next_due is not None:
+    if amount == state.payoff_fen and state.next_due is not None and terms.ahead is not Ahead.WAITS:
         return EventType.PREPAID_FULL, on, amount, {}
     return EventType.REPAID, on, amount, {}
 
@@ -101,7 +112,11 @@ def _repaid(
 def _paid_off(
     terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
 ) -> Made:
+    """A product that does not recalculate asks for its whole plan."""
     state = fold(terms, events, on)
+    if terms.ahead is Ahead.WAITS:
+        owed = sum(row.unpaid_fen for row in state.instalments) - state.totals.surplus_fen
+        return EventType.REPAID, on, owed, {}
     return (EventType.PREPAID_FULL if state.next_due else EventType.REPAID), on, state.payoff_fen, {}
 
 
@@ -138,6 +153,26 @@ def _charged(
     return EventType.FEE_CHARGED, due, fen(happening["amount"]), {"kind": "service_fee"}
 
 
+def _terminated(
+    terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
+) -> Made:
+    return EventType.ACCELERATED, on, 0, {}
+
+
+def _goodwill(
+    terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
+) -> Made:
+    return EventType.REFUNDED, on, fen(happening["amount"]), {"source": "goodwill", "to": "principal"}
+
+
+def _interest_paused(
+    terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
+) -> Made:
+    """From the first to the last day, both included."""
+    first, last = (date.fromisoformat(happening[name]) for name in ("start", "end"))
+    return EventType.INTEREST_STOPPED, first - timedelta(days=1), 0, {"days": (last - first).days + 1}
+
+
 def _charged_off(
     terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
 ) -> Made:
@@ -152,6 +187,8 @@ def _rescheduled(
     if "adjustedDueDate" in happening:
         moved = date.fromisoformat(happening["adjustedDueDate"])
         return EventType.DUE_DATE_CHANGED, since, 0, {"due_day": moved.day}
+    if "newInterestRate" not in happening:
+        raise CannotFollow(f"no event for {', '.join(sorted(happening.keys() - {'type', 'business_date'}))}")
     return EventType.RATE_CHANGED, since, 0, {"rate_ppm": round(float(happening["newInterestRate"]) * 10_000)}
 
 
@@ -166,6 +203,10 @@ _EVENTS = {
     "charge": _charged,
     "charge_off": _charged_off,
     "reschedule": _rescheduled,
+    "contract_termination": _terminated,
+    "goodwill_credit": _goodwill,
+    "payout_refund": _refunded,
+    "interest_pause": _interest_paused,
 }
 
 
@@ -192,6 +233,8 @@ def compare_rows(
     """Differences of (due date, principal, interest, paid of both) rows from a published table, and of their sums."""
     expected = table["expected_schedule"]
     if len(rows) != len(expected):
+        rows = _by_day(rows)
+    if len(rows) != len(expected):
         return (f"{len(expected)} instalments published, ours {len(rows)}",)
     found = tuple(
         f"instalment {published['n']} {name}: published {wanted}, ours {ours}"
@@ -204,6 +247,17 @@ def compare_rows(
         if ours != wanted
     )
     return found + _sums(rows, table["totals"], fen, surplus)
+
+
+def _by_day(rows: Sequence[tuple[date, int, int, int]]) -> list[tuple[date, int, int, int]]:
+    """What falls due on one day as one row; Fineract lets an instalment swallow what is called due on its day."""
+    found: dict[date, list[tuple[date, int, int, int]]] = {}
+    for row in rows:
+        found.setdefault(row[0], []).append(row)
+    return [
+        (on, sum(r[1] for r in same), sum(r[2] for r in same), sum(r[3] for r in same))
+        for on, same in sorted(found.items())
+    ]
 
 
 def _sums(

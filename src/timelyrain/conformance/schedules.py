@@ -14,32 +14,26 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from timelyrain.contract import Terms
+from timelyrain.contract import Ahead, Overdue, Terms
 from timelyrain.finance import (
     Advance,
-    Ahead,
     DayBasis,
     Grace,
     Instalment,
     Method,
     MonthEnd,
-    Payment,
     Period,
     Rounding,
     Unit,
     lay_out,
     level_part,
-    period_interest,
     periods,
-    round_ratio,
-    serviced_plan,
 )
 
 from .following import CannotFollow, compare, compare_rows, follow, make_terms
 from .outcome import Outcome, SuiteUnreadable
 
 PLAIN = {"disbursement", "cob"}
-EVERYTHING = 10**15  # a payoff names no amount
 _BASES = {"360": DayBasis.ACT_360, "364": DayBasis.ACT_364, "365": DayBasis.ACT_365}
 
 
@@ -72,67 +66,44 @@ def _of_case(case: dict[str, Any]) -> Iterator[Outcome]:
 
 
 def _followed(case: dict[str, Any], loan: "Loan", table: dict[str, Any]) -> tuple[str, ...]:
-    """A table after events: against the plan as payments have made it where the product recalculates, else our fold."""
-    advances = _advances(loan, case, {})
+    """A table after events: against the fold of the case's terms and events."""
     happenings = case["events"][: table["after_events"]]
-    until = date.fromisoformat(table["business_date"])
-    product = case.get("product") or {}
-    if (
-        product.get("isInterestRecalculationEnabled") == "true"
-        and product.get("disallowInterestCalculationOnPastDue") != "true"
-        and {h["type"] for h in happenings} <= PLAIN | {"repayment", "payoff"}
-        and len(advances) == 1
-        and loan.method is Method.EQUAL_INSTALMENT
-        and not loan.down_payment_ppm
-    ):
-        return _serviced_differences(loan, case, advances[0], happenings, until, table)
-    if not loan.sayable and {h["type"] for h in happenings} <= PLAIN | {"repayment", "credit_balance_refund"}:
-        return _kept_plan(loan, case, happenings, table)
+    if not any(happening["type"] == "disbursement" for happening in happenings):
+        happenings = [
+            {"type": "disbursement", "date": a.on.isoformat(), "amount": case["principal"]}
+            for a in _advances(loan, {**case, "events": []}, {})
+        ] + happenings
     try:
-        terms = loan.terms(advances)
-        return compare(follow(terms, happenings, until, loan.fen), table, loan.fen)
+        terms = loan.terms(case)
+    except CannotFollow as error:
+        kept = _kept_plan(loan, case, happenings, table)
+        return (str(error),) if kept is None else kept
+    try:
+        until, product = date.fromisoformat(table["business_date"]), case.get("product") or {}
+        auto = product.get("enableAutoRepaymentForDownPayment") == "true"
+        found = compare(follow(terms, happenings, until, loan.fen, pays_down=auto), table, loan.fen)
+        return (*found, *_unsaid(case, product)) if found else ()
     except CannotFollow as error:
         return (str(error),)
 
 
 def _kept_plan(
     loan: "Loan", case: dict[str, Any], happenings: Sequence[dict[str, Any]], table: dict[str, Any]
-) -> tuple[str, ...]:
-    """Payments of a product that our terms have no word for, and that leave its plan as it is."""
-    plan = loan.plan(_advances(loan, case, table))
+) -> tuple[str, ...] | None:
+    """Payments of a product that our terms have no word for, where they leave its plan as it is; None where they do not."""
     signs = {"repayment": 1, "credit_balance_refund": -1}
+    product = case.get("product") or {}
+    if (
+        product.get("isInterestRecalculationEnabled") == "true"
+        or {h["type"] for h in happenings} - PLAIN - signs.keys()
+    ):
+        return None
+    plan = loan.plan(_advances(loan, case, table))
     received = sum(signs.get(h["type"], 0) * loan.fen(h.get("amount", "0")) for h in happenings)
-    if case["product"].get("enableAutoRepaymentForDownPayment") == "true":
+    if product.get("enableAutoRepaymentForDownPayment") == "true":
         received += sum(row.total_fen for row in plan if not row.days)
     rows = [(row.due_on, row.principal_fen, row.interest_fen, 0) for row in plan]
     return compare_rows(rows, table, loan.fen, received)
-
-
-def _serviced_differences(
-    loan: "Loan",
-    case: dict[str, Any],
-    advance: Advance,
-    happenings: Sequence[dict[str, Any]],
-    until: date,
-    table: dict[str, Any],
-) -> tuple[str, ...]:
-    product, allocation = case["product"], case.get("future_installment_allocation") or {}
-    to_rest = product.get("preClosureInterestCalculationStrategy") == "TILL_REST_FREQUENCY_DATE"
-    payments = [
-        Payment(date.fromisoformat(h["date"]), loan.fen(h["amount"]) if "amount" in h else EVERYTHING)
-        for h in happenings
-        if h["type"] in ("repayment", "payoff")
-    ]
-    plan = serviced_plan(
-        advance.amount_fen, loan.rate_ppm, loan.rows, loan.rounding, loan.plan([advance])[0].total_fen, payments, until,
-        ahead=Ahead.LAST if allocation.get("DEFAULT") == "LAST_INSTALLMENT" else Ahead.NEXT,
-        whole_periods=to_rest and product.get("recalculationRestFrequencyType") == "SAME_AS_REPAYMENT_PERIOD",
-        payoff_to_period_end=to_rest,
-    )  # fmt: skip
-    return compare_rows(
-        [(r.due_on, r.principal_fen, r.interest_fen, r.principal_paid_fen + r.interest_paid_fen) for r in plan],
-        table, loan.fen,
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +119,8 @@ class Loan:
     down_payment_ppm: int
     multiple_fen: int
     progressive: bool
-    sayable: bool  # by our terms
-    dates: dict[str, Any]
+    custom_year: bool  # no day basis of ours
+    words: dict[str, Any]  # of our terms, beyond these
 
     @classmethod
     def read(cls, case: dict[str, Any]) -> "Loan":
@@ -173,6 +144,10 @@ class Loan:
         )
         month_end = MonthEnd.ROLL if rolls else MonthEnd.CLAMP
         rows = _rows(case, start, kind, unit, every, given, month_end)
+        plain = periods(
+            start, len(rows), kind, rows[0].basis, grace=given, every=every, unit=unit, month_end=month_end
+        )
+        smooth = method["schedule"] == "PROGRESSIVE"
         return cls(
             digits=digits,
             rate_ppm=rate,
@@ -182,44 +157,72 @@ class Loan:
             rounding=Rounding(rounding["mode"].split()[0]),
             down_payment_ppm=_whole(Decimal(down) * 10_000, "down payment in ppm") if has_down else 0,
             multiple_fen=(rounding.get("installment_multiple_of") or 0) * 10**digits or 1,
-            sayable=not has_down and finer == 1 and not given.interest,
-            dates={
-                "every": every, "unit": unit, "month_end": month_end,
-                "grace_principal": given.principal, "interest_free": given.interest_free,
+            custom_year=finer != 1 or any(row.den != own.den for row, own in zip(rows, plain, strict=True)),
+            words={
+                "every": every, "unit": unit, "month_end": month_end, **_words(case, product),
+                "grace_principal": given.principal, "grace_interest": given.interest,
+                "interest_free": given.interest_free, "smooth": smooth and kind is Method.EQUAL_INSTALMENT,
             },
-            progressive=method["schedule"] == "PROGRESSIVE",
+            progressive=smooth,
         )  # fmt: skip
 
     def plan(self, advances: Sequence[Advance]) -> tuple[Instalment, ...]:
-        rows = self.rows
-        if self.method is Method.FLAT:
-            rows = self._equal_totals(sum(advance.amount_fen for advance in advances))
-        multiple = self.multiple_fen
-        if not level_part(advances[0].amount_fen, self.rate_ppm, rows, self.method, multiple_fen=multiple):
-            multiple = 1
         return lay_out(
-            advances, self.rate_ppm, rows, self.method, self.rounding,
-            down_payment_ppm=self.down_payment_ppm, multiple_fen=multiple, smooth=self.progressive,
-            whole_interest=not self.progressive,
+            advances, self.rate_ppm, self.rows, self.method, self.rounding,
+            down_payment_ppm=self.down_payment_ppm, multiple_fen=self._multiple(advances[0].amount_fen),
+            smooth=self.progressive, whole_interest=not self.progressive, equal_totals=True,
         )  # fmt: skip
 
-    def terms(self, advances: Sequence[Advance]) -> Terms:
+    def terms(self, case: dict[str, Any]) -> Terms:
+        """Raises CannotFollow."""
+        if self.custom_year:
+            raise CannotFollow(
+                f"terms have no day basis for {case['day_count']} or no rate as fine as {case['annual_rate']} %"
+            )
+        advances, flat = _advances(self, case, {}), self.method is Method.FLAT
         return make_terms(
             sum(advance.amount_fen for advance in advances), self.rate_ppm, self.method, len(self.rows),
-            self.rows[0].basis, self.rounding, parts=len(advances), multiple_fen=self.multiple_fen, **self.dates,
+            self.rows[0].basis, self.rounding, parts=len(advances), down_payment_ppm=self.down_payment_ppm,
+            multiple_fen=self._multiple(advances[0].amount_fen), equal_totals=flat,
+            whole_interest=flat and not self.progressive and len(advances) == 1, **self.words,
         )  # fmt: skip
 
-    def _equal_totals(self, principal: int) -> tuple[Period, ...]:
-        """The rows of a FLAT loan with fixed principals that make all totals equal, whatever the days."""
-        principal -= round_ratio(principal * self.down_payment_ppm, 1_000_000)
-        interest = [period_interest(principal * r.whole, self.rate_ppm, r, self.rounding) for r in self.rows]
-        total = round_ratio(principal + sum(interest), len(interest) * self.multiple_fen) * self.multiple_fen
-        return tuple(
-            row._replace(fixed_fen=total - own) for row, own in zip(self.rows, interest, strict=True)
-        )
+    def _multiple(self, principal: int) -> int:
+        """The multiple of instalments; one that would round them to nothing does not count."""
+        multiple = self.multiple_fen
+        if level_part(principal, self.rate_ppm, self.rows, self.method, multiple_fen=multiple):
+            return multiple
+        return 1
 
     def fen(self, amount: str) -> int:
         return _whole(Decimal(amount) * 10**self.digits, "an amount in minor units")
+
+
+def _words(case: dict[str, Any], product: dict[str, Any]) -> dict[str, Any]:
+    """How a product that recalculates interest does it, in the words of our terms."""
+    if product.get("isInterestRecalculationEnabled") != "true" or case["method"]["interest_type"] == "FLAT":
+        return {}
+    to_rest = product.get("preClosureInterestCalculationStrategy") == "TILL_REST_FREQUENCY_DATE"
+    by_period = product.get("recalculationRestFrequencyType") == "SAME_AS_REPAYMENT_PERIOD"
+    overdue = Overdue.TO_PERIOD_END if to_rest and by_period else Overdue.INTEREST
+    if product.get("disallowInterestCalculationOnPastDue") == "true":
+        overdue = Overdue.PENALTY
+    last = (case.get("future_installment_allocation") or {}).get("DEFAULT") == "LAST_INSTALLMENT"
+    return {"ahead": Ahead.LAST if last else Ahead.NEXT, "overdue": overdue, "to_period_end": to_rest}
+
+
+def _unsaid(case: dict[str, Any], product: dict[str, Any]) -> list[str]:
+    """Words of a product that are followed by others, told where a table differs."""
+    allocation = (case.get("future_installment_allocation") or {}).get("DEFAULT", "NEXT_INSTALLMENT")
+    words = (
+        ("future_installment_allocation", allocation, ("NEXT_INSTALLMENT", "LAST_INSTALLMENT")),
+        ("interestRecalculationCompoundingMethod", product.get("interestRecalculationCompoundingMethod", "NONE"), ("NONE",)),
+        ("recalculationRestFrequencyType", product.get("recalculationRestFrequencyType", "DAILY"),
+         ("DAILY", "SAME_AS_REPAYMENT_PERIOD")),
+        ("rescheduleStrategyMethod", product.get("rescheduleStrategyMethod", "ADJUST_LAST_UNPAID_PERIOD"),
+         ("ADJUST_LAST_UNPAID_PERIOD",)),
+    )  # fmt: skip
+    return [f"our terms have no word for {name} {word}" for name, word, known in words if word not in known]
 
 
 def _rows(

@@ -11,20 +11,12 @@ from .actus import ActusEvent, ActusInvalid, ActusTerms, from_actus, to_actus
 from .actus import evaluate as evaluate_actus
 from .actus import read_observed as read_actus_observed
 from .actus import read_terms as read_actus_terms
+from .charges import CIVIL_CODE_561, Ahead, Allocation, Charge, ChargeKind, Overdue, disclosed_charges
 from .columns import NEVER, ROUNDINGS, Column, Line, Outlook, grown, look_ahead
 from .events import Event, EventInvalid, EventType, PrepayMode
 from .folding import fold, preview, replay
 from .state import ChargeOff, InstalmentState, LoanState, Sale, Status, Totals, bucket_of
-from .terms import (
-    CIVIL_CODE_561,
-    TERMS_VERSION,
-    Allocation,
-    Charge,
-    ChargeKind,
-    Terms,
-    disclosed_charges,
-    plan,
-)
+from .terms import TERMS_VERSION, Terms, plan
 from .violations import ContractViolation
 
 __all__ = [
@@ -35,6 +27,7 @@ __all__ = [
     "ActusEvent",
     "ActusInvalid",
     "ActusTerms",
+    "Ahead",
     "Allocation",
     "Charge",
     "ChargeKind",
@@ -48,6 +41,7 @@ __all__ = [
     "Line",
     "LoanState",
     "Outlook",
+    "Overdue",
     "PrepayMode",
     "Sale",
     "Status",

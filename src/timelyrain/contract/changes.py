@@ -4,14 +4,14 @@ Each act: (loan, event, firm) -> None, or ContractViolation. A change that finds
 earlier fact arrived late and settled the loan, changes nothing.
 """
 
-from datetime import date
+from datetime import date, timedelta
 
-from timelyrain.finance import Method, MonthEnd, Rounding, Unit, add_months, periods
+from timelyrain.finance import Method, Rounding, Unit, add_months
 
+from .charges import Overdue, simple_cost_ppm
 from .events import Event
 from .loan import Loan
 from .money import spreads
-from .terms import dates_of, simple_cost_ppm
 from .violations import ContractViolation
 
 
@@ -35,7 +35,8 @@ def rate_changed(loan: Loan, event: Event, firm: bool) -> None:
 def _refuse_above_cap(loan: Loan, event: Event, rate: int, instalments: int) -> None:
     terms = loan.terms
     num, den = simple_cost_ppm(terms.method, terms.day_basis, rate, instalments)
-    cap = terms.cap_ppm * den
+    beside = 0 if terms.overdue is Overdue.PENALTY else terms.penalty_ppm
+    cap = (terms.cap_ppm - beside) * den
     if num > cap or (rate and num == cap and terms.rounding is not Rounding.DOWN):
         raise ContractViolation(
             event,
@@ -55,10 +56,10 @@ def due_date_changed(loan: Loan, event: Event, firm: bool) -> None:
             event, "monthly-instalments", "only these have a day of the month", unit=loan.terms.unit
         )
     due_day = event.number("due_day")
-    first = loan.rows[loan.current].due_on
-    moved = add_months(first, 0, due_day)
+    first, month = loan.rows[loan.current].due_on, loan.agreed_month()
+    moved = add_months(month, 0, due_day, loan.terms.month_end)
     if moved < first:
-        moved = add_months(first, 1, due_day)
+        moved = add_months(month, 1, due_day, loan.terms.month_end)
     loan.count(event.value_on)
     loan.due_day = due_day
     _move(loan, moved)
@@ -69,26 +70,34 @@ def paused(loan: Loan, event: Event, firm: bool) -> None:
         return
     on, months = event.value_on, event.number("months")
     loan.count(on)
-    first = add_months(loan.rows[loan.current].due_on, months, loan.day_of_month())
+    if loan.terms.unit is Unit.MONTHS:
+        first = add_months(loan.agreed_month(), months, loan.day_of_month(), loan.terms.month_end)
+    else:
+        first = add_months(loan.rows[loan.current].due_on, months)
     if event.text("interest") == "stops":
         loan.since = max(loan.since, min(first, add_months(on, months)))
     _move(loan, first)
 
 
+def interest_stopped(loan: Loan, event: Event, firm: bool) -> None:
+    """No interest on so many days from the value date; due dates stand."""
+    loan.count(event.value_on)
+    loan.still = max(loan.still, event.value_on + timedelta(days=event.number("days")))
+    loan.since = max(loan.since, loan.still)
+    if loan.current < len(loan.rows):
+        loan.lay_out(level=False)
+
+
+def accelerated(loan: Loan, event: Event, firm: bool) -> None:
+    if not _over(loan, event, firm):
+        loan.close(event.value_on)
+        loan.surplus = loan.pay_due(loan.surplus, event.value_on)
+
+
 def _move(loan: Loan, first_due: date) -> None:
     """The instalments to come, the first of them on `first_due`."""
-    terms, due_day = loan.terms, loan.day_of_month()
-    if due_day and first_due.day < due_day and terms.month_end is MonthEnd.ROLL:
-        due_day = loan.due_day = first_due.day  # the first had rolled into this month; from here on it stays
-    rest = periods(
-        loan.periods[loan.current].start,
-        len(loan.rows) - loan.current,
-        terms.method,
-        terms.day_basis,
-        due_day,
-        **dates_of(terms, first_due),
-    )
-    loan.replan(rest)
+    start, count = loan.periods[loan.current].start, len(loan.rows) - loan.current
+    loan.replan(loan.plan_dates(start, count, loan.day_of_month(), first_due))
     loan.lay_out()
 
 
@@ -139,11 +148,10 @@ def hardship_agreed(loan: Loan, event: Event, firm: bool) -> None:
 
 
 def restructured(loan: Loan, event: Event, firm: bool) -> None:
-    terms, on, count = loan.terms, event.value_on, event.number("instalments")
+    on, count = event.value_on, event.number("instalments")
     _refuse_above_cap(loan, event, loan.rate, count)
     loan.due_day = event.number("due_day") or loan.day_of_month()
-    rest = periods(on, count, terms.method, terms.day_basis, loan.due_day, **dates_of(terms, None))
-    loan.spread_anew(rest, on)
+    loan.spread_anew(loan.plan_dates(on, count, loan.due_day), on)
 
 
 def _over(loan: Loan, event: Event, firm: bool) -> bool:

@@ -73,10 +73,12 @@ def look_ahead(terms: Terms, events: Sequence[Event], on: date) -> tuple[LoanSta
     loan = folding.walk(terms, events, on)
     state = folding.state_of(loan, on)
     totals = state.totals
-    interest, linear_until = _interest(loan, on)
+    start, at_start, a_day, per, linear_until = loan.running_line(on)
+    shared = gcd(at_start, a_day, per)
+    interest = Line(start, at_start // shared, a_day // shared, per // shared, loan.terms.rounding)
     penalties = _penalties(loan)
     until = min(linear_until, NEVER if state.next_due is None else state.next_due.due_on)
-    if any(line.at_start + line.a_day * _LONGEST >= _LIMIT for line in (interest, *penalties)):
+    if any(max(line.per, line.at_start + line.a_day * _LONGEST) >= _LIMIT for line in (interest, *penalties)):
         interest, penalties, until = _flat(on), (), on + _DAY  # too large for a column: folded day by day
     oldest = loan.rows[loan.oldest] if loan.oldest < loan.current else None
     outlook = Outlook(
@@ -93,23 +95,6 @@ def look_ahead(terms: Terms, events: Sequence[Event], on: date) -> tuple[LoanSta
 
 def _flat(on: date) -> Line:
     return Line(on, 0, 0, 1, Rounding.DOWN)
-
-
-def _interest(loan: Loan, on: date) -> tuple[Line, date]:
-    """The running period's line, and the first day on which it may have turned."""
-    if loan.current >= len(loan.rows):
-        return _flat(on), NEVER
-    period = loan.periods[loan.current]
-    start = max(on, loan.since)
-    until = NEVER
-    if period.whole != period.days:  # a day weighs differently in a leap year
-        last = date(start.year, 12, 31)
-        until = last if start < last else last + _DAY
-    counted = loan.counted + loan.base * loan.weight(start) * loan.rate
-    a_day = loan.base * loan.rate * period.weight(start, start + _DAY)
-    at_start, a_day, per = counted * period.num, a_day * period.num, PPM * period.den
-    shared = gcd(at_start, a_day, per)
-    return Line(start, at_start // shared, a_day // shared, per // shared, loan.terms.rounding), until
 
 
 def _penalties(loan: Loan) -> tuple[Line, ...]:

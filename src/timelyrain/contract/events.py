@@ -41,12 +41,14 @@ class EventType(StrEnum):
                      the disclosure the borrower confirmed, and never above the cap.
     DUE_DATE_CHANGED instalments to come move to data.due_day of the month, none earlier than it was.
     PAUSED           a holiday: instalments to come move by data.months; meanwhile interest runs or stops (data.interest).
+    INTEREST_STOPPED no interest on data.days from the value date on; instalments keep their dates.
     HARDSHIP_AGREED  the next data.instalments are at most amount_fen each; the rest is spread over the later ones and
                      data.extra more.
     RESTRUCTURED     everything owed is spread anew over data.instalments from the value date on; interest, penalty and
                      fees that were due are spread without bearing interest.
 
     The end
+    ACCELERATED      the lender calls the loan due: all that is owed is due, interest ends, penalty runs.
     CHARGED_OFF      written off in the books: nothing accrues any more, all is due, the debt remains.
     SOLD             the claim belongs to data.owner; amount_fen is the price.
     SETTLED          the lender states that nothing is owed; wrong where something is.
@@ -66,8 +68,10 @@ class EventType(StrEnum):
     RATE_CHANGED = "RATE_CHANGED"
     DUE_DATE_CHANGED = "DUE_DATE_CHANGED"
     PAUSED = "PAUSED"
+    INTEREST_STOPPED = "INTEREST_STOPPED"
     HARDSHIP_AGREED = "HARDSHIP_AGREED"
     RESTRUCTURED = "RESTRUCTURED"
+    ACCELERATED = "ACCELERATED"
     CHARGED_OFF = "CHARGED_OFF"
     SOLD = "SOLD"
     SETTLED = "SETTLED"
@@ -206,7 +210,9 @@ _AMOUNTS: dict[EventType, tuple[int, int]] = {
     EventType.RATE_CHANGED: (0, 0),
     EventType.DUE_DATE_CHANGED: (0, 0),
     EventType.PAUSED: (0, 0),
+    EventType.INTEREST_STOPPED: (0, 0),
     EventType.RESTRUCTURED: (0, 0),
+    EventType.ACCELERATED: (0, 0),
     EventType.CHARGED_OFF: (0, 0),
     EventType.SETTLED: (0, 0),
 }
@@ -220,6 +226,7 @@ _DATA: dict[EventType, dict[str, _Words | _Number]] = {
     EventType.RATE_CHANGED: {"rate_ppm": _Number(0, 10_000_000), "disclosure": _Words(optional=True)},
     EventType.DUE_DATE_CHANGED: {"due_day": _Number(1, 31)},
     EventType.PAUSED: {"months": _Number(1, 24), "interest": _Words(("runs", "stops"))},
+    EventType.INTEREST_STOPPED: {"days": _Number(1, 3_660)},
     EventType.HARDSHIP_AGREED: {"instalments": _Number(1, 60), "extra": _Number(0, 360, optional=True)},
     EventType.RESTRUCTURED: {
         "instalments": _Number(1, 600),

@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from . import changes, money
+from .actual import ActualLoan, planned
 from .events import Event, EventType
 from .loan import Loan, Row
 from .state import InstalmentState, LoanState, Sale, Status, Totals, bucket_of
@@ -28,8 +29,10 @@ _ACTS: dict[EventType, Callable[[Loan, Event, bool], None]] = {
     EventType.RATE_CHANGED: changes.rate_changed,
     EventType.DUE_DATE_CHANGED: changes.due_date_changed,
     EventType.PAUSED: changes.paused,
+    EventType.INTEREST_STOPPED: changes.interest_stopped,
     EventType.HARDSHIP_AGREED: changes.hardship_agreed,
     EventType.RESTRUCTURED: changes.restructured,
+    EventType.ACCELERATED: changes.accelerated,
     EventType.CHARGED_OFF: money.charged_off,
     EventType.SOLD: money.sold,
     EventType.SETTLED: money.settled,
@@ -66,12 +69,13 @@ def walk(terms: Terms, events: Sequence[Event], as_of: date) -> Loan:
 
     An event is judged firmly if none was booked after it.
     """
-    loan = Loan(terms)
+    loan = Loan(terms) if planned(terms) else ActualLoan(terms)
     counted = effective_events(events, as_of)
     latest = max((e.booked_at for e in events if e.value_on <= as_of), default=None)
     for event in counted:
         _apply(loan, event, firm=event.booked_at == latest)
     loan.advance(as_of)
+    loan.foresee(as_of)
     return loan
 
 
@@ -172,6 +176,7 @@ def _apply(loan: Loan, event: Event, *, firm: bool) -> None:
     if kind is not EventType.DISBURSED and loan.started is None:
         raise ContractViolation(event, "disbursed-first", "nothing can happen before the money is paid out")
     loan.advance(event.value_on)
+    loan.event, loan.firm = event, firm
     if loan.settled() and kind not in _AFTER_SETTLEMENT and kind is not EventType.DISBURSED:
         if firm:
             raise ContractViolation(
@@ -263,7 +268,7 @@ def _totals(loan: Loan, as_of: date) -> Totals:
     interest_waived = sum(row.interest_waived for row in rows)
     penalty_waived = sum(row.penalty_waived for row in rows)
     cost_waived = sum(row.cost_waived for row in rows)
-    interest = sum(row.interest for row in due) + loan.pool.interest + loan.accrued(as_of)
+    interest = sum(row.interest for row in due) + loan.pool.interest + loan.put_off + loan.accrued(as_of)
     penalty = sum(loan.penalty(row, as_of) for row in due) + loan.pool.penalty
     off = loan.charged_off_on is not None
     return Totals(

@@ -10,20 +10,32 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from timelyrain.finance import (
+    CalendarEnds,
     DayBasis,
+    Grace,
     Method,
     Period,
     Rounding,
     Unit,
+    add_months,
     amortise,
+    even,
+    flat_total,
     level_part,
     period_interest,
     periods,
+    rolled_month,
     round_ratio,
+    rounded_once,
 )
 
+from .charges import Allocation
+from .events import Event
 from .state import ChargeOff, Sale
-from .terms import PPM, Allocation, Terms, dates_of, grace_of
+from .terms import PPM, Terms, dates_of, grace_of
+from .violations import ContractViolation
+
+_DAY = timedelta(days=1)
 
 
 class Row:
@@ -71,6 +83,8 @@ class Loan:
             terms.unit is Unit.WEEKS and terms.day_basis is DayBasis.PER_INSTALMENT
         )  # 52 weeks: 364 days
         self.flat = terms.method is Method.FLAT
+        self.event: Event | None = None  # what is happening, and whether it is judged firmly
+        self.firm = False
         self.penalty_ppm = min(terms.penalty_ppm, terms.cap_ppm)
         self.late_after = timedelta(days=terms.grace_days)
         self.rate = terms.annual_rate_ppm
@@ -86,7 +100,11 @@ class Loan:
         self.oldest = 0  # index of the first instalment not settled
         self.part = 0  # what the running plan keeps equal
         self.disbursed = self.parts = 0
-        self.undue = 0  # principal not yet due (what of it is left after prepayments)
+        self.undue: int = 0  # principal not yet due (what of it is left after prepayments)
+        self.put_off = (
+            0  # interest of periods of grace that have ended, due with the next instalment that collects it
+        )
+        self.still = date.min  # no interest runs before this day
         self.base = 0  # what interest runs on: undue, or for FLAT the original principal
         self.since = (
             date.min
@@ -95,7 +113,7 @@ class Loan:
         self.owed = 0  # sum(undue x weight) of the same: what the cap is counted on
         self.allowed = 0  # the cap's worth of all periods that have ended
         self.pool = Pool()
-        self.next_cost = 0  # fees that fall due with the running instalment
+        self.next_cost: int = 0  # fees that fall due with the running instalment
         # surplus below zero: returned to the borrower before the payment it came from turned out to be worth nothing
         self.received = self.surplus = self.paid_back = self.goodwill = self.prepaid = 0
         self.fees = self.late_fees = self.service_fees = 0
@@ -106,11 +124,45 @@ class Loan:
         terms = self.terms
         self.started = self.since = on
         self.periods = list(
-            periods(
-                on, terms.instalments, terms.method, terms.day_basis, terms.due_day,
-                grace=grace_of(terms), **dates_of(terms, terms.first_due),
+            self.plan_dates(
+                on, terms.instalments, terms.due_day, terms.first_due, grace_of(terms), dict(terms.custom_fen)
             )
-        )  # fmt: skip
+        )
+
+    def plan_dates(
+        self,
+        start: date,
+        count: int,
+        due_day: int | None,
+        first_due: date | None = None,
+        grace: Grace | None = None,
+        fixed_fen: dict[int, int] | None = None,
+    ) -> tuple[Period, ...]:
+        """Periods under these terms. Past the end of its calendar a firm event is refused; what was booked before keeps
+        its agreed days."""
+        terms, dates, grace = self.terms, dates_of(self.terms, first_due), grace or Grace()
+        method, basis = terms.method, terms.day_basis
+        try:
+            return periods(start, count, method, basis, due_day, grace=grace, fixed_fen=fixed_fen, **dates)
+        except CalendarEnds as ends:
+            if self.firm and self.event:
+                raise ContractViolation(self.event, "calendar-covers-the-plan", str(ends)) from ends
+        dates["calendar"] = None
+        return periods(start, count, method, basis, due_day, grace=grace, fixed_fen=fixed_fen, **dates)
+
+    def agreed_month(self) -> date:
+        """A day of the month whose due day the running instalment has, whatever it rolled or was shifted to."""
+        terms, due_day, due_on = self.terms, self.day_of_month(), self.rows[self.current].due_on
+        if terms.calendar is not None:
+            for months in (0, -1, 1):
+                middle = add_months(due_on, months, 15)
+                agreed = add_months(middle, 0, due_day, terms.month_end)
+                try:
+                    if terms.calendar.shift(agreed, terms.shift) == due_on:
+                        return middle
+                except CalendarEnds:
+                    continue
+        return rolled_month(due_on, due_day, terms.month_end)
 
     def day_of_month(self) -> int | None:
         """The day that monthly instalments keep."""
@@ -125,12 +177,16 @@ class Loan:
         while self.current < len(self.rows) and self.rows[self.current].due_on <= to:
             row = self.rows[self.current]
             self.allowed += self.cap_worth(self.owed + self.undue * self.weight(row.due_on))
+            if not self.periods[self.current].collects and self.current < len(self.rows) - 1:
+                self.put_off += self.accrued(row.due_on)
+            elif self.put_off:
+                self.put_off = 0  # it is in the row
             self.undue -= row.principal
             if not self.flat:
                 self.base = self.undue
             self.fall(row)
             self.counted = self.owed = 0
-            self.since = row.due_on
+            self.since = max(row.due_on, self.still)
             self.mark(row, row.due_on)
             self.surplus = self.pay_due(self.surplus, row.due_on)
 
@@ -142,6 +198,9 @@ class Loan:
         self.pool.cost -= row.cost - self.next_cost
         self.next_cost = 0
         self.current += 1
+
+    def foresee(self, on: date) -> None:
+        """Make the instalments to come what they will be if nothing happens after `on`. Here they are."""
 
     def weight(self, on: date) -> int:
         """Weight of the days of the running period from `since` to `on`."""
@@ -161,6 +220,23 @@ class Loan:
             return 0
         counted = self.counted + self.base * self.weight(on) * self.rate
         return period_interest(counted, 1, self.periods[self.current], self.terms.rounding)
+
+    def lend(self, amount: int) -> None:
+        """More principal, not yet due."""
+        self.undue += amount
+        self.base += amount
+
+    def down_payment(self, amount: int) -> int:
+        """The part of money paid out that is due back on its day."""
+        multiple = self.terms.multiple_fen
+        return min(amount, round_ratio(amount * self.terms.down_payment_ppm, PPM * multiple) * multiple)
+
+    def reduce(self, principal: int) -> None:
+        """Less principal that is not yet due: paid ahead, outside of any instalment."""
+        left = self.undue - principal
+        self.base = self.base * left // self.undue
+        self.undue = left
+        self.prepaid += principal
 
     def overdue_fen_days(self, row: Row, on: date) -> int:
         if not row.fallen:
@@ -226,6 +302,18 @@ class Loan:
         self.skip_settled()
         return money
 
+    def receive(self, money: int, on: date) -> int:
+        """Pay what is due and, as the terms have it, what is not due yet; returns the money left. Here it waits."""
+        return self.pay_due(money, on)
+
+    def bank(self, on: date, most: int | None = None) -> None:
+        """Set apart what was paid ahead of its day on instalments to come. Here there is nothing."""
+
+    def settle(self, money: int, on: date) -> int:
+        """Pay everything, due or not; returns the money left."""
+        self.close(on)
+        return self.pay_due(money, on)
+
     def arrears(self, on: date) -> int:
         """Everything due up to `on` and not paid."""
         unpaid = sum(self.unpaid(row, on) for row in self.rows[self.oldest : self.current])
@@ -233,12 +321,16 @@ class Loan:
 
     def waiting(self) -> int:
         """What is owed beside the principal not yet due and its running interest, and not due yet either."""
-        return sum(self.pool.sums()) + self.next_cost
+        return sum(self.pool.sums()) + self.next_cost + self.put_off
+
+    def to_come(self, on: date) -> int:
+        """What is owed on `on` and not due yet."""
+        return self.undue + self.accrued(on) + self.waiting()
 
     def payoff(self, on: date) -> tuple[int, int]:
         """(what settles the loan on `on` beyond its surplus, the fee in it)."""
         fee = self.fee(self.undue, on)
-        owed = self.arrears(on) + self.undue + self.accrued(on) + self.waiting() + fee
+        owed = self.arrears(on) + self.to_come(on) + fee
         return max(0, owed - max(self.surplus, 0)), fee
 
     def settled(self) -> bool:
@@ -257,11 +349,15 @@ class Loan:
         room = self.allowed + sum(self.overdue_fen_days(row, on) * cap // (PPM * 365) for row in fallen)
         if self.current < len(self.rows):
             room += self.cap_worth(self.owed + self.undue * self.weight(on))
-        charged = self.pool.interest + self.pool.penalty + self.accrued(on)
-        for row in fallen:
+        return room - self.charged(on)
+
+    def charged(self, on: date) -> int:
+        """All charges up to `on`, but for what was forgiven."""
+        charged = self.pool.interest + self.pool.penalty + self.put_off + self.accrued(on)
+        for row in self.rows[: self.current]:
             charged += row.interest - row.interest_waived + self.penalty(row, on) - row.penalty_waived
             charged -= row.cost_waived
-        return room - charged - self.fees - self.late_fees - self.service_fees
+        return charged + self.fees + self.late_fees + self.service_fees
 
     def fee_room(self, on: date) -> int:
         """`cap_room` while the loan goes on: FLAT interest will use up room that the cap on a falling principal won't give."""
@@ -290,53 +386,91 @@ class Loan:
 
     def undue_interest(self, index: int) -> int:
         """The most that the period of an instalment to come can bear: interest on all principal not yet due."""
-        weight = self.periods[index].whole - (self.elapsed() if index == self.current else 0)
+        weight = self.periods[index].whole - (
+            self.elapsed() if index == self.current else self.standing(index)
+        )
         counted = (self.counted if index == self.current else 0) + self.base * weight * self.rate
         return period_interest(counted, 1, self.periods[index], self.terms.rounding)
 
     # -- the plan --------------------------------------------------------------------------------------------------
 
     def elapsed(self) -> int:
+        """Weight of the running period up to `since`: counted already, or bearing nothing."""
         period = self.periods[self.current]
-        return period.weight(period.start, self.since)
+        return period.weight(period.start, min(self.since, period.due_on))
+
+    def standing(self, index: int) -> int:
+        """Weight of a period to come in which interest stands still."""
+        period = self.periods[index]
+        until = min(self.still, period.due_on)
+        return period.weight(period.start, until) if until > period.start else 0
 
     def lay_out(self, *, level: bool = True, shorten: bool = False) -> None:
         """Replace the instalments from the running one on by a plan for the principal not yet due.
 
         level: find anew what stays equal. shorten: leave out the instalments that nothing is left for.
         """
-        method, rest = self.terms.method, self.periods[self.current :]
-        rate, elapsed, carried = self.rate, self.elapsed(), self.counted
+        terms, current, rest = self.terms, self.current, self.periods[self.current :]
+        method, rate, elapsed, carried = terms.method, self.rate, self.elapsed(), self.counted
+        if self.still > rest[0].due_on:
+            rest[1:] = [
+                period._replace(whole=period.whole - self.standing(current + k))
+                for k, period in enumerate(rest[1:], 1)
+            ]
         if rate and not carried % rate:
             carried //= rate
         else:  # the rate changed within the running period: it goes into the weight
             rest = [period._replace(whole=period.whole * rate) for period in rest]
             elapsed, rate = elapsed * rate, 1
+        smooth, totals = False, terms.equal_totals
         if level:
-            part = level_part(
+            part = flat_total(
+                self.undue, rate, rest, terms.rounding, self.base,
+                elapsed=elapsed, carried_fen_days=carried, multiple_fen=terms.multiple_fen,
+            ) if totals else level_part(
                 self.undue, rate, rest, method,
-                elapsed=elapsed, carried_fen_days=carried, multiple_fen=self.terms.multiple_fen,
+                elapsed=elapsed, carried_fen_days=carried, multiple_fen=terms.multiple_fen,
             )  # fmt: skip
-            self.part = max(0, part)
-        plan = amortise(
-            self.undue, rate, rest, method, self.terms.rounding, self.part,
-            elapsed=elapsed, carried_fen_days=carried, flat_base_fen=self.base,
-        )  # fmt: skip
+            self.part, smooth = max(0, part), terms.smooth
+        if smooth:
+            self.part, plan = even(
+                self.undue, rate, rest, method, terms.rounding, self.part,
+                elapsed=elapsed, carried_fen_days=carried, flat_base_fen=self.base, put_off=self.put_off,
+                multiple_fen=terms.multiple_fen,
+            )  # fmt: skip
+        else:
+            plan = amortise(
+                self.undue, rate, rest, method, terms.rounding, self.part,
+                elapsed=elapsed, carried_fen_days=carried, flat_base_fen=self.base,
+                equal_totals=totals, put_off=self.put_off,
+            )  # fmt: skip
+        if terms.whole_interest:
+            plan = rounded_once(
+                plan, self.base, rate, rest, terms.rounding, elapsed=elapsed, carried_fen_days=carried
+            )
         rows = [Row(row.n, row.due_on, row.principal_fen, row.interest_fen) for row in plan]
         if shorten:
-            rows = rows[: 1 + next(k for k, row in enumerate(plan) if not row.balance_fen)]
+            ends = (k for k, row in enumerate(plan) if not row.balance_fen and rest[k].collects)
+            rows = rows[: 1 + next(ends, len(plan) - 1)]
             del self.periods[self.current + len(rows) :]
-        lowered = sum(
-            period.fixed_fen is not None for period in self.periods[self.current :][: len(rows) - 1]
-        )
-        open_rows = rows[lowered:]  # instalments lowered in hardship bear nothing of what waits
+        self.share_pool(rows)
+        rows[0].cost += self.next_cost
+        self.rows[self.current :] = rows
+
+    def share_pool(self, rows: Sequence[Row]) -> None:
+        """What waits, in equal shares on the instalments to come; those of an agreed amount bear nothing of it."""
+        if not any(self.pool.sums()):
+            return
+        bearing = [
+            row
+            for k, (row, period) in enumerate(zip(rows, self.periods[self.current :], strict=True), 1)
+            if period.fixed_fen is None or k == len(rows)
+        ]
         for row, interest, penalty, cost in zip(
-            open_rows, *(_shares(fen, len(open_rows)) for fen in self.pool.sums()), strict=True
+            bearing, *(_shares(fen, len(bearing)) for fen in self.pool.sums()), strict=True
         ):
             row.carried, row.penalty_base, row.cost = interest, penalty, cost
             row.interest += interest
-        rows[0].cost += self.next_cost
-        self.rows[self.current :] = rows
 
     def replan(self, rest: Sequence[Period]) -> None:
         """Give the running instalment and those to come the dates of `rest`; what has run so far keeps its worth."""
@@ -351,6 +485,7 @@ class Loan:
                 n=old.n + k,
                 num=period.num if was.num else 0,
                 repays=was.repays,
+                collects=was.collects,
                 fixed_fen=was.fixed_fen,
             )
             for k, (period, was) in enumerate(zip(rest, agreed, strict=False))
@@ -359,15 +494,8 @@ class Loan:
     def append(self, extra: int) -> None:
         """`extra` more periods after the last; `lay_out` gives them their instalments."""
         if extra:
-            terms, last = self.terms, self.periods[-1]
-            more = periods(
-                last.due_on,
-                extra,
-                terms.method,
-                terms.day_basis,
-                self.day_of_month(),
-                **dates_of(terms, None),
-            )
+            last = self.periods[-1]
+            more = self.plan_dates(last.due_on, extra, self.day_of_month())
             self.periods += [period._replace(n=last.n + period.n) for period in more]
 
     def insert_due(self, row: Row) -> None:
@@ -395,30 +523,56 @@ class Loan:
             self.pool.cost += cost
             self.mark(row, on)
         if self.current < len(self.rows):
-            self.pool.interest += self.accrued(on)
-            self.allowed += self.cap_worth(self.owed + self.undue * self.weight(on))
+            self.pool.interest += self.cut(on)
         self.pool.cost += self.next_cost
-        self.next_cost = self.counted = self.owed = 0
+        self.pool.interest += self.put_off
+        self.next_cost = self.put_off = 0
         self.undue += moved
         self.base, self.since, self.oldest = self.undue, on, self.current
+        self.still = date.min
         number = max((row.n for row in self.rows[: self.current]), default=0)
         self.periods[self.current :] = [p._replace(n=number + p.n) for p in rest]
         self.lay_out()
+
+    def cut(self, on: date) -> int:
+        """End the running period on `on`; returns its interest."""
+        running = self.accrued(on)
+        self.allowed += self.cap_worth(self.owed + self.undue * self.weight(on))
+        self.counted = self.owed = 0
+        return running
 
     def close(self, on: date) -> None:
         """All principal, what has run on it and what waited fall due on `on`; no instalment comes after."""
         if self.current == len(self.rows):
             return
-        row, running = self.rows[self.current], self.accrued(on)
-        self.allowed += self.cap_worth(self.owed + self.undue * self.weight(on))
-        row.principal, row.interest = self.undue, running + self.pool.interest
+        row, running = self.rows[self.current], self.cut(on)
+        row.principal, row.interest = self.undue, running + self.pool.interest + self.put_off
         row.carried, row.penalty_base = self.pool.interest, self.pool.penalty
         row.cost = self.pool.cost + self.next_cost
         row.due_on = row.counted_to = on
         del self.rows[self.current + 1 :], self.periods[self.current + 1 :]
         self.fall(row)
         self.mark(row, on)
-        self.undue = self.base = self.counted = self.owed = 0
+        self.undue = self.base = self.put_off = 0
+
+    # -- days ahead ------------------------------------------------------------------------------------------------
+
+    def running_line(self, on: date) -> tuple[date, int, int, int, date]:
+        """Interest of the running period as a line: (start, at start, a day, per, the first day it may have turned)."""
+        if self.current >= len(self.rows):
+            return on, 0, 0, 1, date.max
+        period, start = self.periods[self.current], max(on, self.since)
+        counted = self.counted + self.base * self.weight(start) * self.rate
+        a_day = self.base * self.rate * period.weight(start, start + _DAY)
+        return start, counted * period.num, a_day * period.num, PPM * period.den, turns(period, start)
+
+
+def turns(period: Period, start: date) -> date:
+    """The first day after `start` on which a day of the period weighs differently: where a leap year begins or ends."""
+    if period.whole == period.days:
+        return date.max
+    last = date(start.year, 12, 31)
+    return last if start < last else last + _DAY
 
 
 def _shares(total: int, count: int) -> list[int]:

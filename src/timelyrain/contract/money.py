@@ -7,12 +7,12 @@ can be: see each act.
 
 from datetime import date
 
-from timelyrain.finance import Method
+from timelyrain.finance import Method, TermsInvalid
 
 from .events import Event, PrepayMode
 from .loan import Loan, Row
 from .state import ChargeOff
-from .terms import PPM
+from .terms import PPM, Terms, plan
 from .violations import ContractViolation
 
 
@@ -63,11 +63,24 @@ def disbursed(loan: Loan, event: Event, firm: bool) -> None:
             loan.charged_off += amount - (before - loan.surplus)
         return
     if loan.started is None:
+        _refuse_plan(terms, event, firm)
         loan.start(on)
     loan.count(on)
-    loan.undue += amount
-    loan.base += amount
+    if back := loan.down_payment(amount):
+        amount -= back
+        loan.insert_due(Row(0, on, back, 0))
+    loan.lend(amount)
     loan.lay_out()
+    loan.surplus = loan.pay_due(loan.surplus, on)
+
+
+def _refuse_plan(terms: Terms, event: Event, firm: bool) -> None:
+    """Instalments agreed one by one that cannot be kept from this day on."""
+    if terms.custom_fen and firm:
+        try:
+            plan(terms, event.value_on)
+        except TermsInvalid as error:
+            raise ContractViolation(event, "custom-instalments-kept", str(error)) from error
 
 
 def paid_back(loan: Loan, event: Event, firm: bool) -> None:
@@ -98,6 +111,7 @@ def _owe_again(loan: Loan, on: date, money: int) -> int:
     Returns the money that had paid nothing (it was surplus and was returned before).
     """
     debt, taken = Row(0, on, 0, 0), money
+    loan.bank(on, money)
     newest = loan.rows[: loan.current][::-1]
     for row in newest:
         loan.hold(row, on)
@@ -144,7 +158,7 @@ def repaid(loan: Loan, event: Event, firm: bool) -> None:
             charged_off_on=loan.charged_off_on,
         )
     loan.received += event.amount_fen
-    left = loan.pay_due(event.amount_fen, event.value_on)
+    left = loan.receive(event.amount_fen, event.value_on)
     if loan.charged_off_on is not None:
         loan.recovered += event.amount_fen - left
     loan.surplus += left
@@ -170,13 +184,12 @@ def refunded(loan: Loan, event: Event, firm: bool) -> None:
 def _credit(loan: Loan, event: Event, *, to_principal: bool) -> None:
     """Money without a fee: to what is due, then to principal (or the whole payoff), then to surplus."""
     on = event.value_on
-    money = loan.pay_due(event.amount_fen, on)
+    money = (loan.receive if to_principal else loan.pay_due)(event.amount_fen, on)
     if loan.charged_off_on is not None:
         loan.recovered += event.amount_fen - money
     if to_principal and money and loan.undue:
-        if money + loan.surplus >= loan.undue + loan.accrued(on) + loan.waiting():
-            loan.close(on)
-            money = loan.pay_due(money + loan.surplus, on)
+        if money + loan.surplus >= loan.to_come(on):
+            money = loan.settle(money + loan.surplus, on)
             loan.surplus = 0
         else:
             part = min(
@@ -190,10 +203,7 @@ def _credit(loan: Loan, event: Event, *, to_principal: bool) -> None:
 
 def reduce_principal(loan: Loan, event: Event, principal: int, *, keep_term: bool) -> None:
     loan.count(event.value_on)
-    left = loan.undue - principal
-    loan.base = loan.base * left // loan.undue
-    loan.undue = left
-    loan.prepaid += principal
+    loan.reduce(principal)
     loan.lay_out(level=keep_term, shorten=not keep_term)
 
 
@@ -249,8 +259,7 @@ def prepaid_full(loan: Loan, event: Event, firm: bool) -> None:
     loan.received += payoff
     loan.fees += fee
     money = payoff + loan.surplus - fee
-    loan.close(on)
-    loan.surplus = loan.pay_due(money, on)
+    loan.surplus = loan.settle(money, on)
 
 
 def fee_charged(loan: Loan, event: Event, firm: bool) -> None:

@@ -49,6 +49,9 @@ class Reader:
             return None
         return self.integer(name)
 
+    def truth(self, name: str) -> bool:
+        return bool(self._get(name, (bool,), "true or false"))
+
     def text(self, name: str) -> str:
         return cast("str", self._get(name, (str,), "a string") or "")
 

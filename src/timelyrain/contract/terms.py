@@ -16,48 +16,30 @@ from timelyrain.finance import (
     Method,
     MonthEnd,
     Rounding,
+    Shift,
     TermsInvalid,
     TermsProblem,
     Unit,
+    WorkCalendar,
     schedule,
     schedule_problems,
 )
 
+from .charges import (
+    CIVIL_CODE_561,
+    Ahead,
+    Allocation,
+    Charge,
+    ChargeKind,
+    Overdue,
+    disclosed_charges,
+    simple_cost_ppm,
+)
 from .parsing import Reader, canonical, parse_json
 
 TERMS_VERSION = 1
 MAX_GRACE_DAYS = 60
 PPM = 1_000_000
-
-
-class Allocation(StrEnum):
-    """What a payment can go to. INTEREST is penalty interest first, then interest."""
-
-    COSTS = "COSTS"
-    INTEREST = "INTEREST"
-    PRINCIPAL = "PRINCIPAL"
-
-
-CIVIL_CODE_561 = (Allocation.COSTS, Allocation.INTEREST, Allocation.PRINCIPAL)
-
-
-class ChargeKind(StrEnum):
-    """Everything that this version of the terms can ever charge."""
-
-    INTEREST = "interest"
-    PENALTY = "penalty"
-    PREPAYMENT_FEE = "prepayment_fee"
-    LATE_FEE = "late_fee"
-    SERVICE_FEE = "service_fee"
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """A disclosed charge: its kind, the canonical formula that computes it, and who collects it."""
-
-    kind: ChargeKind
-    formula: str
-    payee: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +52,11 @@ class Terms:
     every, unit, first_due, month_end: when instalments fall due, as finance.due_dates. grace_principal, interest_free: how
     many of the first instalments ask for no principal, bear no interest. multiple_fen: the level part is a multiple of it.
     late_fee_fen: at most, once for each overdue instalment; service_fee_fen: at most, for each service asked for.
+    grace_interest: how many of the first instalments put their interest off to the next one. down_payment_ppm: share of
+    each part paid out that is due back on its day. custom_fen: agreed instalments, (number, total under EQUAL_INSTALMENT,
+    else principal). calendar, shift: due dates move to its working days; the table is signed with the terms.
+    smooth, whole_interest, equal_totals: as finance.schedule. ahead, overdue: interest on the balance actually owed; see
+    Ahead, Overdue. to_period_end: money ahead of its day pays interest to the end of the running period.
     Raises TermsInvalid with every problem.
     """
 
@@ -102,6 +89,17 @@ class Terms:
     grace_principal: int = 0
     interest_free: int = 0
     multiple_fen: int = 1
+    grace_interest: int = 0
+    down_payment_ppm: int = 0
+    custom_fen: tuple[tuple[int, int], ...] = ()
+    calendar: WorkCalendar | None = None
+    shift: Shift = Shift.FOLLOWING
+    smooth: bool = False
+    whole_interest: bool = False
+    equal_totals: bool = False
+    ahead: Ahead = Ahead.WAITS
+    overdue: Overdue = Overdue.PENALTY
+    to_period_end: bool = False
 
     def __post_init__(self) -> None:
         problems = _field_problems({f.name: getattr(self, f.name) for f in fields(self)}) or _cross_problems(
@@ -121,6 +119,16 @@ class Terms:
                 values[name] = str(value)
             elif isinstance(value, date):
                 values[name] = value.isoformat()
+            elif isinstance(value, WorkCalendar):
+                values[name] = {
+                    "name": value.name,
+                    "first": value.first.isoformat(),
+                    "last": value.last.isoformat(),
+                    "off": sorted(on.isoformat() for on in value.off),
+                    "worked": sorted(on.isoformat() for on in value.worked),
+                }
+            elif name == "custom_fen":
+                values[name] = [list(pair) for pair in value]
         values["allocation"] = [str(target) for target in self.allocation]
         values["charges"] = [
             {"kind": str(c.kind), "formula": c.formula, "payee": c.payee} for c in self.charges
@@ -172,7 +180,7 @@ class Terms:
 
 
 # Fields that terms signed earlier do not carry. Their default is never written, so that old bytes stay what they were.
-_ADDED: dict[str, int | Unit | MonthEnd | None] = {
+_ADDED: dict[str, Any] = {
     "parts": 1,
     "late_fee_fen": 0,
     "service_fee_fen": 0,
@@ -183,17 +191,58 @@ _ADDED: dict[str, int | Unit | MonthEnd | None] = {
     "grace_principal": 0,
     "interest_free": 0,
     "multiple_fen": 1,
+    "grace_interest": 0,
+    "down_payment_ppm": 0,
+    "custom_fen": (),
+    "calendar": None,
+    "shift": Shift.FOLLOWING,
+    "smooth": False,
+    "whole_interest": False,
+    "equal_totals": False,
+    "ahead": Ahead.WAITS,
+    "overdue": Overdue.PENALTY,
+    "to_period_end": False,
 }
 
 
-def _read_added(reader: Reader, name: str, default: int | StrEnum | None) -> int | StrEnum | date | None:
+def _read_added(reader: Reader, name: str, default: Any) -> Any:
     if name not in reader.values:
         return default
-    if isinstance(default, Unit | MonthEnd):
-        return reader.parsed(name, type(default), _one_of(type(default)), default)
-    if default is None:
+    if name == "calendar":
+        return _read_calendar(reader)
+    if name == "custom_fen":
+        return tuple(_pair(reader, k, item) for k, item in enumerate(reader.array(name)))
+    if name == "first_due":
         return reader.parsed(name, date.fromisoformat, "a date like 2026-01-31", None)
-    return reader.integer(name)
+    if isinstance(default, StrEnum):
+        return reader.parsed(name, type(default), _one_of(type(default)), default)
+    return reader.truth(name) if isinstance(default, bool) else reader.integer(name)
+
+
+def _read_calendar(reader: Reader) -> WorkCalendar:
+    one = Reader(reader.mapping("calendar"), "calendar.")
+    day = "a date like 2026-01-31"
+    first, last = (one.parsed(name, date.fromisoformat, day, date.min) for name in ("first", "last"))
+    days: dict[str, frozenset[date]] = {}
+    for name in ("off", "worked"):
+        listed = one.array(name)
+        try:
+            days[name] = frozenset(date.fromisoformat(str(on)) for on in listed)
+        except ValueError:
+            one.problem(name, listed, "must hold dates like 2026-01-31")
+            days[name] = frozenset()
+    table = WorkCalendar(first, last, days["off"], days["worked"], one.text("name"))
+    reader.problems += one.finish()
+    return table
+
+
+def _pair(reader: Reader, index: int, item: object) -> tuple[int, int]:
+    match item:
+        case [int(n), int(fen)]:
+            return n, fen
+        case _:
+            reader.problem(f"custom_fen[{index}]", item, "must be [number of the instalment, fen]")
+            return 1, 1
 
 
 def plan(terms: Terms, start: date) -> tuple[Instalment, ...]:
@@ -208,73 +257,27 @@ def plan(terms: Terms, start: date) -> tuple[Instalment, ...]:
         due_day=terms.due_day,
         rounding=terms.rounding,
         grace=grace_of(terms),
+        fixed_fen=dict(terms.custom_fen),
+        down_payment_ppm=terms.down_payment_ppm,
         multiple_fen=terms.multiple_fen,
+        smooth=terms.smooth,
+        whole_interest=terms.whole_interest,
+        equal_totals=terms.equal_totals,
         **dates_of(terms, terms.first_due),
     )
 
 
 def grace_of(terms: Terms) -> Grace:
     """The instalments of these terms that ask for less."""
-    return Grace(principal=terms.grace_principal, interest_free=terms.interest_free)
+    return Grace(terms.grace_principal, terms.grace_interest, terms.interest_free)
 
 
 def dates_of(terms: Terms, first_due: date | None) -> DueDates:
     """How due dates follow each other under these terms, the first of them if it is known."""
-    return DueDates(every=terms.every, unit=terms.unit, month_end=terms.month_end, first_due=first_due)
-
-
-def disclosed_charges(
-    payee: str,
-    *,
-    annual_rate_ppm: int,
-    method: Method,
-    day_basis: DayBasis,
-    cap_ppm: int,
-    penalty_ppm: int = 0,
-    grace_days: int = 0,
-    prepayment_fee_ppm: int = 0,
-    late_fee_fen: int = 0,
-    service_fee_fen: int = 0,
-) -> tuple[Charge, ...]:
-    """The charges that terms with these numbers make, in the only wording the terms accept; zero charges left out."""
-    base = "principal_original" if method is Method.FLAT else "principal_not_yet_due"
-    within = f"within the cap of {cap_ppm} ppm/year on all charges"
-    found = (
-        (annual_rate_ppm, ChargeKind.INTEREST, f"{base} * {annual_rate_ppm} ppm/year * days by {day_basis}"),
-        (
-            penalty_ppm,
-            ChargeKind.PENALTY,
-            f"principal_overdue * min({penalty_ppm}, {cap_ppm}) ppm/year * (days overdue - {grace_days})/365, "
-            "instead of interest",
-        ),
-        (
-            prepayment_fee_ppm,
-            ChargeKind.PREPAYMENT_FEE,
-            f"principal_prepaid * {prepayment_fee_ppm} ppm, {within}",
-        ),
-        (
-            late_fee_fen,
-            ChargeKind.LATE_FEE,
-            f"at most {late_fee_fen} fen once for each overdue instalment, {within}",
-        ),
-        (
-            service_fee_fen,
-            ChargeKind.SERVICE_FEE,
-            f"at most {service_fee_fen} fen for each service asked for, {within}",
-        ),
-    )
-    return tuple(Charge(kind, formula, payee) for number, kind, formula in found if number)
-
-
-def simple_cost_ppm(
-    method: Method, day_basis: DayBasis, annual_rate_ppm: int, instalments: int
-) -> tuple[int, int]:
-    """Interest per year on the principal owed, as an exact ratio (numerator, denominator) in ppm."""
-    year = {DayBasis.ACT_360: 360, DayBasis.ACT_364: 364}.get(day_basis, 365)
-    num, den = 365, year
-    if method is Method.FLAT:  # charged on the original principal, while on average (n+1)/2n of it is owed
-        num, den = num * 2 * instalments, den * (instalments + 1)
-    return annual_rate_ppm * num, den
+    dates = DueDates(every=terms.every, unit=terms.unit, month_end=terms.month_end, first_due=first_due)
+    if terms.calendar is not None:
+        dates["calendar"], dates["shift"] = terms.calendar, terms.shift
+    return dates
 
 
 def _one_of(kind: type[StrEnum]) -> str:
@@ -315,6 +318,8 @@ def _field_problems(values: Mapping[str, Any]) -> list[TermsProblem]:
         ("every", 1, 366),
         ("grace_principal", 0, most - 1),
         ("interest_free", 0, most - 1),
+        ("grace_interest", 0, most - 1),
+        ("down_payment_ppm", 0, PPM - 1),
         ("multiple_fen", 1, 10**9),
         ("late_fee_fen", 0, 10**9),
         ("service_fee_fen", 0, 10**9),
@@ -323,6 +328,23 @@ def _field_problems(values: Mapping[str, Any]) -> list[TermsProblem]:
         value = values[name]
         if type(value) is not int or not low <= value <= high:
             problems.append(TermsProblem(name, value, f"must be an integer from {low:,} to {high:,}"))
+    for n, fen in values["custom_fen"]:
+        if not 1 <= n < most or not 0 <= fen <= 10**15:
+            wanted = (
+                f"must be (an instalment from 1 to {most - 1}, its fen); the last one always takes the rest"
+            )
+            problems.append(TermsProblem("custom_fen", (n, fen), wanted))
+    numbers = [n for n, _ in values["custom_fen"]]
+    if numbers != sorted(set(numbers)):
+        problems.append(TermsProblem("custom_fen", numbers, "must name each instalment once, in order"))
+    if (table := values["calendar"]) is not None and (table.first >= table.last or not table.name.strip()):
+        problems.append(
+            TermsProblem(
+                "calendar",
+                (table.name, table.first, table.last),
+                "must have a name, a first and a later last day",
+            )
+        )
     for name in ("lender", "licence", "policy_pack", "product"):
         if not values[name].strip():
             problems.append(TermsProblem(name, values[name], "must not be empty"))
@@ -335,7 +357,12 @@ def _field_problems(values: Mapping[str, Any]) -> list[TermsProblem]:
 
 
 def _cross_problems(terms: Terms) -> Sequence[TermsProblem]:
-    """What is wrong between fields: the cap, and charges that are not the ones disclosed."""
+    """What is wrong between fields: the cap, charges that are not the ones disclosed, words that do not go together."""
+    found = [*_cap_problems(terms), *_charge_problems(terms), *_word_problems(terms)]
+    return sorted(found, key=lambda problem: (problem.field, str(problem.value), problem.remedy))
+
+
+def _cap_problems(terms: Terms) -> list[TermsProblem]:
     problems: list[TermsProblem] = []
     rate, cap, count = terms.annual_rate_ppm, terms.cap_ppm, terms.instalments
     num, den = simple_cost_ppm(terms.method, terms.day_basis, rate, count)
@@ -347,18 +374,59 @@ def _cross_problems(terms: Terms) -> Sequence[TermsProblem]:
     elif rate and num == cap * den and terms.rounding is not Rounding.DOWN:
         wanted = "must be DOWN where the rate is at the cap, or rounding takes the cost above it"
         problems.append(TermsProblem("rounding", str(terms.rounding), wanted))
+    elif terms.overdue is not Overdue.PENALTY and num + terms.penalty_ppm * den > cap * den:
+        wanted = f"comes beside interest on overdue principal; at most {(cap * den - num) // den} keeps both within cap_ppm={cap}"
+        problems.append(TermsProblem("penalty_ppm", terms.penalty_ppm, wanted))
+    return problems
+
+
+def _word_problems(terms: Terms) -> list[TermsProblem]:
+    """Words that mean nothing, or two things, together."""
+    method, actual = terms.method, terms.ahead is not Ahead.WAITS or terms.overdue is not Overdue.PENALTY
+    level, flat = method is Method.EQUAL_INSTALMENT, method is Method.FLAT
+    refused = (
+        ("ahead", terms.ahead, actual and flat, "flat interest does not follow the balance; use another method"),
+        ("ahead", terms.ahead, terms.ahead is not Ahead.WAITS and terms.prepayment_fee_ppm > 0,
+         "pays principal without a fee; leave out prepayment_fee_ppm, or let money wait"),
+        ("to_period_end", terms.to_period_end, terms.to_period_end and terms.ahead is Ahead.WAITS,
+         "is about money ahead of its day; set ahead to NEXT or LAST"),
+        ("smooth", terms.smooth, terms.smooth and not level, "evens equal instalments; leave it out"),
+        ("whole_interest", terms.whole_interest, terms.whole_interest and (not flat or terms.parts > 1),
+         "rounds the interest of a FLAT loan paid out at once; leave it out"),
+        ("equal_totals", terms.equal_totals, terms.equal_totals and not flat, "is about FLAT loans; leave it out"),
+        ("custom_fen", terms.custom_fen, terms.custom_fen and (method is Method.BULLET or flat or terms.parts > 1),
+         "needs EQUAL_INSTALMENT, EQUAL_PRINCIPAL or INTEREST_ONLY, paid out in one part"),
+        ("grace_interest", terms.grace_interest, terms.grace_interest and method is Method.BULLET,
+         "a bullet loan has one instalment; leave it out"),
+        ("shift", str(terms.shift), terms.calendar is None and terms.shift is not Shift.FOLLOWING,
+         "needs a calendar"),
+    )  # fmt: skip
+    problems = [TermsProblem(name, value, wanted) for name, value, wrong, wanted in refused if wrong]
+    if terms.custom_fen and not level and sum(fen for _, fen in terms.custom_fen) > terms.principal_fen:
+        problems.append(
+            TermsProblem(
+                "custom_fen", terms.custom_fen, f"asks for more than principal_fen={terms.principal_fen}"
+            )
+        )
+    return problems
+
+
+def _charge_problems(terms: Terms) -> list[TermsProblem]:
+    problems: list[TermsProblem] = []
     kinds = [charge.kind for charge in terms.charges]
     wanted_charges = disclosed_charges(
         "",
-        annual_rate_ppm=rate,
+        annual_rate_ppm=terms.annual_rate_ppm,
         method=terms.method,
         day_basis=terms.day_basis,
-        cap_ppm=cap,
+        cap_ppm=terms.cap_ppm,
         penalty_ppm=terms.penalty_ppm,
         grace_days=terms.grace_days,
         prepayment_fee_ppm=terms.prepayment_fee_ppm,
         late_fee_fen=terms.late_fee_fen,
         service_fee_fen=terms.service_fee_fen,
+        overdue=terms.overdue,
+        to_period_end=terms.to_period_end,
     )
     formulas = {charge.kind: charge.formula for charge in wanted_charges}
     for index, charge in enumerate(terms.charges):
@@ -377,4 +445,4 @@ def _cross_problems(terms: Terms) -> Sequence[TermsProblem]:
             problems.append(TermsProblem(f"{where}.payee", charge.payee, "must name who collects the charge"))
     for kind in formulas.keys() - set(kinds):
         problems.append(TermsProblem("charges", str(kind), "is charged but not disclosed; add it"))
-    return sorted(problems)
+    return problems

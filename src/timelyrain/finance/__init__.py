@@ -1,6 +1,5 @@
 """Money, calendars, schedules and rates: pure functions on integers (fen, ppm) and dates. No Django, no I/O, no clock."""
 
-from .actual_balance import Ahead, Payment, ServicedInstalment, serviced_plan
 from .calendars import (
     CalendarEnds,
     DueDates,
@@ -10,6 +9,7 @@ from .calendars import (
     WorkCalendar,
     add_months,
     due_dates,
+    rolled_month,
 )
 from .columns import annualised_column, irr_column
 from .costs import AllInCost, Fee, all_in_cost, normal_flows
@@ -35,9 +35,12 @@ from .schedules import (
     Advance,
     Instalment,
     amortise,
+    even,
+    flat_total,
     lay_out,
     level_part,
     period_interest,
+    rounded_once,
     schedule,
     schedule_problems,
 )
@@ -45,7 +48,6 @@ from .unitperiods import UnitPeriod, eu_years, unit_period
 
 __all__ = [
     "Advance",
-    "Ahead",
     "AllInCost",
     "CalendarEnds",
     "CashFlow",
@@ -58,10 +60,8 @@ __all__ = [
     "MonthEnd",
     "NoRate",
     "NoUniqueRate",
-    "Payment",
     "Period",
     "Rounding",
-    "ServicedInstalment",
     "Shift",
     "TermsInvalid",
     "TermsProblem",
@@ -79,6 +79,8 @@ __all__ = [
     "due_dates",
     "eu_annual_rate",
     "eu_years",
+    "even",
+    "flat_total",
     "irr_column",
     "irr_periodic",
     "lay_out",
@@ -91,10 +93,11 @@ __all__ = [
     "periods",
     "rate_over_years",
     "reg_z_rate",
+    "rolled_month",
     "round_ratio",
+    "rounded_once",
     "schedule",
     "schedule_problems",
-    "serviced_plan",
     "simple_annual_rate",
     "unit_period",
     "xirr",

@@ -41,13 +41,14 @@ class CalendarEnds(ValueError):
 class WorkCalendar:
     """A table of working days from `first` to `last`, both included; nothing is known outside.
 
-    Saturday and Sunday are off unless in `worked` (调休); other days are working days unless in `off`.
+    Saturday and Sunday are off unless in `worked` (调休); other days are working days unless in `off`. name: whose table.
     """
 
     first: date
     last: date
     off: frozenset[date] = field(default_factory=frozenset[date])
     worked: frozenset[date] = field(default_factory=frozenset[date])
+    name: str = ""
 
     def is_working(self, on: date) -> bool:
         """Raises CalendarEnds for a day that the table does not cover."""
@@ -92,6 +93,13 @@ def add_months(
             return date(year, month, last) + _DAY
         day = last
     return date(year, month, day)
+
+
+def rolled_month(on: date, due_day: int | None, month_end: MonthEnd) -> date:
+    """A day of the month that `on` is the due date of: the month before where its due day rolled over to the first."""
+    before = on - _DAY
+    rolled = month_end is MonthEnd.ROLL and on.day == 1 and before.day < (due_day or 1)
+    return before if rolled else on
 
 
 def due_dates(
@@ -141,9 +149,8 @@ def _agreed_dates(
         return [add_months(start, k * every, None, month_end) for k in range(1, count + 1)]
     day = due_day or (first_due or start).day
     if first_due is not None:
-        return (
-            first_due if k == 0 else add_months(first_due, k * every, day, month_end) for k in range(count)
-        )
+        month = rolled_month(first_due, day, month_end)
+        return (first_due if k == 0 else add_months(month, k * every, day, month_end) for k in range(count))
     ideal = add_months(start, every)
     first = min((every + 1, every, every - 1), key=lambda k: abs((add_months(start, k, day) - ideal).days))
     return (add_months(start, first + k * every, day, month_end) for k in range(count))

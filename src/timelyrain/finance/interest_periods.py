@@ -1,11 +1,11 @@
 """Interest periods: when instalments fall due, what part of a year each period is, and what it asks for."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from typing import Any, NamedTuple, Unpack
 
-from .calendars import DueDates, MonthEnd, Unit, add_months, due_dates
+from .calendars import DueDates, MonthEnd, Unit, add_months, due_dates, rolled_month
 from .daycount import ACTUAL_YEAR, FIXED_YEAR, DayBasis, count_30, year_position
 
 
@@ -104,7 +104,7 @@ def periods(
         ]  # fmt: skip
     else:
         rows = [_dated(n, opened, due_on, day_basis) for n, opened, due_on in spans]
-    if grace is not NO_GRACE or fixed_fen:
+    if grace != NO_GRACE or fixed_fen:
         rows = [_conceded(row, grace, (fixed_fen or {}).get(row.n)) for row in rows]
     return tuple(rows)
 
@@ -128,8 +128,7 @@ def _regular_days(start: date, due_day: int | None, dates: DueDates, end: date) 
         return (end - start).days
     month_end = dates.get("month_end", MonthEnd.CLAMP)
     (first,) = due_dates(start, 1, due_day, every=every, first_due=first_due, month_end=month_end)
-    rolled = month_end is MonthEnd.ROLL and first.day == 1 and (due_day or 1) > 28
-    month = first - timedelta(days=1) if rolled else first  # the month whose due day rolled over
+    month = rolled_month(first, due_day, month_end)
     return (first - add_months(month, -every, due_day, month_end)).days
 
 

@@ -63,6 +63,7 @@ def schedule(
     multiple_fen: int = 1,
     smooth: bool = False,
     whole_interest: bool = False,
+    equal_totals: bool = False,
     **dates: Unpack[DueDates],
 ) -> tuple[Instalment, ...]:
     """The plan of a loan paid out on `start`: `instalments` rows (one for BULLET), ending at balance zero.
@@ -73,11 +74,12 @@ def schedule(
     down_payment_ppm: share of each disbursement due back on its day, in rows of its own. multiple_fen: the level part is
     a multiple of it. smooth: spread what rounding leaves over where that evens the last instalment.
     whole_interest: the interest of a FLAT loan is rounded once for all instalments, the last takes the difference.
-    Raises TermsInvalid with every problem, CalendarEnds.
+    equal_totals: FLAT instalments have equal totals, not equal principals. Raises TermsInvalid with every problem,
+    CalendarEnds.
     """
     fixed_fen = fixed_fen or {}
     problems = schedule_problems(principal_fen, annual_rate_ppm, instalments, due_day)
-    if grace is not NO_GRACE or fixed_fen or later or down_payment_ppm or multiple_fen != 1 or dates:
+    if grace != NO_GRACE or fixed_fen or later or down_payment_ppm or multiple_fen != 1 or dates:
         problems += _shape_problems(
             start, instalments, method, grace, fixed_fen, later, down_payment_ppm, multiple_fen, dates
         )
@@ -92,10 +94,11 @@ def schedule(
         raise TermsInvalid(problems)
     if plan[0].interest_fen > part and method is Method.EQUAL_INSTALMENT:
         _refuse_uncovered(plan, rows, part)
-    if later or down_payment_ppm or smooth or whole_interest:
+    if later or down_payment_ppm or smooth or whole_interest or equal_totals:
         plan = lay_out(
             (Advance(start, principal_fen), *later), annual_rate_ppm, rows, method, rounding,
             down_payment_ppm=down_payment_ppm, multiple_fen=multiple_fen, smooth=smooth, whole_interest=whole_interest,
+            equal_totals=equal_totals,
         )  # fmt: skip
     return plan
 
@@ -235,7 +238,8 @@ def level_part(
 ) -> int:
     """What stays equal over `rows`: the instalment (EQUAL_INSTALMENT), the principal share (EQUAL_PRINCIPAL, FLAT) or 0.
 
-    elapsed, carried_fen_days: weight of the first period already gone and its sum(principal x weight).
+    elapsed, carried_fen_days: weight of the first period already gone and its sum(principal x weight). FLAT with equal
+    totals has `flat_total`.
     """
     if method is Method.INTEREST_ONLY or method is Method.BULLET:
         return 0
@@ -279,6 +283,27 @@ def level_part(
     return part
 
 
+def flat_total(
+    principal_fen: int,
+    annual_rate_ppm: int,
+    rows: Sequence[Period],
+    rounding: Rounding,
+    base_fen: int,
+    *,
+    elapsed: int = 0,
+    carried_fen_days: int = 0,
+    multiple_fen: int = 1,
+) -> int:
+    """The equal total of FLAT instalments whose interest runs on `base_fen`; the others as for `level_part`."""
+    total, count = principal_fen, 0
+    for k, row in enumerate(rows):
+        if row.repays or k == len(rows) - 1:
+            weight = base_fen * row.whole if k else carried_fen_days + base_fen * (row.whole - elapsed)
+            total += period_interest(weight, annual_rate_ppm, row, rounding)
+            count += 1
+    return _to_multiple(total, count, multiple_fen)
+
+
 def _to_multiple(numerator: int, denominator: int, multiple_fen: int) -> int:
     if multiple_fen == 1:
         return round_ratio(numerator, denominator)
@@ -296,17 +321,18 @@ def amortise(
     elapsed: int = 0,
     carried_fen_days: int = 0,
     flat_base_fen: int | None = None,
+    equal_totals: bool = False,
+    put_off: int = 0,
 ) -> tuple[Instalment, ...]:
     """Spread `principal_fen` over `rows` with the equal `part` of `level_part`; the last row takes the rest.
 
     elapsed, carried_fen_days: as for `level_part`. flat_base_fen: what FLAT interest is counted on, default the
-    principal itself.
+    principal itself. equal_totals: `part` is the `flat_total`. put_off: interest of periods of grace before these rows.
     """
     flat = method is Method.FLAT
-    level = method is Method.EQUAL_INSTALMENT
+    level = equal_totals or method is Method.EQUAL_INSTALMENT
     balance = principal_fen
     base = principal_fen if flat_base_fen is None else flat_base_fen
-    put_off = 0  # interest of grace periods
     down, half_up = rounding is Rounding.DOWN, rounding is Rounding.HALF_UP
     plan: list[Instalment] = []
     last = len(rows) - 1
@@ -345,6 +371,7 @@ def lay_out(
     multiple_fen: int = 1,
     smooth: bool = False,
     whole_interest: bool = False,
+    equal_totals: bool = False,
 ) -> tuple[Instalment, ...]:
     """The plan of one or several disbursements over `rows`, the first on the start of the first row.
 
@@ -366,52 +393,50 @@ def lay_out(
         back = min(amount, _to_multiple(amount * down_payment_ppm, PPM, multiple_fen))
         balance += amount - back
         original += amount - back
-        part = level_part(balance, annual_rate_ppm, rows[at:], method, multiple_fen=multiple_fen)
-        rest = _even(
-            part,
-            balance,
-            original,
-            annual_rate_ppm,
-            rows[at:],
-            method,
-            rounding,
-            elapsed,
-            carried,
-            multiple_fen,
-            smooth,
-        )
+        if equal_totals and method is Method.FLAT:
+            part = flat_total(
+                balance, annual_rate_ppm, rows[at:], rounding, original,
+                elapsed=elapsed, carried_fen_days=carried, multiple_fen=multiple_fen,
+            )  # fmt: skip
+        else:
+            part = level_part(balance, annual_rate_ppm, rows[at:], method, multiple_fen=multiple_fen)
+        _, rest = even(
+            balance, annual_rate_ppm, rows[at:], method, rounding, part,
+            elapsed=elapsed, carried_fen_days=carried, flat_base_fen=original if method is Method.FLAT else None,
+            equal_totals=equal_totals and method is Method.FLAT, multiple_fen=multiple_fen, smooth=smooth,
+        )  # fmt: skip
         plan[at:] = rest
         if down_payment_ppm:
             down.append(Instalment(0, on, 0, back, 0, back, balance))
     if whole_interest and method is Method.FLAT and len(advances) == 1:
-        last = plan[-1]
-        year = sum(Fraction(row.whole * row.num, row.den) for row in rows)
-        whole = round_ratio(*(original * annual_rate_ppm * year / PPM).as_integer_ratio(), rounding)
-        interest = whole - sum(row.interest_fen for row in plan[:-1])
-        plan[-1] = last._replace(interest_fen=interest, total_fen=last.principal_fen + interest)
+        plan = list(rounded_once(plan, original, annual_rate_ppm, rows, rounding))
     return _with_down_payments(plan, down) if down else tuple(plan)
 
 
-def _even(
-    part: int,
-    balance: int,
-    original: int,
+def even(
+    principal_fen: int,
     annual_rate_ppm: int,
     rows: Sequence[Period],
     method: Method,
     rounding: Rounding,
-    elapsed: int,
-    carried: int,
-    multiple_fen: int,
-    smooth: bool,
-) -> tuple[Instalment, ...]:
-    """`amortise`; where `smooth`, the last instalment's difference is spread over all while that makes it smaller."""
-    flat_base = original if method is Method.FLAT else None
+    part: int,
+    *,
+    elapsed: int = 0,
+    carried_fen_days: int = 0,
+    flat_base_fen: int | None = None,
+    equal_totals: bool = False,
+    put_off: int = 0,
+    multiple_fen: int = 1,
+    smooth: bool = True,
+) -> tuple[int, tuple[Instalment, ...]]:
+    """`part` and its `amortise`; where `smooth`, the last instalment's difference is spread over all while that makes it
+    smaller."""
 
     def rows_for(part: int) -> tuple[Instalment, ...]:
         return amortise(
-            balance, annual_rate_ppm, rows, method, rounding, part,
-            elapsed=elapsed, carried_fen_days=carried, flat_base_fen=flat_base,
+            principal_fen, annual_rate_ppm, rows, method, rounding, part,
+            elapsed=elapsed, carried_fen_days=carried_fen_days, flat_base_fen=flat_base_fen,
+            equal_totals=equal_totals, put_off=put_off,
         )  # fmt: skip
 
     plan = rows_for(part)
@@ -420,12 +445,31 @@ def _even(
         over = plan[-1].total_fen - plan[-2].total_fen
         if abs(over) <= max(1, count // 2):
             break
-        part += _to_multiple(over, count, multiple_fen)
-        tried = rows_for(part)
+        tried_part = part + _to_multiple(over, count, multiple_fen)
+        tried = rows_for(tried_part)
         if abs(tried[-1].total_fen - tried[-2].total_fen) >= abs(over):
             break
-        plan = tried
-    return plan
+        part, plan = tried_part, tried
+    return part, plan
+
+
+def rounded_once(
+    plan: Sequence[Instalment],
+    base_fen: int,
+    annual_rate_ppm: int,
+    rows: Sequence[Period],
+    rounding: Rounding,
+    *,
+    elapsed: int = 0,
+    carried_fen_days: int = 0,
+) -> tuple[Instalment, ...]:
+    """A FLAT plan over `rows` whose interest is rounded once for all of them; the last row takes the difference."""
+    first = Fraction((carried_fen_days + base_fen * (rows[0].whole - elapsed)) * rows[0].num, rows[0].den)
+    years = sum((Fraction(base_fen * row.whole * row.num, row.den) for row in rows[1:]), first)
+    whole = round_ratio(*(years * annual_rate_ppm / PPM).as_integer_ratio(), rounding)
+    last = plan[-1]
+    interest = max(0, whole - sum(row.interest_fen for row in plan[:-1]))
+    return (*plan[:-1], last._replace(interest_fen=interest, total_fen=last.principal_fen + interest))
 
 
 def _with_down_payments(plan: Sequence[Instalment], down: Sequence[Instalment]) -> tuple[Instalment, ...]:

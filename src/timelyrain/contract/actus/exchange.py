@@ -8,7 +8,8 @@ from typing import Any
 
 from timelyrain.finance import DayBasis, Method, TermsProblem, add_months, due_dates, yuan
 
-from ..terms import PPM, Terms, disclosed_charges, plan
+from ..charges import disclosed_charges
+from ..terms import PPM, Terms, plan
 from .dates import schedule
 from .terms import ActusInvalid, ActusTerms, read_terms
 
@@ -84,7 +85,7 @@ def _unsayable(terms: Terms, start: date, first: date) -> list[TermsProblem]:
         problems.append(
             TermsProblem("due_day", terms.due_day, "an irregular first month has no ACTUS day count here")
         )
-    for name in ("every", "unit", "first_due", "grace_principal", "interest_free", "multiple_fen"):
+    for name in UNSAID:
         default = Terms.__dataclass_fields__[name].default
         if getattr(terms, name) != default:
             problems.append(
@@ -93,6 +94,13 @@ def _unsayable(terms: Terms, start: date, first: date) -> list[TermsProblem]:
     if terms.parts > 1:
         problems.append(TermsProblem("parts", terms.parts, "ACTUS exchanges the notional once"))
     return problems
+
+
+UNSAID = (
+    "every", "unit", "first_due", "grace_principal", "grace_interest", "interest_free", "multiple_fen",
+    "down_payment_ppm", "custom_fen", "calendar", "smooth", "whole_interest", "equal_totals", "ahead", "overdue",
+)  # fmt: skip
+"""Words of our terms that ACTUS terms have not."""
 
 
 def from_actus(source: Mapping[str, Any], **ours: Any) -> tuple[Terms, date]:
