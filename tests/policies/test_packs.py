@@ -109,7 +109,8 @@ def test_consents_are_separate_and_complete():
         assert text.recipient == "lender" or text.recipient_contact in text.zh  # PIPL 23: name and contact
         assert "撤回" in text.zh and "单独同意" in text.zh and "withdraw" in text.en
         assert text.retention_days > 0 and text.categories and "\n" not in text.wording("en") + text.wording()
-    assert [text.purpose for text in texts if not text.required] == ["stability_check"]
+    optional = ["stability_check", "spending_check", "contribution_check", "device_check"]
+    assert [text.purpose for text in texts if not text.required] == optional
 
 
 RULE = """

@@ -32,10 +32,13 @@ def flows(world: World, p: dict[str, str], as_of: str, months: int = 12) -> list
         ("/bureau/report", {"purpose": "loan_approval"}),
         ("/bank/flows", {"months": 12}),
         ("/telecom/bills", {}),
+        ("/shop/orders", {}),
+        ("/tax/records", {}),
+        ("/device/events", {}),
     ],
 )
 def test_no_consent_no_data(world: World, path: str, extra: dict[str, object]) -> None:
-    p = world.person()
+    p = world.person("good")
     body = {k: p[k] for k in ("name", "id_number", "phone", "bank_card")} | extra
     refused = world.post(path, **body)
     assert (refused.status_code, refused.json()["error"]) == (403, "no_consent")
@@ -93,8 +96,8 @@ def test_profiles_show_in_the_documents(world: World) -> None:
     def facts(profile: str, seed: int) -> dict[str, float]:
         p = world.person(profile, seed)
         r, rows = report(world, p, "2026-03-15"), flows(world, p, "2026-03-15")
-        salary = sum(a for _, a, _, code in rows if code == "SAL")
-        bets = -sum(a for _, a, _, code in rows if code == "POS:7995" and a < 0)
+        salary = sum(a for _, a, _, code, _ in rows if code == "SAL")
+        bets = -sum(a for _, a, _, code, _ in rows if code == "POS:7995" and a < 0)
         due = sum(a["PD01"]["C"]["due_yuan"] * 100 for a in r["PDA"])
         worst = max(
             (int(s) for a in r["PDA"] for s in a["PD01"]["D"]["states"][-12:] if s.isdigit()), default=0
@@ -122,7 +125,7 @@ def test_salary_debits_and_report_tell_one_story(world: World) -> None:
     r, rows = report(world, p, "2026-03-28"), flows(world, p, "2026-03-28")
     dues = {a["PD01"]["C"]["due_yuan"] for a in r["PDA"] if a["PD01"]["A"]["account_type"] == "D1"}
     start = datetime(2026, 3, 1, tzinfo=CHINA).timestamp()
-    paid = [-a // 100 for ts, a, _, code in rows if code == "LNR" and ts >= start]
+    paid = [-a // 100 for ts, a, _, code, _ in rows if code == "LNR" and ts >= start]
     assert len([x for x in paid if x in dues]) >= 3
     assert [r[1] for r in rows if r[3] == "RTN"] == [0] * len([r for r in rows if r[3] == "RTN"])
 

@@ -28,16 +28,18 @@ RECIPIENTS = {
     "bureau": "credit_bureau",
     "bank": "bank_flow_provider",
     "telecom": "telecom_provider",
+    "shop": "commerce_platform",
+    "tax": "tax_record_provider",
+    "device": "device_risk_provider",
 }
+BY_PHONE = ("telecom", "shop", "device")
 
 
 def asked(world, who) -> dict[str, int]:
-    return {
-        target: world.calls(
-            target=target, **{"phone" if target == "telecom" else "id_number": who.person[key]}
-        )
-        for target, key in (("registry", "id_number"), ("bureau", "id_number"), ("telecom", "phone"))
-    } | {"bank": world.calls(target="bank", bank_card=who.person["bank_card"])}
+    keys = {target: "phone" if target in BY_PHONE else "id_number" for target in RECIPIENTS} | {
+        "bank": "bank_card"
+    }
+    return {target: world.calls(target=target, **{key: who.person[key]}) for target, key in keys.items()}
 
 
 def test_all_sources_with_consent_are_asked_once(world):
@@ -62,7 +64,7 @@ def test_a_withdrawn_consent_ends_the_asking(world):
     services.gather(b.shard, b.id)
     customers.withdraw_consent(b, "credit_report_query", "credit_bureau", "test")
     gathered = services.gather(b.shard, b.id)
-    assert asked(world, who) == {"registry": 2, "bureau": 1, "bank": 2, "telecom": 2}
+    assert asked(world, who) == dict.fromkeys(RECIPIENTS, 2) | {"bureau": 1}
     assert gathered.evidence["missing"] == ["bureau"]
 
 
@@ -90,7 +92,7 @@ def test_raw_documents_are_kept_sealed_under_their_hash(world):
     who = register(world)
     view = apply(who)
     rows = SourceRead.objects.filter(shard=who.borrower.shard, application_id=view.id)
-    assert {row.source for row in rows} == {"identity", "bureau", "bank", "telecom"}
+    assert {row.source for row in rows} == {source.name for source in services.sources()}
     for row in rows:
         body = crypto.decrypt(row.document_sealed, f"sources_sourceread.document:{row.id}")
         assert services.RawDocument("x", body, "", "").sha256 == row.document_sha256
@@ -113,4 +115,4 @@ def test_reads_of_several_applications_come_by_one_query(world, django_queries):
     with django_queries() as seen:
         found = queries.reads_of_each(who.borrower.shard, ids)
     assert len(seen) == 1 and "document_sealed" not in seen[0]["sql"]
-    assert [len(found[id]) for id in ids] == [4, 4]
+    assert [len(found[id]) for id in ids] == [7, 7]

@@ -17,8 +17,11 @@ from tests.worlds import World
 from timelyrain.decisioning import FACTS, TABLES, evidence_from_json
 from timelyrain.sources.adapters.bank_flow import BankFlowSource
 from timelyrain.sources.adapters.bureau import BureauSource
+from timelyrain.sources.adapters.device import DeviceSource
 from timelyrain.sources.adapters.population import fetch_population
 from timelyrain.sources.adapters.registry import RegistrySource
+from timelyrain.sources.adapters.shop import ShopSource
+from timelyrain.sources.adapters.tax import TaxSource
 from timelyrain.sources.adapters.telecom import TelecomSource
 from timelyrain.sources.ports import (
     Extract,
@@ -32,7 +35,15 @@ from timelyrain.sources.ports import (
 )
 
 AS_OF = datetime(2026, 3, 15, 4, 0, tzinfo=UTC)
-KINDS: list[Callable[[str], Source]] = [BureauSource, BankFlowSource, TelecomSource, RegistrySource]
+KINDS: list[Callable[[str], Source]] = [
+    BureauSource,
+    BankFlowSource,
+    TelecomSource,
+    RegistrySource,
+    ShopSource,
+    TaxSource,
+    DeviceSource,
+]
 
 
 def subject(p: dict[str, str]) -> Subject:
@@ -54,9 +65,7 @@ def test_every_profile_becomes_valid_evidence(world: World, profile: str) -> Non
         read = evidence_from_json(evidence)
         assert set(read.tables) == set(TABLES)
         assert evidence["as_of"] == int(AS_OF.timestamp())
-        owed = {
-            name for name, fact in FACTS.items() if fact.source in ("bureau", "bank", "telecom", "identity")
-        }
+        owed = {name for name, fact in FACTS.items() if fact.source != "application"}
         assert owed <= set(evidence["facts"])  # type: ignore[call-overload]
 
 
@@ -105,7 +114,7 @@ def test_a_wrong_name_is_no_match(world: World) -> None:
     assert source.parse(source.fetch(subject(p), "c", AS_OF, 10).body, AS_OF).facts == {"id_match": True}
 
 
-TARGETS = {"bureau": "bureau", "bank": "bank", "telecom": "telecom", "identity": "registry"}
+TARGETS = {kind("").name: kind("").name for kind in KINDS} | {"identity": "registry"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -128,7 +137,9 @@ def test_each_failure_has_its_kind(world: World, kind: Callable[[str], Source]) 
 
 def test_without_consent_a_source_refuses_and_names_no_person(world: World) -> None:
     p = world.person("good", 10)
-    for kind in (BureauSource, BankFlowSource, TelecomSource):
+    for kind in KINDS:
+        if kind is RegistrySource:
+            continue
         with pytest.raises(SourceRefused, match=r"HTTP 403 .*no_consent") as caught:
             kind(world.url).fetch(subject(p), "", AS_OF, 5)
         assert not any(p[k] in str(caught.value) for k in ("name", "id_number", "phone", "bank_card"))
@@ -180,12 +191,34 @@ BANK: list[tuple[Damage, str]] = [
     (lambda d: d.update(fields=["ts", "amt"]), r"\$\.fields: must be"),
     (lambda d: d["account"].update(currency="USD"), r"currency: 'USD' is none of CNY"),
     (lambda d: d["rows"].append([1, 2, 3]), r"\$\.rows\[\d+\]: must be"),
-    (lambda d: d["rows"].insert(0, [d["rows"][0][0], True, 3, "SAL"]), r"\$\.rows\[0\]: must be"),
+    (lambda d: d["rows"].insert(0, [d["rows"][0][0], True, 3, "SAL", None]), r"\$\.rows\[0\]: must be"),
     (
-        lambda d: d["rows"].append([4_000_000_000, 2, 3, "SAL"]),
+        lambda d: d["rows"].append([4_000_000_000, 2, 3, "SAL", None]),
         "time 4000000000 is before the row above or after",
     ),
     (lambda d: d["rows"].reverse(), "before the row above"),
+    (lambda d: d["rows"][0].__setitem__(4, "shop 7"), "'shop 7' is no key of 16 hex digits"),
+    (lambda d: d["rows"][0].__setitem__(4, "f" * 16), "is no key of 16 hex digits"),
+]
+SHOP: list[tuple[Damage, str]] = [
+    (lambda d: d.update(registered_on="2027-01-01"), "registered_on: after"),
+    (lambda d: d["fields"].reverse(), r"\$\.fields: must be"),
+    (lambda d: d["rows"][0].__setitem__(1, "rented"), r"\$\.rows\[0\]: must be"),
+    (lambda d: d["rows"][0].__setitem__(3, -1), r"\$\.rows\[0\]: must be"),
+    (lambda d: d["rows"][0].__setitem__(4, 1), r"\$\.rows\[0\]: must be"),
+    (lambda d: d["rows"].reverse(), "before the row above"),
+]
+TAX: list[tuple[Damage, str]] = [
+    (lambda d: d["rows"][0].__setitem__(0, "2026-99"), r"\$\.rows\[0\]\[0\]: '2026-99' is no date"),
+    (lambda d: d["rows"][0].__setitem__(0, "2027-01-15"), "2027-01-15 is after 2026-03-15"),
+    (lambda d: d["rows"][0].__setitem__(1, "tithe"), r"\$\.rows\[0\]: must be"),
+    (lambda d: d["rows"][0].__setitem__(2, True), r"\$\.rows\[0\]: must be"),
+]
+DEVICE: list[tuple[Damage, str]] = [
+    (lambda d: d.update(first_seen_on=7), "first_seen_on: a int is not a string"),
+    (lambda d: d["rows"][0].__setitem__(1, "wink"), r"\$\.rows\[0\]: must be"),
+    (lambda d: d["rows"][0].__setitem__(3, 10**9), r"\$\.rows\[0\]: must be"),
+    (lambda d: d["rows"].append([4_000_000_000, "login", "0" * 16, 1, None]), "or after"),
 ]
 TELECOM: list[tuple[Damage, str]] = [
     (
@@ -202,7 +235,7 @@ IDENTITY: list[tuple[Damage, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("kind", "damages"), list(zip(KINDS, (BUREAU, BANK, TELECOM, IDENTITY), strict=True))
+    ("kind", "damages"), list(zip(KINDS, (BUREAU, BANK, TELECOM, IDENTITY, SHOP, TAX, DEVICE), strict=True))
 )
 def test_malformed_documents_name_the_path(
     world: World, kind: Callable[[str], Source], damages: list[tuple[Damage, str]]

@@ -242,6 +242,9 @@ NEEDS = {
     "credit_reporting": ("法律要求如实报送借款和还款", "the law asks that loans and repayments be reported"),
     "income_check": ("评估收入和还款能力", "to assess income and ability to repay"),
     "stability_check": ("辅助评估信用", "to support the credit assessment"),
+    "spending_check": ("辅助评估信用", "to support the credit assessment"),
+    "contribution_check": ("核实收入和工作稳定性", "to verify income and steady work"),
+    "device_check": ("防范他人冒用您的身份", "to guard against misuse of your name"),
     "pay_out_and_debit": ("把钱打给您，并按期扣款", "to pay you and to debit what falls due"),
 }
 DATA = {
@@ -255,6 +258,12 @@ DATA = {
     "repayment_record": ("还款记录", "repayment record"),
     "bank_transactions": ("银行流水", "bank transactions"),
     "telecom_bills": ("电信账单", "telecom bills"),
+    "shop_orders": ("电商订单", "e-commerce orders"),
+    "tax_records": ("个税记录", "income tax records"),
+    "social_insurance": ("社保记录", "social insurance records"),
+    "housing_fund": ("公积金记录", "housing fund records"),
+    "device_events": ("设备事件", "device events"),
+    "place": ("城市级地点", "place, by city"),
     "amount": ("金额", "amount"),
 }
 SOURCE_STATES = {

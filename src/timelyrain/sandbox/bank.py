@@ -4,21 +4,22 @@ Month m opens with a balance drawn for m; the last transfer of m moves to or fro
 top-up on the first day covers what would have gone below zero.
 """
 
-from datetime import date, datetime
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from timelyrain.sandbox.character import Character, jobless
-from timelyrain.sandbox.credit import draw_accounts, dues, late_months
-from timelyrain.sandbox.days import DAY, china_date, month_index, month_start
-from timelyrain.sandbox.noise import Ints, normal, uniform
+from timelyrain.sandbox.credit import File, draw_accounts, dues, late_months
+from timelyrain.sandbox.days import DAY, Moments, day_number, day_start
+from timelyrain.sandbox.lives import Lives, employers, ill, jobless
+from timelyrain.sandbox.noise import Floats, Ints, key_text, keys, normal, uniform
 from timelyrain.sandbox.people import Person
 
-_BUFFER, _TIME, _SIZE, _HAPPENS, _CODE = 40, 41, 42, 44, 45
-_SHOPS = ("POS:5411", "POS:5812", "POS:5814", "POS:5311", "POS:5541", "POS:4111", "POS:5912", "POS:5651")
-SAL, RENT, UTIL, OUT, IN, ATM, BET, OTH, LND, LNR, RTN, SHOP = range(12)
-CODES = ("SAL", "RENT", "UTIL", "TRF", "TRF", "ATM", "POS:7995", "OTH", "LND", "LNR", "RTN", *_SHOPS)
+MONTHS = 12
+_BUFFER, _TIME, _SIZE, _HAPPENS, _CODE, _FRIEND, _SHOP = 40, 41, 42, 44, 45, 46, 47
+SAL, RENT, UTIL, OUT, IN, ATM, OTH, LND, LNR, RTN, SHOP = range(11)
+CODES = ("SAL", "RENT", "UTIL", "TRF", "TRF", "ATM", "OTH", "LND", "LNR", "RTN", "POS")
+BETS, HOSPITAL = 7995, 8062
 # What may happen in a month, one row a slot: code, chance, share of income, spread, first day, days
 _HABITS = np.array(
     [
@@ -31,113 +32,237 @@ _HABITS = np.array(
         (OTH, 0.2, 0.02, 0.6, 1, 28),
     ]
 ).T
+# merchant categories and how often each is met, in thousandths
+_SHOPS = np.repeat(
+    [
+        5411,
+        5812,
+        5814,
+        4111,
+        5912,
+        5651,
+        5541,
+        5311,
+        5732,
+        5499,
+        4511,
+        7011,
+        8299,
+        6300,
+        5816,
+        5944,
+        6051,
+        5933,
+    ],
+    [240, 150, 150, 100, 50, 60, 60, 50, 25, 40, 10, 15, 12, 10, 15, 5, 5, 3],
+)
 _BETS = 7
 
 
-def transactions(c: Character, first: int, as_of: datetime) -> tuple[Ints, Ints, Ints, list[str]]:
-    """Instants, amounts (fen, + in), balances after, codes; from the start of month `first` to `as_of`, oldest first."""
-    on = china_date(as_of)
-    months = np.arange(first, month_index(on) + 1)
-    starts = np.array([month_start(int(m)) for m in months])
-    lengths = np.array([month_start(int(m) + 1) for m in months]) - starts
-    # each part: codes (S), seconds into the month (M, S), amounts (M, S), 0 = nothing happens
-    parts = [*_income(c, months), *_spending(c, months), *_borrowing(c, months, on)]
-    code = np.concatenate([x[0] for x in parts])
-    when = np.concatenate([x[1] for x in parts], axis=1)
-    amount = np.concatenate([x[2] for x in parts], axis=1).astype(np.int64)
-    real = (amount != 0) | (when > 0) & (code == RTN)[None, :]
-    when = np.clip(when, 1_200, lengths[:, None] - 1_200)  # between the top-up and the sweep
-    order = np.argsort(np.where(real, when, np.inf), axis=1, kind="stable")
-    amount = np.take_along_axis(amount, order, axis=1)
-    when = np.take_along_axis(when, order, axis=1)
-    real = np.take_along_axis(real, order, axis=1)
-    codes = code[order]
-    shop = codes == SHOP
-    codes[shop] += (uniform(c.seed, _CODE, months[:, None], np.arange(codes.shape[1])) * len(_SHOPS)).astype(
-        int
-    )[shop]
+@dataclass(frozen=True)
+class Flows:
+    """Flat columns by owner and instant. code: position in CODES. mcc: 0 but for SHOP. party: key, 0 unknown."""
 
-    opening, following = _opening(c, months), _opening(c, months + 1)
-    running = opening[:, None] + np.cumsum(amount, axis=1)
-    top_up = np.maximum(0, -running.min(axis=1))
-    closing = running[:, -1] + top_up
-    sweep = following - closing
-    column = np.ones((len(months), 1), dtype=np.int64)
-    at = (
-        np.concatenate([0 * column + 600, when.astype(np.int64), column * (lengths[:, None] - 600)], axis=1)
-        + starts[:, None]
+    owner: Ints
+    at: Ints
+    amount: Ints
+    balance: Ints
+    code: Ints
+    mcc: Ints
+    party: Ints
+
+
+Part = tuple[Ints, Ints, Floats, Ints, Ints, Ints, Ints]
+"""owner, position of the month, seconds into it, amount (fen, + in), code, mcc, party"""
+
+
+def transactions(c: Lives, when: Moments, months: int = MONTHS, file: File | None = None) -> Flows:
+    """`months` whole months and the running one, up to each person's moment."""
+    span = when.month[:, None] + np.arange(-months, 1)
+    idle = jobless(c, span)
+    parts = [_income(c, span, idle), *_spending(c, span, idle), *_borrowing(c, when, span, file)]
+    owner, at, second, amount, code, mcc, party = (np.concatenate(x) for x in zip(*parts, strict=True))
+    month_from = day_start(day_number(span))
+    length = day_start(day_number(span + 1)) - month_from
+    segment = owner * span.shape[1] + at
+    second = np.clip(
+        second.astype(np.int64), 1_200, length.ravel()[segment] - 1_200
+    )  # between top-up and sweep
+    order = np.argsort(segment * 4_000_000 + second, kind="stable")
+    segment, second, amount = segment[order], second[order], amount[order]
+
+    opening, following = _opening(c, span, idle).ravel(), _opening(c, span + 1, jobless(c, span + 1)).ravel()
+    ends = np.searchsorted(segment, np.arange(span.size + 1))
+    total = np.concatenate([[0], np.cumsum(amount)])
+    running = total[1:] - total[ends[segment]]
+    lowest, some = np.zeros(span.size, np.int64), np.flatnonzero(ends[1:] > ends[:-1])
+    if len(some):
+        lowest[some] = np.minimum.reduceat(running, ends[some])
+    top_up = np.maximum(0, -(opening + np.minimum(lowest, 0)))
+    sweep = following - (opening + total[ends[1:]] - total[ends[:-1]] + top_up)
+    up, down = np.flatnonzero(top_up), np.flatnonzero(sweep)
+    last = length.ravel()[down] - 600
+
+    segment = np.concatenate([up, segment, down])
+    second = np.concatenate([np.full(len(up), 600), second, last])
+    amount = np.concatenate([top_up[up], amount, sweep[down]])
+    code = np.concatenate([np.full(len(up), IN), code[order], np.full(len(down), OUT)])
+    savings = keys(c.seed, _FRIEND, 99)[np.concatenate([up, down]) // span.shape[1]]
+    mcc = np.concatenate([np.zeros(len(up), np.int64), mcc[order], np.zeros(len(down), np.int64)])
+    party = np.concatenate([savings[: len(up)], party[order], savings[len(up) :]])
+    order = np.argsort(segment * 4_000_000 + second, kind="stable")
+    segment, amount, at = segment[order], amount[order], (month_from.ravel()[segment] + second)[order]
+    ends = np.searchsorted(segment, np.arange(span.size))
+    total = np.concatenate([[0], np.cumsum(amount)])
+    balance = opening[segment] + total[1:] - total[ends[segment]]
+    owner = segment // span.shape[1]
+    known = np.flatnonzero(at <= when.at[owner])
+    order = order[known]
+    return Flows(
+        owner[known], at[known], amount[known], balance[known], code[order], mcc[order], party[order]
     )
-    amount = np.concatenate([top_up[:, None], amount, sweep[:, None]], axis=1)
-    codes = np.concatenate([column * IN, codes, column * OUT], axis=1)
-    balance = opening[:, None] + np.cumsum(amount, axis=1)
-    real = np.concatenate([top_up[:, None] > 0, real, sweep[:, None] != 0], axis=1) & (
-        at <= as_of.timestamp()
-    )
-    return at[real], amount[real], balance[real], [CODES[k] for k in codes[real].tolist()]
 
 
-def _opening(c: Character, months: Ints) -> Ints:
-    base = c.income_fen * c.buffer * (1 - 0.6 * jobless(c, months))
-    return (base * np.exp(0.5 * normal(c.seed, _BUFFER, months))).astype(np.int64)
+def _opening(c: Lives, months: Ints, idle: Floats) -> Ints:
+    base = (c.income_fen * c.buffer)[:, None] * (1 - 0.6 * idle)
+    return (base * np.exp(0.5 * normal(c.seed[:, None], _BUFFER, months))).astype(np.int64)
 
 
-def _income(c: Character, months: Ints) -> list[tuple[Ints, Any, Any]]:
-    works = 1 - jobless(c, months)[:, None]
-    slots = np.arange(4 if c.gig else 1)[None, :]
-    noise = normal(c.seed, _SIZE + 100, months[:, None], slots)
-    if c.gig:
-        day = 3 + 7 * slots + 3 * uniform(c.seed, _TIME + 100, months[:, None], slots)
-        pay = c.income_fen / 4 * np.exp(0.35 * noise)
-    else:
-        day = c.salary_day - 1 + 0.4 + 0.1 * uniform(c.seed, _TIME + 100, months[:, None], slots)
-        pay = c.income_fen * np.exp(0.04 * noise)
-    return [(np.full(slots.shape[1], SAL), day * DAY, np.floor(pay) * works)]
+def _income(c: Lives, months: Ints, idle: Floats) -> Part:
+    slots = np.arange(4)
+    owner, at, slot = np.nonzero((idle[:, :, None] == 0) & (c.gig[:, None, None] | (slots == 0)))
+    month, seed, gig = months[owner, at], c.seed[owner], c.gig[owner]
+    noise, u = normal(seed, _SIZE + 100, month, slot), uniform(seed, _TIME + 100, month, slot)
+    day = np.where(gig, 3 + 7 * slot + 3 * u, c.salary_day[owner] - 1 + 0.4 + 0.1 * u)
+    pay = c.income_fen[owner] * np.where(gig, 0.25 * np.exp(0.35 * noise), np.exp(0.04 * noise))
+    payer = np.where(gig, keys(seed, _FRIEND, 50 + slot), employers(c, months)[owner, at])
+    none = np.zeros(len(owner), np.int64)
+    return owner, at, day * DAY, pay.astype(np.int64), none + SAL, none, payer
 
 
-def _spending(c: Character, months: Ints) -> list[tuple[Ints, Any, Any]]:
+def _spending(c: Lives, months: Ints, idle: Floats) -> list[Part]:
     code, chance, share, spread, first, days = _HABITS
-    m, k = months[:, None], np.arange(len(code))[None, :]
-    when = (first - 1 + days * uniform(c.seed, _TIME, m, k)) * DAY
-    level = (1 - 0.12 * np.tanh(c.z_thrift)) * (1 - 0.35 * jobless(c, months))[:, None]
-    size = c.income_fen * share * np.exp(spread * normal(c.seed, _SIZE, m, k)) * level
-    size[:, 0] = c.income_fen * c.rent_share // 10_000 * 10_000
-    happens = uniform(c.seed, _HAPPENS, m, k) < chance
-    parts = [(code.astype(np.int64), when, np.where(code == IN, 1, -1) * np.floor(size) * happens)]
-    if c.gambling_share:
-        k = np.arange(_BETS)[None, :] + 100
-        bet = np.floor(c.income_fen * c.gambling_share / 5 * np.exp(0.6 * normal(c.seed, _SIZE, m, k)))
-        when = 27 * DAY * uniform(c.seed, _TIME, m, k)
-        luck = uniform(c.seed, _HAPPENS, m, k)  # below 0.7 they play, below 0.08 they win
-        codes = np.full(_BETS, BET)
-        parts += [(codes, when, -bet * (luck < 0.7)), (codes, when + 7_200, 2.5 * bet * (luck < 0.08))]
-    return parts
+    happens = uniform(c.seed[:, None, None], _HAPPENS, months[:, :, None], np.arange(len(code))) < chance
+    happens[:, :, 0] = (c.rent_share > 0)[:, None]
+    owner, at, k = np.nonzero(happens)
+    seed, month, kind = c.seed[owner], months[owner, at], code[k].astype(np.int64)
+    when = _by_day(first[k] - 1 + days[k] * uniform(seed, _TIME, month, k))
+    level = (1 - 0.12 * np.tanh(c.z_thrift))[owner] * (1 - 0.35 * idle[owner, at])
+    size = c.income_fen[owner] * share[k] * np.exp(spread[k] * normal(seed, _SIZE, month, k)) * level
+    rent = c.income_fen[owner] * c.rent_share[owner] // 10_000 * 10_000
+    amount = np.where(kind == IN, 1, -1) * np.where(kind == RENT, rent, size).astype(np.int64)
+    u = uniform(seed, _CODE, month, k)
+    mcc = np.where(kind == SHOP, _SHOPS[(u * 1000).astype(np.int64)], 0)
+    parts = [(owner, at, when, amount, kind, mcc, _party(seed, month, k, kind, mcc))]
+    sick = ill(c, months)
+    owner, at = np.nonzero(sick)
+    bill = -(c.income_fen[owner] * sick[owner, at]).astype(np.int64)
+    none = np.zeros(len(owner), np.int64)
+    seconds = (4 + 20 * uniform(c.seed[owner], _TIME + 7, months[owner, at])) * DAY
+    parts.append(
+        (
+            owner,
+            at,
+            seconds,
+            bill,
+            none + SHOP,
+            none + HOSPITAL,
+            keys(3, _SHOP, none + HOSPITAL, c.seed[owner] % 9),
+        )
+    )
+    return parts + _bets(c, months)
 
 
-def _borrowing(c: Character, months: Ints, on: date) -> list[tuple[Ints, Any, Any]]:
-    a = draw_accounts(c, on)
-    if not len(a):
+def _bets(c: Lives, months: Ints) -> list[Part]:
+    who = np.flatnonzero(c.gambling_share > 0)
+    if not len(who):
         return []
-    due = dues(c, a, months).T.astype(np.float64)
-    behind = late_months(c, a, months).T
-    when = np.broadcast_to((a.day - 1 + 0.55)[None, :] * DAY, due.shape) * (due > 0)
-    paid = (behind == 0) & (due > 0)
-    proceeds = (months[:, None] == a.month[None, :]) & (a.term > 0)[None, :]
-    drawn = np.broadcast_to((a.day - 1 + 0.5)[None, :] * DAY, due.shape)
+    k = np.arange(_BETS) + 100
+    luck = uniform(c.seed[who, None, None], _HAPPENS, months[who][:, :, None], k)
+    row, at, slot = np.nonzero(luck < 0.7)  # below 0.7 they play, below 0.08 they win
+    owner, k = who[row], k[slot]
+    seed, month = c.seed[owner], months[owner, at]
+    stake = c.income_fen[owner] * c.gambling_share[owner] / 5
+    bet = (stake * np.exp(0.6 * normal(seed, _SIZE, month, k))).astype(np.int64)
+    when = 27 * uniform(seed, _TIME, month, k)
+    when = (
+        np.floor(when) + (0.8 + 0.4 * (when % 1))
+    ) * DAY  # from seven in the evening to five in the morning
+    house = keys(3, _SHOP, BETS, (uniform(seed, _SHOP, 0, k % 3) * 50).astype(np.int64))
+    none = np.zeros(len(owner), np.int64)
+    won = np.flatnonzero(luck[row, at, slot] < 0.08)
     return [
-        (np.full(len(a), LNR), when, -due * paid),
-        (np.full(len(a), RTN), when * ~paid, 0 * due),
-        (np.full(len(a), LND), drawn * proceeds, a.limit_fen[None, :] * proceeds.astype(np.float64)),
+        (owner, at, when, -bet, none + SHOP, none + BETS, house),
+        (
+            owner[won],
+            at[won],
+            when[won] + 7_200,
+            (2.5 * bet[won]).astype(np.int64),
+            none[won] + SHOP,
+            none[won] + BETS,
+            house[won],
+        ),
     ]
 
 
-def flows(person: Person, c: Character, card: str, months: int, as_of: datetime) -> dict[str, Any]:
-    """The bank-data provider's document: `months` whole months and the running one."""
-    first = month_index(china_date(as_of)) - months
-    at, amount, balance, codes = transactions(c, first, as_of)
-    return {
-        "provider": "sandbox-bank-data",
-        "account": {"card": f"{card[:6]}******{card[-4:]}", "holder": person.name, "currency": "CNY"},
-        "period": {"from": month_start(first), "to": int(as_of.timestamp())},
-        "fields": ["ts", "amt", "bal", "code"],
-        "rows": [list(r) for r in zip(at.tolist(), amount.tolist(), balance.tolist(), codes, strict=True)],
-    }
+def _by_day(day: Floats) -> Floats:
+    """Seconds into the month of something people do between half past seven and eleven at night."""
+    return (np.floor(day) + 0.3125 + 0.645 * (day % 1)) * DAY
+
+
+def _party(seed: Ints, month: Ints, k: Ints, kind: Ints, mcc: Ints) -> Ints:
+    """Landlord, two utilities, a dozen friends, and per category one of six shops a person keeps to."""
+    draw = (uniform(seed, _FRIEND, month, k) * 12).astype(np.int64)
+    friend = keys(seed, _FRIEND, draw)
+    shop = keys(3, _SHOP, mcc, (uniform(seed, _SHOP, mcc, draw % 6) * 400).astype(np.int64))
+    own = keys(seed, _FRIEND, 100 + k)
+    return np.select(
+        [kind == SHOP, (kind == RENT) | (kind == UTIL), (kind == OUT) | (kind == IN)], [shop, own, friend], 0
+    )
+
+
+def _borrowing(c: Lives, when: Moments, months: Ints, file: File | None) -> list[Part]:
+    a = file.accounts if file else draw_accounts(c, when)
+    due, behind, lender = dues(c, a, months), late_months(c, a, months), a.lender
+    row, at = np.nonzero(due)
+    paid = behind[row, at] == 0
+    second = (a.day[row] - 1 + 0.55) * DAY
+    amount, code = np.where(paid, -due[row, at], 0), np.where(paid, LNR, RTN)
+    none = np.zeros(len(row), np.int64)
+    paying = (a.owner[row], at, second, amount, code, none, lender[row])
+    at = a.month - months[a.owner, 0]
+    got = np.flatnonzero((at >= 0) & (a.term > 0))
+    none = np.zeros(len(got), np.int64)
+    second = (a.day[got] - 1 + 0.5) * DAY
+    return [paying, (a.owner[got], at[got], second, a.limit_fen[got], none + LND, none, lender[got])]
+
+
+class Statements:
+    """The bank-data provider's documents of n people, one by one."""
+
+    def __init__(self, when: Moments, flows: Flows, months: int = MONTHS):
+        self._when, self._flows, self._months = when, flows, months
+        self._at = np.searchsorted(flows.owner, np.arange(len(when.at) + 1)).tolist()
+
+    def of(self, i: int, person: Person, card: str) -> dict[str, Any]:
+        f, span = self._flows, slice(self._at[i], self._at[i + 1])
+        columns = (f.at[span], f.amount[span], f.balance[span], f.code[span], f.mcc[span], f.party[span])
+        return {
+            "provider": "sandbox-bank-data",
+            "account": {"card": f"{card[:6]}******{card[-4:]}", "holder": person.name, "currency": "CNY"},
+            "period": {
+                "from": int(day_start(day_number(self._when.month[i : i + 1] - self._months))[0]),
+                "to": int(self._when.at[i]),
+            },
+            "fields": ["ts", "amt", "bal", "code", "cp"],
+            "rows": [
+                [
+                    at,
+                    amount,
+                    balance,
+                    f"POS:{mcc}" if code == SHOP else CODES[code],
+                    key_text(party) if party else None,
+                ]
+                for at, amount, balance, code, mcc, party in zip(*(x.tolist() for x in columns), strict=True)
+            ],
+        }

@@ -32,18 +32,35 @@ def seed_of(text: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _base(seed: int, stream: int) -> NDArray[np.uint64]:
-    return _mix(_mix(np.array([seed], dtype=_U)) + _U(stream))
+    return _bases(np.array([seed], dtype=_U), stream)
 
 
-def uniform(seed: int, stream: int, *index: Any) -> Floats:
-    """Draws in (0, 1), shaped by broadcasting one to three index arrays (integers)."""
-    h = _base(seed, stream)
+def _bases(seeds: NDArray[Any], stream: int) -> NDArray[np.uint64]:
+    return _mix(_mix(seeds.astype(_U)) + _U(stream))
+
+
+def _hash(seed: int | Ints, stream: int, index: tuple[Any, ...]) -> NDArray[np.uint64]:
+    h = _base(seed, stream) if isinstance(seed, int) else _bases(seed, stream)
     for i, step in zip(index, _STEPS, strict=False):
         h = h + np.atleast_1d(i).astype(np.int64).view(_U) * step
-    return ((_mix(h) >> _U(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return _mix(h)
 
 
-def normal(seed: int, stream: int, *index: Any) -> Floats:
+def uniform(seed: int | Ints, stream: int, *index: Any) -> Floats:
+    """Draws in (0, 1), shaped by broadcasting the seed (one, or an array of any shape) and up to three index arrays."""
+    return ((_hash(seed, stream, index) >> _U(11)).astype(np.float64) + 0.5) * 2.0**-53
+
+
+def normal(seed: int | Ints, stream: int, *index: Any) -> Floats:
     """Standard normal draws (Box-Muller over two streams: takes `stream` and `stream + 1000`)."""
     u, v = uniform(seed, stream, *index), uniform(seed, stream + 1000, *index)
     return np.sqrt(-2.0 * np.log(u)) * np.cos(2.0 * np.pi * v)
+
+
+def keys(seed: int | Ints, stream: int, *index: Any) -> Ints:
+    """Names that say nothing: hashes from 1 to 2^62, as a data provider hands out for people, shops and devices."""
+    return (_hash(seed, stream, index) >> _U(2)).astype(np.int64) + 1
+
+
+def key_text(key: int) -> str:
+    return f"{key:016x}"

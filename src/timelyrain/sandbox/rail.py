@@ -4,8 +4,8 @@ import sqlite3
 from time import time
 from typing import Any
 
-from timelyrain.sandbox.character import draw_character
 from timelyrain.sandbox.days import china_date, now
+from timelyrain.sandbox.lives import draw_lives
 from timelyrain.sandbox.people import adopt_person, valid_card
 from timelyrain.sandbox.store import Store
 from timelyrain.sandbox.web import Refusal, Request, reference
@@ -36,10 +36,10 @@ def account(store: Store, card: str) -> sqlite3.Row:
         return found
     owner = store.owner("bank_card", card)
     person = store.person(owner) if owner else None
-    c = draw_character(person or adopt_person(f"card:{card}", ""))
-    months = 0.1 if person and person.profile in _POOR else 1.0 + 2 * c.buffer
+    c = draw_lives([person or adopt_person(f"card:{card}", "")])
+    months = 0.1 if person and person.profile in _POOR else 1.0 + 2 * float(c.buffer[0])
     with store.writing() as db:
-        opening = (card, person.name if person else "", int(c.income_fen * months) // 100 * 100)
+        opening = (card, person.name if person else "", int(c.income_fen[0] * months) // 100 * 100)
         db.execute("INSERT OR IGNORE INTO accounts VALUES (?, ?, ?)", opening)
     return account(store, card)
 

@@ -3,11 +3,13 @@
 import secrets
 from datetime import date
 
-from timelyrain.sandbox import bank, credit, rail, telecom
-from timelyrain.sandbox.character import draw_character
-from timelyrain.sandbox.days import china_date, now
+from timelyrain.sandbox import bank, credit, device, rail, shop, tax, telecom
+from timelyrain.sandbox.days import Moments, china_date, moments, now
+from timelyrain.sandbox.lives import Lives, draw_lives
+from timelyrain.sandbox.noise import keys
 from timelyrain.sandbox.people import PROFILES, Person, adopt_person, make_person, valid_id_number
 from timelyrain.sandbox.population import population_lines
+from timelyrain.sandbox.report import Reports
 from timelyrain.sandbox.web import Answer, Refusal, Request, Router
 
 MODES = ("slow", "fail", "lose_answer", "down", "pend", "refuse")
@@ -130,8 +132,13 @@ def bureau_report(request: Request) -> Answer:
         db.execute(
             "INSERT OR IGNORE INTO inquiries VALUES (?, ?, ?)", (person.id_number, on.isoformat(), purpose)
         )
-    asked = [(date.fromisoformat(r["asked_on"]), str(r["reason"])) for r in before]
-    return Answer(credit.report(person, draw_character(person), as_of, purpose, asked))
+    us = int(keys(0, 999)[0])  # the lender on this side of the sandbox
+    asked = [
+        (date.fromisoformat(r["asked_on"]).toordinal() - 719_163, PURPOSES.index(r["reason"]), us)
+        for r in before
+    ]
+    c, when = _life(person, request)
+    return Answer(Reports(c, when, credit.open_file(c, when)).of(0, person, as_of, purpose, asked))
 
 
 @router.on("POST", "/bank/flows", "bank")
@@ -141,7 +148,8 @@ def bank_flows(request: Request) -> Answer:
     request.text("name")
     card, months = request.text("bank_card", r"\d{16,19}"), request.whole("months", 1, 24, default=12)
     person = _subject(request)
-    return Answer(bank.flows(person, draw_character(person), card, months, request.as_of()))
+    c, when = _life(person, request)
+    return Answer(bank.Statements(when, bank.transactions(c, when, months), months).of(0, person, card))
 
 
 @router.on("POST", "/telecom/bills", "telecom")
@@ -153,7 +161,45 @@ def telecom_bills(request: Request) -> Answer:
     owner = request.store.owner("phone", phone)
     other = request.store.person(owner) if owner and number and owner != number else None
     person = other or _subject(request)
-    return Answer(telecom.bills(person, draw_character(person), phone, request.as_of(), owned=other is None))
+    return Answer(telecom.document(telecom.bills(*_life(person, request)), 0, phone, owned=other is None))
+
+
+@router.on("POST", "/shop/orders", "shop")
+def shop_orders(request: Request) -> Answer:
+    """{phone, consent_id, id_number?}: twelve months of orders, bought and sold; 404 no_account for who has none."""
+    _require_consent(request)
+    request.text("phone", r"\d{11}")
+    c, when = _life(_subject(request), request)
+    found = shop.Accounts(c, when, shop.orders(c, when)).of(0)
+    if found is None:
+        raise Refusal(404, "no_account", "nobody of these particulars has an account here")
+    return Answer(found)
+
+
+@router.on("POST", "/tax/records", "tax")
+def tax_records(request: Request) -> Answer:
+    """{name, id_number, consent_id}: 24 months of income tax, social insurance and housing fund; 404 no_record."""
+    _require_consent(request)
+    request.text("name")
+    request.text("id_number")
+    c, when = _life(_subject(request), request)
+    found = tax.Ledgers(c, tax.records(c, when)).of(0)
+    if found is None:
+        raise Refusal(404, "no_record", "the records of this person cannot be had")
+    return Answer(found)
+
+
+@router.on("POST", "/device/events", "device")
+def device_events(request: Request) -> Answer:
+    """{phone, consent_id, id_number?}: twelve months of what was seen of the person's devices."""
+    _require_consent(request)
+    request.text("phone", r"\d{11}")
+    c, when = _life(_subject(request), request)
+    return Answer(device.Sightings(c, when, device.events(c, when)).of(0))
+
+
+def _life(person: Person, request: Request) -> tuple[Lives, Moments]:
+    return draw_lives([person]), moments([request.as_of()])
 
 
 # rail

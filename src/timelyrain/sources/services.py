@@ -18,8 +18,11 @@ from timelyrain.runtime.crypto import encrypt
 from timelyrain.runtime.ids import new_id
 from timelyrain.sources.adapters.bank_flow import BankFlowSource
 from timelyrain.sources.adapters.bureau import BureauSource
+from timelyrain.sources.adapters.device import DeviceSource
 from timelyrain.sources.adapters.population import fetch_population
 from timelyrain.sources.adapters.registry import RegistrySource
+from timelyrain.sources.adapters.shop import ShopSource
+from timelyrain.sources.adapters.tax import TaxSource
 from timelyrain.sources.adapters.telecom import TelecomSource
 from timelyrain.sources.facts import application_facts
 from timelyrain.sources.models import ReadStatus, SourceRead
@@ -32,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @cache
 def sources() -> tuple[Source, ...]:
-    kinds = (RegistrySource, BureauSource, BankFlowSource, TelecomSource)
+    kinds = (RegistrySource, BureauSource, BankFlowSource, TelecomSource, ShopSource, TaxSource, DeviceSource)
     return tuple(kind(settings.SANDBOX_URL) for kind in kinds)
 
 

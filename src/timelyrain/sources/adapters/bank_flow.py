@@ -1,14 +1,15 @@
 """Bank-account transactions (银行流水) through a data provider, here the sandbox's."""
 
+import re
 from datetime import datetime
 
-from timelyrain.sources.adapters.document import read
+from timelyrain.sources.adapters.document import Clock, fields, key, read
 from timelyrain.sources.adapters.exchange import ask
 from timelyrain.sources.ports import Extract, RawDocument, Subject
 
 MONTHS = 12
-_FIELDS = ["ts", "amt", "bal", "code"]
 _GAMBLING_MERCHANTS = ("7800", "7801", "7802", "7995")  # ISO 18245: lotteries, online and other betting
+_POS = re.compile(r"POS:\d{4}")
 _KINDS = {
     "SAL": "salary",
     "RENT": "rent",
@@ -46,29 +47,23 @@ class BankFlowSource:
 
 def parse_flows(document: bytes, as_of: datetime) -> Extract:
     """Provider's rows -> bank_flow, oldest first."""
-    top, now = read("bank", document), int(as_of.timestamp())
-    if top.at("fields").value != _FIELDS:
-        top.at("fields").fail(f"must be {_FIELDS}")
+    top = read("bank", document)
+    clock = Clock(int(as_of.timestamp()))
     top.at("account", "currency").one_of("CNY")
-    at: list[int] = []
-    amount: list[int] = []
-    balance: list[int] = []
-    kind: list[str] = []
-    last = 0
-    for where in top.at("rows").each():
+    rows: list[tuple[int, int, int, str, int, int]] = []
+    for where in fields(top, "ts", "amt", "bal", "code", "cp"):
         row = where.value
         match row:
-            case [int(ts), int(amt), int(bal), str(code)] if bool not in map(type, row):
-                if not last <= ts <= now:
-                    where.fail(f"time {ts} is before the row above or after {now}")
-                at.append(ts)
-                amount.append(amt)
-                balance.append(bal)
-                kind.append(_KINDS.get(code) or _kind(code, amt))
-                last = ts
+            case [int(ts), int(amt), int(bal), str(code), str() | None as party] if bool not in map(
+                type, row
+            ):
+                mcc = int(code[4:]) if _POS.fullmatch(code) else 0
+                kind = _KINDS.get(code) or _kind(code, amt)
+                rows.append((clock.check(where, ts), amt, bal, kind, key(where, party) if party else 0, mcc))
             case _:
-                where.fail("must be [whole number, whole number, whole number, string]")
-    return Extract({}, {"bank_flow": {"at": at, "amount_fen": amount, "balance_fen": balance, "kind": kind}})
+                where.fail("must be [whole number, whole number, whole number, string, string or null]")
+    names = ("at", "amount_fen", "balance_fen", "kind", "counterparty", "mcc")
+    return Extract({}, {"bank_flow": {name: [row[i] for row in rows] for i, name in enumerate(names)}})
 
 
 def _kind(code: str, amount: int) -> str:

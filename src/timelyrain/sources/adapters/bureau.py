@@ -14,6 +14,19 @@ from timelyrain.sources.ports import Column, Extract, RawDocument, Subject
 
 _STATES = "N*1234567MDZBCGA#"
 _NO_STATE = "/"  # before opening and after settlement: not a month of the account
+_ACCOUNT = (
+    "at",
+    "kind",
+    "limit_fen",
+    "balance_fen",
+    "monthly_due_fen",
+    "state",
+    "closed",
+    "lender",
+    "term_months",
+    "overdue_fen",
+    "overdue_months",
+)
 _STATUS = (
     "normal",
     "overdue",
@@ -51,10 +64,10 @@ class BureauSource:
 
 
 def parse_report(document: bytes, as_of: datetime) -> Extract:
-    """Report -> bureau_score, public_records; bureau_account, bureau_month, bureau_inquiry, each oldest first."""
+    """Report -> bureau_score, public_records; the four bureau tables, each oldest first."""
     top, now = read("bureau", document), int(as_of.timestamp())
     score = top.at("PSM", "PC01", "score")
-    accounts: list[tuple[int, str, int, int, int, str, int]] = []
+    accounts: list[tuple[int, str, int, int, int, str, int, int, int, int, int]] = []
     months: list[tuple[int, str, int]] = []
     for entry in top.at("PDA").each():
         account = entry.at("PD01")
@@ -64,16 +77,24 @@ def parse_report(document: bytes, as_of: datetime) -> Extract:
         (
             epoch(q.at("on").day()),
             q.at("reason").one_of("loan_approval", "card_approval", "post_loan", "self"),
+            q.at("lender").key(),
         )
         for q in (entry.at("PH01") for entry in top.at("POQ").each())
     ]
+    guarantees = [
+        (
+            epoch(g.at("on").day()),
+            _fen(g.at("amount_yuan")),
+            _fen(g.at("balance_yuan")),
+            int(g.at("overdue").flag()),
+        )
+        for g in (entry.at("PD03") for entry in top.at("PCR").each())
+    ]
     tables = {
-        "bureau_account": (
-            ("at", "kind", "limit_fen", "balance_fen", "monthly_due_fen", "state", "closed"),
-            sorted(accounts),
-        ),
+        "bureau_account": (_ACCOUNT, sorted(accounts)),
         "bureau_month": (("at", "state", "overdue_fen"), sorted(months)),
-        "bureau_inquiry": (("at", "kind"), sorted(inquiries)),
+        "bureau_inquiry": (("at", "kind", "lender"), sorted(inquiries)),
+        "bureau_guarantee": (("at", "amount_fen", "balance_fen", "overdue"), sorted(guarantees)),
     }
     for name, (_, rows) in tables.items():
         if rows and rows[-1][0] > now:
@@ -85,8 +106,8 @@ def parse_report(document: bytes, as_of: datetime) -> Extract:
     return Extract(facts, {name: _columns(names, rows) for name, (names, rows) in tables.items()})
 
 
-def _account(account: Node) -> tuple[int, str, int, int, int, str, int]:
-    basic, latest = account.at("A"), account.at("B")
+def _account(account: Node) -> tuple[int, str, int, int, int, str, int, int, int, int, int]:
+    basic, latest, due = account.at("A"), account.at("B"), account.at("C")
     opened, closed = basic.at("opened").day(), latest.at("closed")
     ended = 0 if closed.value is None else epoch(closed.day())
     if ended and ended < epoch(opened):
@@ -96,9 +117,13 @@ def _account(account: Node) -> tuple[int, str, int, int, int, str, int]:
         basic.at("account_type").one_of("D1", "R1", "R2", "R3"),
         _fen(basic.at("limit_yuan")),
         _fen(latest.at("balance_yuan")),
-        _fen(account.at("C", "due_yuan")),
+        _fen(due.at("due_yuan")),
         latest.at("status").one_of(*_STATUS),
         ended,
+        basic.at("lender_code").key(),
+        0 if basic.at("term_months").value is None else basic.at("term_months").whole(0, 600),
+        _fen(due.at("overdue_yuan")),
+        due.at("overdue_months").whole(0, 600),
     )
 
 

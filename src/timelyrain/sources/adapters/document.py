@@ -1,6 +1,7 @@
 """Strict reading of a JSON document: each value is asked for by name and type, and an error names its path."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
@@ -9,6 +10,7 @@ from typing import Any, NoReturn
 from timelyrain.sources.ports import SourceMalformed
 
 CHINA = timezone(timedelta(hours=8))
+_KEY = re.compile(r"[0-7][0-9a-f]{15}")
 _NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number", bool: "true or false"}
 
 
@@ -55,6 +57,10 @@ class Node:
             self.fail(f"{value[:40]!r} is none of {', '.join(allowed)}")
         return value
 
+    def key(self) -> int:
+        """A provider's hash of a name: 16 hex digits, or null for not stated, which is 0."""
+        return 0 if self.value is None else key(self, self.value)
+
     def day(self) -> date:
         try:
             return date.fromisoformat(self.text())
@@ -80,6 +86,33 @@ def read(source: str, document: bytes) -> Node:
         return Node(source, "$", json.loads(document, parse_float=_no_float, parse_constant=_no_float))
     except (ValueError, RecursionError) as bad:
         raise SourceMalformed(source, f"$: not readable as JSON: {bad}") from None
+
+
+def key(where: Node, value: object) -> int:
+    """16 hex digits as an integer below 2^63."""
+    if isinstance(value, str) and _KEY.fullmatch(value):
+        return int(value, 16)
+    where.fail(f"{str(value)[:40]!r} is no key of 16 hex digits, the first from 0 to 7")
+
+
+def fields(top: Node, *names: str) -> Iterator[Node]:
+    """The rows under `rows`, after a check that `fields` names these columns."""
+    if top.at("fields").value != list(names):
+        top.at("fields").fail(f"must be {list(names)}")
+    return top.at("rows").each()
+
+
+class Clock:
+    """Instants of rows that must come oldest first and not after now."""
+
+    def __init__(self, now: int) -> None:
+        self._last, self._now = 0, now
+
+    def check(self, where: Node, ts: int) -> int:
+        if not self._last <= ts <= self._now:
+            where.fail(f"time {ts} is before the row above or after {self._now}")
+        self._last = ts
+        return ts
 
 
 def epoch(on: date) -> int:

@@ -1,7 +1,7 @@
 """People of the sandbox with known fate, through the same parsers as a live application: what a model is trained on."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,8 +10,11 @@ import httpx
 
 from timelyrain.sources.adapters.bank_flow import parse_flows
 from timelyrain.sources.adapters.bureau import parse_report
+from timelyrain.sources.adapters.device import parse_events
 from timelyrain.sources.adapters.document import CHINA
 from timelyrain.sources.adapters.registry import parse_verification
+from timelyrain.sources.adapters.shop import parse_orders
+from timelyrain.sources.adapters.tax import parse_records
 from timelyrain.sources.adapters.telecom import parse_bills
 from timelyrain.sources.facts import application_facts
 from timelyrain.sources.ports import Extract, assemble
@@ -24,6 +27,18 @@ class Outcome:
     evidence: dict[str, object]
     default_12m: int
     true_pd: float
+
+
+_PARSERS: dict[str, tuple[str, Callable[[bytes, datetime], Extract]]] = {
+    "identity": ("registry", lambda document, as_of: parse_verification(document)),
+    "bureau": ("bureau", parse_report),
+    "bank": ("bank_flow", parse_flows),
+    "telecom": ("telecom", parse_bills),
+    "shop": ("shop", parse_orders),
+    "tax": ("tax", parse_records),
+    "device": ("device", parse_events),
+}
+"""Source -> its name in the population's documents and its parser."""
 
 
 def fetch_population(
@@ -42,16 +57,10 @@ def read_population(lines: Iterable[str | bytes]) -> Iterator[Outcome]:
         row: dict[str, Any] = json.loads(line)
         as_of, documents = datetime.fromisoformat(row["as_of"]), row["documents"]
         raw = {name: json.dumps(value).encode() for name, value in documents.items() if value is not None}
-        extracts: dict[str, Extract] = {}
-        if "registry" in raw:
-            extracts["identity"] = parse_verification(raw["registry"])
-        if "bureau" in raw:
-            extracts["bureau"] = parse_report(raw["bureau"], as_of)
-        if "bank_flow" in raw:
-            extracts["bank"] = parse_flows(raw["bank_flow"], as_of)
-        if "telecom" in raw:
-            extracts["telecom"] = parse_bills(raw["telecom"], as_of)
-        missing = [name for name in ("identity", "bureau", "bank", "telecom") if name not in extracts]
+        extracts = {
+            source: parse(raw[name], as_of) for source, (name, parse) in _PARSERS.items() if name in raw
+        }
+        missing = [source for source in _PARSERS if source not in extracts]
         evidence = assemble(extracts, _facts(row["subject"], as_of), as_of, missing)
         yield Outcome(evidence, row["default_12m"], row["true_pd"])
 

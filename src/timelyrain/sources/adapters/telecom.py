@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from timelyrain.sources.adapters.document import epoch, read
+from timelyrain.sources.adapters.document import CHINA, epoch, read
 from timelyrain.sources.adapters.exchange import ask
 from timelyrain.sources.ports import Extract, RawDocument, Subject
 
@@ -31,13 +31,15 @@ class TelecomSource:
 def parse_bills(document: bytes, as_of: datetime) -> Extract:
     """Bills -> phone_match, phone_tenure_days; telecom_bill at its due day, late when paid after it or still unpaid."""
     top, now = read("telecom", document), int(as_of.timestamp())
-    rows: list[tuple[int, int, int]] = []
+    rows: list[tuple[int, int, int, int]] = []
     for bill in top.at("bills").each():
         due, paid = bill.at("due_on"), bill.at("paid_on")
         if epoch(due.day()) > now:
             due.fail(f"after {as_of:%Y-%m-%d}, the day the bills were asked for")
-        late = paid.value is None or paid.day() > due.day()
-        rows.append((epoch(due.day()), bill.at("amount_fen").whole(), int(late)))
+        unpaid = paid.value is None
+        days = ((as_of.astimezone(CHINA).date() if unpaid else paid.day()) - due.day()).days
+        late = unpaid or days > 0
+        rows.append((epoch(due.day()), bill.at("amount_fen").whole(), int(late), min(max(days, 0), 3_650)))
     rows.sort()
     since = top.at("in_service_since")
     tenure = (now - epoch(since.month())) // 86_400
@@ -47,5 +49,5 @@ def parse_bills(document: bytes, as_of: datetime) -> Extract:
         "phone_match": top.at("holder_match").flag() and top.at("real_name").flag(),
         "phone_tenure_days": min(tenure, 20_000),
     }
-    columns = {"at": [r[0] for r in rows], "amount_fen": [r[1] for r in rows], "late": [r[2] for r in rows]}
-    return Extract(facts, {"telecom_bill": columns})
+    names = ("at", "amount_fen", "late", "late_days")
+    return Extract(facts, {"telecom_bill": {name: [row[i] for row in rows] for i, name in enumerate(names)}})

@@ -1,0 +1,52 @@
+"""A device-risk provider: what was seen of the applicant's devices. Here the sandbox's."""
+
+from datetime import datetime
+
+from timelyrain.sources.adapters.document import Clock, epoch, fields, key, read
+from timelyrain.sources.adapters.exchange import ask
+from timelyrain.sources.ports import Extract, RawDocument, Subject
+
+_KINDS = ["login", "apply", "sim_change", "root", "emulator", "vpn", "location_change", "credential_reset"]
+
+
+class DeviceSource:
+    name = "device"
+    purpose = "device_check"
+    recipient = "device_risk_provider"
+
+    def __init__(self, base_url: str) -> None:
+        self._url = f"{base_url.rstrip('/')}/device/events"
+
+    def fetch(self, subject: Subject, consent_id: str, as_of: datetime, timeout: float) -> RawDocument:
+        body = {
+            "phone": subject.phone,
+            "id_number": subject.id_number,
+            "consent_id": consent_id,
+            "as_of": as_of.isoformat(),
+        }
+        return ask(self.name, self._url, body, timeout)
+
+    def parse(self, document: bytes, as_of: datetime) -> Extract:
+        return parse_events(document, as_of)
+
+
+def parse_events(document: bytes, as_of: datetime) -> Extract:
+    """Events -> device_tenure_days; device_event, oldest first."""
+    top, now = read("device", document), int(as_of.timestamp())
+    clock, since = Clock(now), top.at("first_seen_on")
+    if epoch(since.day()) > now:
+        since.fail(f"after {as_of:%Y-%m-%d}, the day it was asked for")
+    rows: list[tuple[int, str, int, int, int]] = []
+    for where in fields(top, "ts", "kind", "device", "accounts", "place"):
+        match where.value:
+            case [int(ts), str(kind), str(device), int(accounts), str() | None as place] if (
+                kind in _KINDS and 0 <= accounts <= 100_000 and bool not in (type(ts), type(accounts))
+            ):
+                spot = key(where, place) if place else 0
+                rows.append((clock.check(where, ts), kind, key(where, device), accounts, spot))
+            case _:
+                where.fail(f"must be [time, one of {', '.join(_KINDS)}, key, whole number, key or null]")
+    names = ("at", "kind", "device", "accounts", "place")
+    tenure = min((now - epoch(since.day())) // 86_400, 20_000)
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    return Extract({"device_tenure_days": tenure}, {"device_event": columns})
