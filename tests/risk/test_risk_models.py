@@ -86,8 +86,25 @@ def hard_rows() -> np.ndarray:
 def test_one_row_equals_lightgbm_to_the_bit():
     rows = hard_rows()
     expected = lgb.Booster(model_str=MODEL.booster).predict(rows, raw_score=True)
-    found = np.array([MODEL.trees.walk(row)[0] for row in rows])
-    assert found.tobytes() == np.asarray(expected).tobytes()
+    for walk in (MODEL.trees.walk, MODEL.trees.walk_plain):
+        assert np.array([walk(row)[0] for row in rows]).tobytes() == np.asarray(expected).tobytes()
+    assert MODEL.trees.raw(rows).tobytes() == np.asarray(expected).tobytes()
+    assert MODEL.pds(rows).tolist() == [MODEL.score(row).pd for row in rows]
+
+
+@pytest.mark.parametrize("missing", ["none", "zero", "nan"])
+def test_compiled_and_plain_walks_agree_for_every_kind_of_missing(missing: str):
+    matrix = np.where(np.isnan(MATRIX) & (missing == "none"), 0.0, MATRIX)
+    params = {"objective": "binary", "verbosity": -1, "num_leaves": 31, "num_threads": 1, "seed": 1}
+    params |= {"zero_as_missing": missing == "zero", "use_missing": missing != "none"}
+    booster = lgb.train(params, lgb.Dataset(matrix, LABELS), 40)
+    trees = flatten(booster.model_to_string(), WIDTH)
+    rows = hard_rows()
+    expected = np.asarray(booster.predict(rows, raw_score=True))
+    compiled, plain = [trees.walk(row) for row in rows], [trees.walk_plain(row) for row in rows]
+    assert np.array([raw for raw, _ in compiled]).tobytes() == expected.tobytes()
+    for (raw, parts), (other, others) in zip(compiled, plain, strict=True):
+        assert raw == other and parts.tobytes() == others.tobytes()
 
 
 def test_contributions_are_the_path_from_root_to_score():

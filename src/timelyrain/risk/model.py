@@ -76,6 +76,11 @@ class TrainedModel:
         pd = 1 / (1 + exp(-(self.slope * raw + self.intercept)))
         return Score(pd, tuple(cast(list[float], (parts * self.slope).tolist())))
 
+    def pds(self, matrix: Floats, /) -> Floats:
+        """PDs of many rows, float64[n, len(feature_names)]; each as `score` gives it."""
+        raw = cast(list[float], self.trees.raw(np.ascontiguousarray(matrix, np.float64)).tolist())
+        return np.array([1 / (1 + exp(-(self.slope * z + self.intercept))) for z in raw], np.float64)
+
 
 def encode(booster: str, names: tuple[str, ...], slope: float, intercept: float) -> bytes:
     """Canonical bytes of a model: what its sha256 is taken of."""

@@ -4,8 +4,10 @@ The sum equals `Booster.predict(raw_score=True)` bit for bit (leaf values are ad
 are path (Saabas) contributions: along the path, the change of the node's value is given to the feature that split it.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,50 +20,97 @@ _ZERO = 1e-35
 """LightGBM's kZeroThreshold."""
 
 
+@cache
+def _kernels() -> Any:
+    """The compiled walks; None without numba or with TIMELYRAIN_NUMBA=0: the same bits, later."""
+    if os.environ.get("TIMELYRAIN_NUMBA") == "0":
+        return None
+    try:
+        from . import kernels
+    except ImportError:
+        return None
+    return kernels
+
+
 class UnsupportedModel(ValueError):
     """The model uses something this walker does not read (categorical splits, linear leaves, several classes)."""
 
 
 @dataclass(frozen=True, eq=False)
 class FlatTrees:
-    """Nodes of all trees end to end; a leaf points to itself. value[node] is the output if the walk stopped there."""
+    """Nodes of all trees end to end. value[node] is the output if the walk stopped there.
+
+    A node asks one thing: is seen[read[node]] <= threshold[node]? Yes leads to child[node, 1], no and NaN to child[node, 0].
+    What is seen is a feature, with missing values as the node counts them (kind 0: as 0, 1: zero is missing too, 2: NaN), and
+    with its sign turned where missing values go left. A leaf has read -1 and is its own child.
+    """
 
     roots: Ints
     depth: int
     feature: Ints
+    read: npt.NDArray[np.int32]
     threshold: Floats
-    left: Ints
-    right: Ints
-    default_left: npt.NDArray[np.bool_]
-    missing: Ints
-    """Per node: 0 none (NaN counts as 0), 1 zero is missing, 2 NaN is missing."""
+    child: npt.NDArray[np.int32]
     value: Floats
     features: int
+    seen_feature: Ints
+    seen_kind: Ints
+    seen_sign: Floats
 
     def walk(self, row: Floats) -> tuple[float, Floats]:
         """(raw score in log-odds, contributions float64[features]) of one row with NaN for missing."""
-        node = self.roots
-        features: list[Ints] = []
-        parts: list[Floats] = []
-        for _ in range(self.depth):
-            read = self.feature[node]
-            x = row[read]
-            absent = np.isnan(x)
-            kind = self.missing[node]
-            x = np.where(absent & (kind != 2), 0.0, x)
-            default = np.where(kind == 2, absent, (kind == 1) & (np.abs(x) <= _ZERO))
-            go_left = np.where(default, self.default_left[node], x <= self.threshold[node])
-            after = np.where(go_left, self.left[node], self.right[node])
-            features.append(read)
-            parts.append(self.value[after] - self.value[node])
-            node = after
-        raw = float(np.cumsum(self.value[node])[-1]) if len(node) else 0.0
-        if not parts:
-            return raw, np.zeros(self.features)
-        added: Floats = np.bincount(np.concatenate(features), np.concatenate(parts), self.features).astype(
-            np.float64
-        )
-        return raw, added
+        kernels = _kernels()
+        if kernels is None:
+            return self.walk_plain(row)
+        parts = np.zeros(self.features)
+        raw: float = kernels.walk(
+            row, self.seen_feature, self.seen_kind, self.seen_sign, _ZERO, self.roots, self.read, self.threshold,
+            self.child, self.value, self.feature, parts,
+        )  # fmt: skip
+        return raw, parts
+
+    def walk_plain(self, row: Floats) -> tuple[float, Floats]:
+        """`walk` without numba: all trees go down a level together."""
+        seen = self.seen(row)
+        below = self.child.ravel()
+        paths = np.empty((self.depth + 1, len(self.roots)), np.int64)
+        paths[0] = self.roots
+        moving = np.arange(len(self.roots))
+        for level in range(self.depth):
+            paths[level + 1] = paths[level]
+            node = paths[level, moving]
+            yes = seen[self.read[node]] <= self.threshold[node]
+            paths[level + 1, moving] = after = below[2 * node + yes]
+            moving = moving[self.read[after] >= 0]
+        if not len(self.roots):
+            return 0.0, np.zeros(self.features)
+        values = self.value[paths]
+        # contributions are added tree by tree, from the root down
+        steps = (values[1:] - values[:-1]).T.ravel()
+        parts = np.bincount(self.feature[paths[:-1]].T.ravel(), steps, self.features)
+        return float(np.cumsum(values[-1])[-1]), parts.astype(np.float64)
+
+    def seen(self, row: Floats) -> Floats:
+        """What the nodes compare, float64[seen]."""
+        values = row[self.seen_feature]
+        absent = np.isnan(values)
+        values = np.where(absent & (self.seen_kind == 0), 0.0, values)
+        values = np.where((self.seen_kind == 1) & (absent | (np.abs(values) <= _ZERO)), np.nan, values)
+        return values * self.seen_sign
+
+    def raw(self, matrix: Floats) -> Floats:
+        """Raw scores of many rows, bit-equal to `walk`."""
+        found = np.empty(len(matrix))
+        kernels = _kernels()
+        if kernels is None:
+            for at, row in enumerate(matrix):
+                found[at] = self.walk_plain(row)[0]
+        else:
+            kernels.walk_rows(
+                matrix, self.seen_feature, self.seen_kind, self.seen_sign, _ZERO, self.roots, self.read,
+                self.threshold, self.child, self.value, found,
+            )  # fmt: skip
+        return found
 
 
 def flatten(model: str, features: int) -> FlatTrees:
@@ -81,17 +130,32 @@ def flatten(model: str, features: int) -> FlatTrees:
         total += len(nodes["value"])
         depth = max(depth, deep)
     whole = {name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in columns.items()}
+    return _turned(whole, np.array(roots, np.int64), depth, features)
+
+
+def _turned(nodes: Mapping[str, npt.NDArray[Any]], roots: Ints, depth: int, features: int) -> FlatTrees:
+    """Nodes as FlatTrees asks them. Where missing goes left, x <= t is asked as not (x > t), that is not (-x <= -next(t))."""
+    feature, kind = nodes["feature"].astype(np.int64), nodes["missing"].astype(np.int64)
+    left, right = nodes["left"].astype(np.int32), nodes["right"].astype(np.int32)
+    threshold = nodes["threshold"].astype(np.float64)
+    leaf = left == np.arange(len(left))
+    turned = nodes["default_left"].astype(np.bool_) & (kind != 0) & ~leaf
+    asked = np.stack([feature, kind, turned.astype(np.int64)], 1)[~leaf].reshape(-1, 3)
+    seen, place = np.unique(asked, axis=0, return_inverse=True)
+    read = np.full(len(left), -1, np.int32)
+    read[~leaf] = place.ravel()
     return FlatTrees(
-        np.array(roots, np.int64),
+        roots,
         depth,
-        whole["feature"].astype(np.int64),
-        whole["threshold"].astype(np.float64),
-        whole["left"].astype(np.int64),
-        whole["right"].astype(np.int64),
-        whole["default_left"].astype(np.bool_),
-        whole["missing"].astype(np.int64),
-        whole["value"].astype(np.float64),
+        np.where(leaf, 0, feature),
+        read,
+        np.where(turned, -np.nextafter(threshold, np.inf), threshold),
+        np.stack([np.where(turned, left, right), np.where(turned, right, left)], 1).astype(np.int32),
+        nodes["value"].astype(np.float64),
         features,
+        seen[:, 0].copy(),
+        seen[:, 1].copy(),
+        np.where(seen[:, 2] == 1, -1.0, 1.0),
     )
 
 
