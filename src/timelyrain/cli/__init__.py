@@ -25,6 +25,9 @@ looking inside
   timelyrain db psql                     the database, as its owner
   timelyrain shell                       Python with the platform loaded, under the application's role
   timelyrain audit                       recompute the log of acts; says what was changed, if anything was
+  timelyrain audit books                 every loan by its fold, every account from its entries
+  timelyrain explain LOAN DAY            why a day close added to a loan what it added
+  timelyrain reconcile DAY               the rail's statement against the books; also trial-balance, close-day
   timelyrain contract replay contract.pdf events.json --as-of 2026-01-31
                                          a loan's balances from its signed terms, without a database
 
