@@ -13,7 +13,7 @@ from timelyrain.contract import fold
 from timelyrain.ledger import chart
 from timelyrain.ledger.services import LENDER
 from timelyrain.servicing import books
-from timelyrain.servicing.shares import PPM, Part, shared, split, split_columns
+from timelyrain.servicing.shares import PPM, Part, partners_column, shared, split
 
 LOAN, OTHERS = UUID(int=1), (UUID(int=11), UUID(int=12), UUID(int=13))
 CHARGE_ACCOUNTS = {line.code: line.charge_kind for line in chart.CHART if line.charge_kind}
@@ -44,9 +44,12 @@ def partners(draw: st.DrawFn) -> tuple[Part, ...]:
 def test_a_sum_is_divided_without_a_fen_lost(amount: int, parts: list[int]):
     found = split(amount, parts)
     assert sum(found) == amount and split(-amount, parts) == [-fen for fen in found]
-    for fen, ppm in zip(found, [PPM - sum(parts), *parts], strict=True):
-        assert abs(fen * PPM - amount * ppm) < PPM
-    assert [int(column[0]) for column in split_columns(np.array([amount]), parts)] == found
+    assert abs(found[0] * PPM - amount * (PPM - sum(parts))) <= PPM // 2
+    for fen, ppm in zip(found[1:], parts, strict=True):
+        assert 2 * abs(fen * PPM - amount * ppm) < 3 * PPM
+    assert found[0] <= split(amount + 1, parts)[0] <= found[0] + 1
+    together = partners_column(np.array([amount]), np.array([sum(parts)]))
+    assert int(together[0]) == sum(found[1:])
 
 
 @settings(max_examples=60, deadline=None)

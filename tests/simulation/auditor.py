@@ -151,11 +151,14 @@ class Sums:
 
 
 def portions(fen: int, parts: Sequence[int]) -> list[int]:
-    """An amount by largest remainder among the lender, who has the rest of the million, and the partners."""
-    exact = [Fraction(fen * part, MILLION) for part in (MILLION - sum(parts), *parts)]
+    """An amount by largest remainder: between the lender, who has the rest of the million, and the partners; then among these."""
+    ours = Fraction(fen * (MILLION - sum(parts)), MILLION)
+    theirs = fen - (int(ours) + (ours - int(ours) >= Fraction(1, 2)))
+    exact = [Fraction(theirs * part, sum(parts)) for part in parts] if theirs else [Fraction(0)] * len(parts)
     whole = [int(share) for share in exact]
     first = sorted(range(len(exact)), key=lambda n: (whole[n] - exact[n], n))
-    return [fen_of + (n in first[: fen - sum(whole)]) for n, fen_of in enumerate(whole)]
+    among = [fen_of + (n in first[: theirs - sum(whole)]) for n, fen_of in enumerate(whole)]
+    return [fen - theirs, *among]
 
 
 _CLAIM = (

@@ -5,6 +5,7 @@ The acts one by one, as debits and credits, are in docs/books.md.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
@@ -39,6 +40,7 @@ _CLAIM = {
     chart.PENALTY_SUSPENSE: chart.PARTNERS_PENALTY_SUSPENSE,
 }
 """The accounts of the claim on the borrower, each with the one that holds the partners' part of it."""
+CLAIM_ACCOUNTS = {*_CLAIM, *_CLAIM.values()}
 _BETWEEN_US = {
     chart.PAY_OUT_CLEARING: chart.FUNDING_DUE,
     chart.RECEIPT_CLEARING: chart.SHARES_TO_REMIT,
@@ -253,6 +255,16 @@ def booking(
         for (code, owner), fen in step.items()
         if fen
     ]
+
+
+def netted(lines: Iterable[Line]) -> list[Line]:
+    """One line per account, zeros left out."""
+    sums: dict[Account, Line] = {}
+    for line in lines:
+        known = sums.get((line.code, line.owner), Line(line.code, 0, line.owner))
+        formula = line.formula or known.formula
+        sums[line.code, line.owner] = Line(line.code, known.amount_fen + line.amount_fen, line.owner, formula)
+    return [line for line in sums.values() if line.amount_fen]
 
 
 def days_posted(

@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+import numpy as np
+
 from timelyrain.contract import Line, fold, look_ahead
 from timelyrain.ledger import queries as ledger
 from timelyrain.runtime import clock
+from timelyrain.runtime.columns import number
 from timelyrain.runtime.problems import NotFound
-from timelyrain.servicing import provisions
+from timelyrain.servicing import accruing, funding, provisions
+from timelyrain.servicing.accruing import Looked
 from timelyrain.servicing.models import DayRun, Loan
 from timelyrain.servicing.provisions import Band
 from timelyrain.servicing.services import events_of, terms_of
@@ -20,6 +24,8 @@ class DayExplained:
 
     since: the day up to which the books had accrued before; `on` itself where an event had taken them further. interest,
     penalties: the lines the charges grow along from then, None where they were not needed because something happened on the day.
+    exposure_fen: the lender's own part; partners_ppm: what partners fund. stage, pd_ppm (over the stage's horizon) and lgd_ppm
+    are what was held for; pd_origin_ppm and pd_now_ppm are the loan's own PDs of twelve months, 0 where no model had rated it.
     booked: the row in the books. agrees: whether what was found again equals it.
     """
 
@@ -36,7 +42,14 @@ class DayExplained:
     penalties: tuple[Line, ...]
     dpd: int
     exposure_fen: int
+    partners_ppm: int
     band: Band
+    stage: int
+    pd_origin_ppm: int
+    pd_now_ppm: int
+    months: int
+    pd_ppm: int
+    lgd_ppm: int
     allowance_fen: int
     booked: ledger.DayOfLoan
 
@@ -77,13 +90,27 @@ class DayExplained:
                 else f"Penalty interest up to {self.on}: {self.penalty_after_fen} fen, up to {self.since}: "
                 f"{self.penalty_before_fen} fen; the day adds {row.penalty_fen} fen ({row.penalty_formula or 'no penalty'})."
             )
+        if self.pd_origin_ppm:
+            found.append(
+                f"十二个月违约概率：放款时 {self.pd_origin_ppm} ppm，现为 {self.pd_now_ppm} ppm；剩余 {self.months} 个月。"
+                if zh
+                else f"PD of twelve months: {self.pd_origin_ppm} ppm at origination, {self.pd_now_ppm} ppm now; "
+                f"{self.months} month(s) still to run."
+            )
         suspense = ("，息费转入非应计" if zh else ", charges in suspense") if row.suspended else ""
+        partners = ""
+        if self.partners_ppm:
+            partners = (
+                f"；合作方出资 {self.partners_ppm} ppm，自担其份额"
+                if zh
+                else f"; partners fund {self.partners_ppm} ppm and bear their part"
+            )
         found.append(
-            f"逾期 {self.dpd} 天：{band.risk_class} 类，第 {band.stage} 阶段；准备 {self.allowance_fen} 分 = "
-            f"{self.exposure_fen} 分 × PD {band.pd_ppm} ppm × LGD {band.lgd_ppm} ppm{suspense}。"
+            f"逾期 {self.dpd} 天：{band.risk_class} 类，第 {self.stage} 阶段；准备 {self.allowance_fen} 分 = "
+            f"{self.exposure_fen} 分 × PD {self.pd_ppm} ppm × LGD {self.lgd_ppm} ppm{suspense}{partners}。"
             if zh
-            else f"{self.dpd} day(s) past due: class {band.risk_class}, stage {band.stage}; allowance {self.allowance_fen} fen = "
-            f"{self.exposure_fen} fen x PD {band.pd_ppm} ppm x LGD {band.lgd_ppm} ppm{suspense}."
+            else f"{self.dpd} day(s) past due: class {band.risk_class}, stage {self.stage}; allowance {self.allowance_fen} fen = "
+            f"{self.exposure_fen} fen x PD {self.pd_ppm} ppm x LGD {self.lgd_ppm} ppm{suspense}{partners}."
         )
         return found
 
@@ -108,28 +135,48 @@ def explain(shard: int, loan_id: UUID, on: date) -> DayExplained:
     before, ahead = look_ahead(terms, known, since)
     after = before if at == since else fold(terms, known, at)
     rule = provisions.provisions(on)
-    totals = after.totals
-    exposure = totals.principal_receivable_fen + totals.cost_receivable_fen
-    if not rule.suspended(after.dpd):
-        exposure += totals.interest_receivable_fen + totals.penalty_receivable_fen
+    stood, stands = (
+        Looked(loan, terms, known, state, ahead, rule.suspended(state.dpd)) for state in (before, after)
+    )
     dpd = after.dpd if at == on else max(0, (on - ahead.late_since).days if ahead.late_since else 0)
-    band = rule.band(dpd)
-    straight = since <= at < ahead.until
+    extras = accruing.extras_of(shard, [loan_id], run.at).get(loan_id, accruing.Extras())
+    partners = funding.partners_ppm(np.array([extras.arrangement]))
+    exposure = funding.own_exposure(np.array([stands.exposure_fen]), partners)
+    columns = accruing.Columns(
+        {
+            "last_due_on": np.array([number(before.instalments[-1].due_on)]),
+            "pd_origin_ppm": np.array([extras.pd_origin_ppm]),
+            "pd_ppm": np.array([extras.pd_ppm]),
+            "product": np.array([provisions.product_number(terms.product)]),
+        },
+        {},
+        np.array([], np.int64),
+    )
+    rated = columns.rated(number(on))
+    losses = rule.losses(np.array([dpd]), rated)
+    straight = since <= at < ahead.until and stood.ours
     return DayExplained(
         loan_id=loan_id,
         on=on,
         closed_at=run.at,
         events_known=len(known),
         since=since,
-        interest_before_fen=before.totals.interest_accrued_fen,
-        interest_after_fen=totals.interest_accrued_fen,
+        interest_before_fen=stood.accrued[0],
+        interest_after_fen=stands.accrued[0],
         interest=ahead.interest if straight else None,
-        penalty_before_fen=before.totals.penalty_accrued_fen,
-        penalty_after_fen=totals.penalty_accrued_fen,
+        penalty_before_fen=stood.accrued[1],
+        penalty_after_fen=stands.accrued[1],
         penalties=ahead.penalties if straight else (),
         dpd=dpd,
-        exposure_fen=exposure,
-        band=band,
-        allowance_fen=-(-exposure * band.loss_ppm // provisions.PPM),
+        exposure_fen=int(exposure[0]),
+        partners_ppm=int(partners[0]),
+        band=rule.band(dpd),
+        stage=int(losses.stage[0]),
+        pd_origin_ppm=extras.pd_origin_ppm,
+        pd_now_ppm=extras.pd_ppm,
+        months=int(rated.months[0]),
+        pd_ppm=int(losses.pd_ppm[0]),
+        lgd_ppm=int(losses.lgd_ppm[0]),
+        allowance_fen=int(rule.allowances(exposure, np.array([dpd]), rated)[0]),
         booked=booked,
     )

@@ -1,3 +1,4 @@
+from datetime import date
 from typing import ClassVar
 
 from django.db import models
@@ -122,6 +123,13 @@ class Accruing(models.Model):
     settled = models.BooleanField()
     interest_charge_id = models.UUIDField()
     penalty_charge_id = models.UUIDField()
+    arrangement = models.IntegerField(
+        db_default=0
+    )  # FundingArrangement, 0 where the lender alone funds the loan
+    pd_origin_ppm = models.IntegerField(db_default=0)  # 0 where no model has rated the loan
+    pd_ppm = models.IntegerField(db_default=0)
+    product = models.BigIntegerField(db_default=0)  # provisions.product_number
+    last_due_on = models.DateField(db_default=date(9999, 12, 31))
 
 
 class PenaltyLine(models.Model):
@@ -223,3 +231,49 @@ class Wish(Sharded):
                 name="one_open_wish_of_a_kind",
             )
         ]
+
+
+class FundingPartner(models.Model):
+    """Who may fund loans together with the lender, and from when to when (reference table)."""
+
+    id = models.UUIDField(primary_key=True)
+    name = models.CharField(max_length=80, unique=True)
+    admitted_on = models.DateField()
+    admitted_until = models.DateField(null=True)
+
+
+class FundingArrangement(models.Model):
+    """Who funds how much of the loans of a product paid out from a day on (reference table). The latest counts; no parts: the
+    lender alone. `parts`: [partner, share_ppm, fees_ppm, service_ppm] each, as `shares.Part`.
+    """
+
+    append_only = True
+    number = models.IntegerField(primary_key=True)
+    product = models.CharField(max_length=60)
+    from_on = models.DateField()
+    parts = models.JSONField()
+    agreed_by = models.CharField(max_length=150)
+    agreed_at = models.DateTimeField()
+
+
+class LoanFunding(models.Model):
+    """The arrangement of a loan, fixed at pay-out. A loan without a row is the lender's alone."""
+
+    append_only = True
+    pk = models.CompositePrimaryKey("shard", "loan_id")
+    shard = models.SmallIntegerField()
+    loan_id = models.UUIDField()
+    arrangement = models.ForeignKey(FundingArrangement, models.DO_NOTHING, db_column="arrangement")
+
+
+class LoanRating(models.Model):
+    """A loan's probability of default within twelve months, as somebody or something saw it on a day."""
+
+    append_only = True
+    pk = models.CompositePrimaryKey("shard", "loan_id", "on")
+    shard = models.SmallIntegerField()
+    loan_id = models.UUIDField()
+    on = models.DateField()
+    pd_ppm = models.IntegerField()
+    source = models.CharField(max_length=80)
+    at = models.DateTimeField()

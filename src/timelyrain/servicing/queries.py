@@ -8,11 +8,10 @@ from uuid import UUID
 from django.db.models import Max
 
 from timelyrain.contract import Event, EventType, LoanState, fold
-from timelyrain.ledger import chart
 from timelyrain.ledger import queries as ledger
 from timelyrain.runtime import clock
 from timelyrain.runtime.problems import NotFound
-from timelyrain.servicing import books, dayclose, explaining, provisions
+from timelyrain.servicing import books, dayclose, explaining, funding, provisions
 from timelyrain.servicing.models import ActState, DayRun, Loan, LoanAct, Repayment, Wish
 from timelyrain.servicing.services import events_of, loan_for, state_of, terms_of
 
@@ -197,6 +196,7 @@ class Proof:
     on: date
     replayed: dict[str, int]
     booked: dict[str, int]
+    position: books.Position  # what the loan has brought to every account, its own among them
 
     @property
     def equal(self) -> bool:
@@ -217,16 +217,16 @@ def proof(shard: int, loan_id: UUID) -> Proof:
     terms, events = terms_of(row), events_of(row)
     state = fold(terms, events, closed_on)
     suspended = provisions.provisions(closed_on).suspended(state.dpd)
+    parts = funding.parts_of(shard, [loan_id]).get(loan_id) or ()
+    position = books.position(terms, loan_id, books.Standing.of(state, suspended), parts)
     booked = ledger.loan_balances(shard, loan_id)
     interest, penalty = ledger.accrued_days(shard, loan_id, row.posted_on, closed_on)
-    for code, fen in (
-        (chart.INTEREST_RECEIVABLE, interest),
-        (chart.PENALTY_RECEIVABLE, penalty),
-        (chart.INTEREST_SUSPENSE, -interest * suspended),
-        (chart.PENALTY_SUSPENSE, -penalty * suspended),
-    ):
-        booked[code] = booked.get(code, 0) + fen
-    return Proof(loan_id, closed_on, books.Standing.of(state, suspended).balances(terms, loan_id), booked)
+    before = fold(terms, events, row.posted_on).totals
+    for (code, _), fen in books.days_posted(before, (interest, penalty), suspended, parts).items():
+        if code in books.CLAIM_ACCOUNTS:
+            booked[code] = booked.get(code, 0) + fen
+    own = {code: fen for (code, owner), fen in position.items() if owner == loan_id}
+    return Proof(loan_id, closed_on, own, booked, position)
 
 
 def explained(shard: int, loan_id: UUID, on: date) -> dict[str, Any]:

@@ -24,12 +24,14 @@ from timelyrain.contract import (
     preview,
 )
 from timelyrain.customers import services as customers
+from timelyrain.ledger import chart
+from timelyrain.ledger import queries as ledger_queries
 from timelyrain.ledger import services as ledger
 from timelyrain.payments import services as payments
 from timelyrain.runtime import clock, sagas
 from timelyrain.runtime.ids import derived_id
 from timelyrain.runtime.problems import Invalid, NotFound
-from timelyrain.servicing import accruing, books, dayclose, errors, nightly, provisions
+from timelyrain.servicing import accruing, books, dayclose, errors, funding, nightly, provisions
 from timelyrain.servicing.models import DayRun, Loan, LoanEvent, Repayment, RepaymentKind, RepaymentState
 
 
@@ -68,6 +70,7 @@ def open_loan(
         },
     )
     if created:
+        funding.fix(shard, loan_id, terms.product, paid_out_on)
         event_id = derived_id("disbursed", loan_id)
         append(loan, Event(str(event_id), EventType.DISBURSED, paid_out_on, clock.now(), terms.principal_fen))
 
@@ -93,7 +96,7 @@ def append(loan: Loan, event: Event) -> LoanState:
         data=dict(event.data),
     )
     now = dayclose.looked(loan, terms, [*events, event], after, outlook, provisions.provisions(on))
-    _post(now, events, closed_on, key=f"event:{event.id}", act=event.type.lower())
+    _post(now, events, event, closed_on)
     accruing.keep(loan.shard, [now])
     audit.record(
         loan.shard,
@@ -188,27 +191,19 @@ def _as_event(repayment: Repayment, loan: Loan, paid_on: date) -> Event:
 
 def run_due_days() -> int:
     """Run every business day that has begun and was not run yet, oldest first; returns how many shard-days were run."""
-    return len(close_due_days(clock.today()))
-
-
-def close_due_days(until: date) -> list[dayclose.Closed]:
-    """The same up to a day, which must have begun; returns what was closed. Raises Invalid."""
-    if until > clock.today():
-        raise Invalid(
-            f"{until} has not begun: today is {clock.today()}.",
-            field="until",
-            remedy="Close up to today or an earlier day.",
-        )
+    today = clock.today()
     first = dict(Loan.objects.values_list("shard").annotate(Min("opened_on")))
     last = dict(DayRun.objects.values_list("shard").annotate(Max("on")))
     days: dict[int, list[date]] = {}
     for shard, opened_on in sorted(first.items()):
         begin = max(opened_on, last[shard] + timedelta(days=1)) if shard in last else opened_on
-        if begin <= until:
-            days[shard] = [begin + timedelta(days=n) for n in range((until - begin).days + 1)]
+        if begin <= today:
+            days[shard] = [begin + timedelta(days=n) for n in range((today - begin).days + 1)]
     if not days:
-        return []
-    return nightly.close_days(days, processes=settings.DAY_CLOSE_PROCESSES, scheduler=settings.DASK_SCHEDULER)
+        return 0
+    return len(
+        nightly.close_days(days, processes=settings.DAY_CLOSE_PROCESSES, scheduler=settings.DASK_SCHEDULER)
+    )
 
 
 def run_day(shard: int, on: date) -> None:
@@ -216,26 +211,31 @@ def run_day(shard: int, on: date) -> None:
     dayclose.close(shard, on)
 
 
-def _post(now: accruing.Looked, events: Sequence[Event], closed_on: date, *, key: str, act: str) -> None:
-    """Take the loan's own accounts from where they stand to where the fold says they are now.
+def _post(now: accruing.Looked, events: Sequence[Event], event: Event, closed_on: date) -> None:
+    """Take the loan's accounts from where they stand to where the fold, with a new event, says they are now.
 
     events: those that the books know, by which the day closes up to `closed_on` have accrued.
     """
     loan, terms, after = now.loan, now.terms, now.state
     rule = provisions.provisions(loan.posted_on)
     posted = fold(terms, events, loan.posted_on)
-    closed = fold(terms, events, closed_on).totals if closed_on > loan.posted_on else posted.totals
-    days = closed - posted.totals
+    before = closed = books.Standing.of(posted, rule.suspended(posted.dpd))
+    if closed_on > loan.posted_on:
+        closed = books.Standing.of(fold(terms, events, closed_on), before.suspended)
+    was, becomes = before.accrued(terms.lender), closed.accrued(terms.lender)
+    parts = funding.parts_of(loan.shard, [loan.id]).get(loan.id) or ()
     lines = books.booking(
-        terms,
-        loan.id,
-        books.Standing.of(posted, rule.suspended(posted.dpd)),
-        books.Standing.of(after, now.suspended),
-        (days.interest_accrued_fen, days.penalty_accrued_fen),
+        terms, loan.id, before, now.standing, (becomes[0] - was[0], becomes[1] - was[1]), parts
     )
+    lines = books.netted([*lines, *_allowance(loan, event, sold=before.ours(terms.lender) and not now.ours)])
     if lines:
         transfer = ledger.Transfer(
-            key=key, act=act, value_on=after.as_of, booked_at=clock.now(), lines=lines, loan_id=loan.id
+            key=f"event:{event.id}",
+            act=event.type.lower(),
+            value_on=after.as_of,
+            booked_at=clock.now(),
+            lines=lines,
+            loan_id=loan.id,
         )
         ledger.post(loan.shard, [transfer])
     loan.posted_on = after.as_of
@@ -245,6 +245,21 @@ def _post(now: accruing.Looked, events: Sequence[Event], closed_on: date, *, key
     loan.settled_on = dayclose.settled_on(after)
     loan.save()
     agreements.follow_loan(loan.shard, loan.agreement_id, settled=after.status == Status.SETTLED)
+
+
+def _allowance(loan: Loan, event: Event, *, sold: bool) -> list[ledger.Line]:
+    """The allowance leaves the books with a loan that is sold; a sale that is undone brings back what it took."""
+    fen = 0
+    if sold and (closed_on := dayclose.closed_up_to(loan.shard)):
+        row = ledger_queries.day_of_loan(loan.shard, loan.id, closed_on)
+        fen = row.allowance_fen if row else 0
+    elif event.type is EventType.REVERSED:
+        undone = f"event:{event.text('event')}"
+        held = ledger_queries.general_ledger(chart.LOSS_ALLOWANCE, date.min, date.max, shard=loan.shard)
+        fen = -sum(line.amount_fen for line in held.lines if line.key == undone)
+    if not fen:
+        return []
+    return [ledger.Line(chart.LOSS_ALLOWANCE, fen), ledger.Line(chart.LOANS_SOLD_RESULT, -fen)]
 
 
 def _judge_amount(loan: Loan, kind: RepaymentKind, amount_fen: int | None, mode: str) -> int:

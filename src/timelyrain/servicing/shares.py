@@ -40,28 +40,30 @@ _BY_FEES = ("fee_charged_fen", "late_fee_charged_fen", "cost_paid_fen")
 
 
 def split(amount_fen: int, parts_ppm: Sequence[int]) -> list[int]:
-    """[the lender's, each partner's] fen: the whole fen of each share, and those left to the largest remainders.
+    """[the lender's, each partner's] fen, by largest remainder: first between the lender and its partners, then among these.
 
-    Equal remainders: the lender first, then the partners in their order.
+    In two steps because then the lender's part never falls while the sum grows. Equal remainders: the lender, then partners in
+    their order. Each has its exact share to within one and a half fen, the lender to half a fen.
     """
     if amount_fen < 0:
         return [-fen for fen in split(-amount_fen, parts_ppm)]
-    weights = [PPM - sum(parts_ppm), *parts_ppm]
-    found = [amount_fen * weight // PPM for weight in weights]
-    by_rest = sorted(range(len(weights)), key=lambda n: -(amount_fen * weights[n] % PPM))
+    theirs = (amount_fen * sum(parts_ppm) + PPM // 2 - 1) // PPM
+    return [amount_fen - theirs, *_by_remainder(theirs, parts_ppm)]
+
+
+def _by_remainder(amount_fen: int, weights: Sequence[int]) -> list[int]:
+    whole = max(1, sum(weights))
+    found = [amount_fen * weight // whole for weight in weights]
+    by_rest = sorted(range(len(weights)), key=lambda n: -(amount_fen * weights[n] % whole))
     for n in by_rest[: amount_fen - sum(found)]:
         found[n] += 1
     return found
 
 
-def split_columns(amount_fen: Column, parts_ppm: Sequence[int]) -> list[Column]:
-    """`split` of a column, nothing in it negative; exact for any int64."""
-    weights = np.array([PPM - sum(parts_ppm), *parts_ppm], np.int64)[:, None]
+def partners_column(amount_fen: Column, parts_ppm: Column) -> Column:
+    """What all partners have together of each sum, as `split` has it; nothing negative, exact for any int64."""
     whole, rest = np.divmod(amount_fen, PPM)
-    shares, remainders = np.divmod(rest * weights, PPM)
-    left = rest - shares.sum(axis=0)
-    rank = np.argsort(np.argsort(-remainders, axis=0, kind="stable"), axis=0)
-    return list(whole * weights + shares + (rank < left))
+    return whole * parts_ppm + (rest * parts_ppm + PPM // 2 - 1) // PPM
 
 
 def shared(totals: Totals, parts: Sequence[Part]) -> list[Totals]:
