@@ -1,6 +1,7 @@
 """A back-test as a job of many chunks: any of them may be computed anywhere, twice, or after a crash, with equal bytes."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -192,6 +193,11 @@ def _pool(executor: Executor | None, workers: int) -> Iterator[Executor]:
     if executor is not None:
         yield executor
         return
+    for name in (
+        "POLARS_MAX_THREADS",
+        "OMP_NUM_THREADS",
+    ):  # one process a core: threads of theirs would only queue
+        os.environ.setdefault(name, "1")
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield pool
 

@@ -1,0 +1,121 @@
+"""The commands as a person types them."""
+# ruff: noqa: E501  (statements are kept whole)
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.backtesting.files import applications, write
+from tests.decisioning.applicants import POLICY_FILE, applicant
+from timelyrain.cli import main
+
+SOURCE = POLICY_FILE.read_text(encoding="utf-8")
+
+
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Shell:
+    """The command in this process, under a home of its own."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]):
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str | Path) -> Done:
+        code = main([str(argument) for argument in arguments])
+        return Done(code, *self._capsys.readouterr())
+
+
+@pytest.fixture
+def timelyrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    monkeypatch.setenv("TIMELYRAIN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    return Shell(capsys)
+
+
+def test_decide_and_replay(timelyrain: Shell, tmp_path: Path) -> None:
+    """A record replays byte for byte; each other input is named as the cause; what is no record is refused."""
+    evidence, record = tmp_path / "e.json", tmp_path / "r.json"
+    evidence.write_text(json.dumps(applicant(3, 0.3)))
+    told = timelyrain("decide", "--evidence", evidence, "--record", record, "--language", "zh")
+    assert told.returncode == 0 and "可支配收入" in told.stdout and "LATE_90_IN_24_MONTHS" in told.stdout
+    plain = timelyrain("decide", "--evidence", evidence, "--json")
+    assert plain.stdout.encode() == record.read_bytes() + b"\n"
+
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(applicant(4, 0.3)))
+    changed = tmp_path / "b.toml"
+    changed.write_text(SOURCE.replace("phone_tenure_days < 90", "phone_tenure_days < 60"), encoding="utf-8")
+    engine = tmp_path / "engine.json"
+    engine.write_text(record.read_text().replace('"outcome":"decline"', '"outcome":"refer"'))
+    for arguments, code, cause in (
+        ((record, "--evidence", evidence), 0, None),
+        ((record, "--evidence", other), 1, "data"),
+        ((record, "--evidence", evidence, "--policy", changed), 1, "rule"),
+        ((engine, "--evidence", evidence), 1, "engine"),
+    ):
+        done = timelyrain("replay", *arguments, "--json")
+        assert (done.returncode, json.loads(done.stdout)["cause"]) == (code, cause)
+    for arguments in ((record,), (evidence, "--evidence", evidence), ("nothing", "--evidence", evidence)):
+        assert timelyrain("replay", *arguments).returncode == 2
+
+
+def test_policy_check_shows_everything(timelyrain: Shell, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text(
+        SOURCE.replace("phone_tenure_days < 90", "phone_tenur < 90").replace("'salary'", "'salry'", 1),
+        encoding="utf-8",
+    )
+    done = timelyrain("policy", "check", bad)
+    assert done.returncode == 1 and len(done.stdout.splitlines()) == 2
+    assert all(line.startswith(f"{bad}:") and ";" in line for line in done.stdout.splitlines())
+    assert timelyrain("policy", "check", "consumer_credit").returncode == 0
+    assert timelyrain("decide", "--policy", bad, "--evidence", bad).returncode == 1
+
+
+def test_backtest_says_where_the_page_is(timelyrain: Shell, tmp_path: Path) -> None:
+    past, b = write(applications(40), tmp_path / "past.parquet"), tmp_path / "b.toml"
+    b.write_text(SOURCE.replace("phone_tenure_days < 90", "phone_tenure_days < 60"), encoding="utf-8")
+    out = tmp_path / "out"
+    words = (
+        "backtest",
+        "--policy",
+        "consumer_credit",
+        "--against",
+        b,
+        "--applications",
+        past,
+        "--workers",
+        "1",
+        "--quiet",
+        "--out",
+        out,
+    )
+    done = timelyrain(*words)
+    assert done.returncode == 0, done.stderr
+    assert "realised profit" in done.stdout and str(out / "report.html") in done.stderr
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "threshold of `phone_tenure_days`: 90 → 60" in page and "http" not in page.replace(
+        "http-equiv", ""
+    )
+    again = timelyrain(*words, "--resume", "--json")
+    assert again.stdout.encode() == (out / "result.json").read_bytes() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("backtest", "--policy", "nowhere", "--against", "nowhere", "--applications", "x"), "neither a file nor a policy"),
+        (("backtest", "--policy", "consumer_credit", "--against", "consumer_credit", "--applications", "x"), "cannot be read as Parquet"),
+        (("decide", "--evidence", "x"), "cannot be read"),
+        (("policy", "diff", "consumer_credit", "law"), ""),
+    ],
+)  # fmt: skip
+def test_refusals_are_sentences(arguments: tuple[str, ...], message: str, timelyrain: Shell) -> None:
+    done = timelyrain(*arguments)
+    assert message in done.stderr and "Traceback" not in done.stderr
