@@ -4,16 +4,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count
 from random import Random
 
 import psycopg
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection, connections, transaction
+from django.test import override_settings
 
 from tests.conftest import superuser_dsn
 from tests.portfolio import days, forget_sagas, happen, on_day, open_loan, random_terms, terms
@@ -24,7 +27,7 @@ from timelyrain.ledger.errors import UndisclosedCharge
 from timelyrain.ledger.models import LoanDay
 from timelyrain.runtime.models import Saga
 from timelyrain.runtime.problems import NotFound, Unavailable
-from timelyrain.servicing import auditor, dayclose, errors, nightly, provisions, queries, services
+from timelyrain.servicing import auditor, dayclose, errors, nightly, provisions, queries, services, workdays
 from timelyrain.servicing.explaining import explain
 from timelyrain.servicing.models import Accruing, DayRun, Loan, Repayment
 
@@ -387,9 +390,122 @@ def test_two_processes_close_what_one_would():
     assert auditor.audit_books(shards).clean
 
 
-def test_without_dask_a_scheduler_is_refused_with_what_to_do():
-    with pytest.raises(Unavailable, match="Dask is not installed"):
+def test_a_day_past_the_calendar_is_refused_until_the_next_year_is_added(shard, tmp_path):
+    with override_settings(SIMULATED=False, HOME=tmp_path):
+        end = workdays.calendar().last
+        loan = open_loan(shard, terms(), end - DAY)
+        close(shard, end - DAY)
+        before = balances(shard)
+        for refused in (end + DAY, date(2400, 1, 1)):
+            with pytest.raises(errors.CalendarEnds, match=f"{refused} cannot be closed.* to {end}"):
+                close(shard, refused)
+        assert balances(shard) == before and DayRun.objects.get(shard=shard).on == end - DAY
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("SELECT to_regclass('ledger_months.loanday_2400_01')")
+            assert cursor.fetchone() == (None,)
+
+        wanted = list(days(end, end + 2 * DAY))
+        with pytest.raises(errors.CalendarEnds, match=str(end + DAY)), on_day(end + 2 * DAY):
+            nightly.close_days({shard: wanted})
+        assert dayclose.closed_up_to(shard) == end  # what it covers was closed
+        year = (
+            f'[[year]]\nyear = {end.year + 1}\noff = []\nworked = []\nsource = "notice"\nconfidence = "H"\n'
+        )
+        (tmp_path / "calendar.toml").write_text(year)
+        with on_day(end + 2 * DAY):
+            assert len(nightly.close_days({shard: wanted})) == 2
+    check(loan)
+
+
+def test_debits_and_reminders_leave_out_days_of_rest_where_they_must(shard, monkeypatch):
+    opened = next(
+        on for on in days(START, START + 99 * DAY) if (on + 31 * DAY).weekday() == 5 and on.day < 28
+    )
+    loan = open_loan(shard, terms(), opened)
+    due_on = services.state_of(loan, opened).instalments[0].due_on
+    rule = replace(provisions.reminders(START), before_due_days=(6,), after_due_days=(1,), on_rest_days=False)
+    monkeypatch.setattr(provisions, "debits_on_rest_days", lambda on: False)
+    monkeypatch.setattr(provisions, "reminders", lambda on: rule)
+    debited, reminded = [], []
+    for on in days(opened, due_on + 7 * DAY):
+        closed = close(shard, on)
+        assert closed and (closed.interest_fen > 0 or on == opened)  # interest knows no rest
+        debited += [on] * closed.debits
+        reminded += [on] * closed.reminders
+    rest = [on for on in days(due_on - 9 * DAY, due_on + 5 * DAY) if not workdays.calendar().is_working(on)]
+    monday = next(on for on in days(due_on, due_on + 9 * DAY) if on not in rest)
+    assert due_on in rest and debited == [monday]
+    assert reminded == [max(on for on in days(due_on - 12 * DAY, due_on - 6 * DAY) if on not in rest), monday]
+
+
+def test_months_lie_apart_and_an_old_one_can_be_taken_off(shard):
+    loan = open_loan(shard, terms(), START)
+    for on in days(START, START + 24 * DAY):
+        close(shard, on)
+    name = f"loanday_{START:%Y_%m}"
+    row = f"SELECT {shard}, '2040-01-31', gen_random_uuid(), 1, 0, 0, gen_random_uuid(), gen_random_uuid(), 0, false"
+    for dsn_of, refusal in (("default", "permission denied"), ("owner", "not disclosed")):
+        with pytest.raises(DatabaseError, match=refusal), transaction.atomic(dsn_of):
+            connections[dsn_of].cursor().execute(f"INSERT INTO ledger_months.{name} {row}")
+    with pytest.raises(DatabaseError, match="append only"), transaction.atomic("owner"):
+        connections["owner"].cursor().execute(f"DELETE FROM ledger_months.{name}")
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM ledger_months.{name} WHERE shard = %s", [shard])
+        assert cursor.fetchone() == (22,)
+        cursor.execute("SELECT to_regclass('ledger_months.loanday_2040_03') IS NOT NULL")
+        assert cursor.fetchone() == (True,)  # made ahead
+    check(loan)
+
+
+@pytest.mark.parametrize(
+    ("installed", "why"), [(False, "Dask is not installed"), (True, "does not answer")], ids=str
+)
+def test_a_scheduler_that_cannot_be_used_is_refused_with_what_to_do(monkeypatch, installed, why):
+    if installed:
+        pytest.importorskip("distributed")
+        monkeypatch.setattr(nightly, "CONNECT_SECONDS", 0.3)
+    else:
+        monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(Unavailable, match=why):
         nightly.close_days({1: [START]}, scheduler="tcp://127.0.0.1:1")
+
+
+def _kill_once_busy(pid: int, shards: list[int]) -> None:
+    """Kill a worker in the middle of its work."""
+    with psycopg.connect(superuser_dsn(), autocommit=True) as watcher:
+        query = "SELECT count(*) > 4 FROM servicing_dayrun WHERE shard = ANY(%s)"
+        deadline = time.monotonic() + 60
+        while watcher.execute(query, [shards]).fetchone() != (True,) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_dask_workers_close_what_one_process_would_though_one_of_them_dies():
+    distributed = pytest.importorskip("distributed")
+    shards = [next(_shards) for _ in range(6)]
+    loans = [open_loan(shard, terms(100_000 * (n + 1)), START) for shard in shards for n in range(3)]
+    wanted = list(days(START, START + 15 * DAY))
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        victim = next(iter(cluster.workers.values())).pid
+        killer = threading.Thread(target=_kill_once_busy, args=(victim, shards))
+        killer.start()
+        with on_day(wanted[-1]):
+            away = nightly.close_days(dict.fromkeys(shards[:4], wanted), scheduler=cluster.scheduler_address)
+            killer.join()
+    with on_day(wanted[-1]):
+        assert nightly.close_days(dict.fromkeys(shards[:4], wanted)) == []
+        here = nightly.close_days(dict.fromkeys(shards[4:], wanted))
+    runs = DayRun.objects.filter(shard__in=shards[:4])
+    assert runs.count() == 4 * len(wanted) and len(away) <= runs.count()
+    assert {balances(shard)[chart.INTEREST_INCOME] for shard in shards} == {
+        balances(shards[-1])[chart.INTEREST_INCOME]
+    }
+    assert sum(one.interest_fen for one in here) == -2 * balances(shards[0])[chart.INTEREST_INCOME]
+    for loan in loans:
+        check(loan)
+    assert auditor.audit_books(shards).clean
 
 
 def test_an_event_waits_for_the_close_and_is_counted_once(shard):

@@ -4,6 +4,7 @@ Every rule says from when to when it is in force, for which licence, where it st
 rule, never the number; a rule that is not in force on the day raises. Packs are TOML files beside this module (`cn/`).
 """
 
+from .calendars import work_calendar
 from .catalogue import ConsentText, Product, Purpose
 from .identifiers import (
     ResidentId,
@@ -34,4 +35,5 @@ __all__ = [
     "registration_number",
     "resident_id",
     "uscc",
+    "work_calendar",
 ]

@@ -34,7 +34,7 @@ from timelyrain.payments import services as payments
 from timelyrain.runtime import clock, sagas
 from timelyrain.runtime.columns import Array, insert, number, uuids
 from timelyrain.runtime.ids import derived_id
-from timelyrain.servicing import accruing, books, provisions
+from timelyrain.servicing import accruing, books, provisions, workdays
 from timelyrain.servicing.accruing import Columns, Looked
 from timelyrain.servicing.models import (
     Accruing,
@@ -80,7 +80,11 @@ def _lock(function: str, shard: int) -> None:
 
 
 def close(shard: int, on: date) -> Closed | None:
-    """Close a business day of a shard, all or nothing; None when that day, or a later one, was closed before."""
+    """Close a business day of a shard, all or nothing; None when that day, or a later one, was closed before.
+
+    Raises CalendarEnds.
+    """
+    workdays.require(on)
     ledger.open_month(on)
     with transaction.atomic():
         _lock("pg_advisory_xact_lock", shard)
@@ -137,9 +141,13 @@ def _close(shard: int, on: date, last: date | None) -> Closed:
     late = np.flatnonzero(goes_on & (dpd > 0) & (of["from_on"] < day))
     _mark_late(shard, of["loan_id"][late], dpd[late])
     _forget_settled(shard, on)
-    # An instalment that fell due today on a loan whose books an event has taken to today, or further, already.
-    due = np.flatnonzero(goes_on & (of["fallen_on"] == day) & (of["from_on"] >= day) & ~of["settled"])
-    debits = _queue_debits(shard, on, [*folded, *_fold(shard, on, uuids(of["loan_id"][due]), rule)])
+    # What a debit waits for, and an instalment that fell due today on a loan whose books an event has taken to today, or further.
+    fell_due = _debited_on(on)
+    waits = np.isin(of["fallen_on"], [number(fell) for fell in fell_due if fell < on])
+    due = np.flatnonzero(
+        goes_on & ~of["settled"] & (waits | (of["fallen_on"] == day) & (of["from_on"] >= day))
+    )
+    debits = _queue_debits(shard, on, fell_due, [*folded, *_fold(shard, on, uuids(of["loan_id"][due]), rule)])
     reminders = _queue_reminders(
         shard, on, of["loan_id"], np.where(open_ & ~of["settled"], of["next_due_on"] - day, 0), dpd
     )
@@ -303,15 +311,23 @@ def _forget_settled(shard: int, on: date) -> None:
         )
 
 
-def _queue_debits(shard: int, on: date, folded: Sequence[Looked]) -> int:
-    """Begin the debit of what fell due today, unless a payment is on its way already; returns how many.
+def _debited_on(on: date) -> list[date]:
+    """The due dates whose debits begin on a day: it, and the days of rest before it where mandates leave those out."""
+    if provisions.debits_on_rest_days(on):
+        return [on]
+    beside = workdays.rest_days_beside(on)
+    return [] if beside is None else [on - timedelta(days=n) for n in range(beside[0] + 1)]
+
+
+def _queue_debits(shard: int, on: date, fell_due: Sequence[date], folded: Sequence[Looked]) -> int:
+    """Begin the debit of what fell due on these days, unless a payment is on its way already; returns how many.
 
     A day that is caught up with late asks for what fell due on it, less what was paid since.
     """
     today = clock.today()
     wanted: dict[UUID, tuple[Looked, int]] = {}
     for one in folded:
-        if any(row.due_on == on and row.unpaid_fen for row in one.state.instalments):
+        if any(row.due_on in fell_due and row.unpaid_fen for row in one.state.instalments):
             due_fen = one.state.amount_due_fen
             if today > on:
                 due_fen = min(due_fen, fold(one.terms, one.events, today).amount_due_fen)
@@ -365,7 +381,14 @@ def _queue_reminders(shard: int, on: date, loans: Array, days_to_due: Column, dp
     rule, now = provisions.reminders(on), clock.now()
     if on != clock.business_date(now):
         return 0
-    today = np.isin(days_to_due, rule.before_due_days) | np.isin(dpd, rule.after_due_days)
+    before, after = rule.before_due_days, rule.after_due_days
+    if not rule.on_rest_days:
+        beside = workdays.rest_days_beside(on)
+        if beside is None:
+            return 0
+        before = [days + n for days in before for n in range(beside[1] + 1)]
+        after = [days + n for days in after for n in range(beside[0] + 1)]
+    today = np.isin(days_to_due, before) | np.isin(dpd, after)
     moment = datetime.combine(on, time(rule.hour), clock.BUSINESS_ZONE)
     wanted = uuids(loans[today])
     sagas.start_many(

@@ -47,3 +47,7 @@ class AmendmentChanged(Conflict):
 
 class ReadingAmendment(Conflict):
     slug, title = "amendment-not-read", "The new disclosure must be read first"
+
+
+class CalendarEnds(Conflict):
+    slug, title = "calendar-ends", "The calendar of working days does not cover this day"
