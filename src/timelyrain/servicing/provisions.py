@@ -1,4 +1,4 @@
-"""Loss allowances and reminders as the policy pack dates them: five classes, IFRS 9 stages, PD x LGD x EAD."""
+"""Loss allowances, debits and reminders as the policy pack dates them: five classes, IFRS 9 stages, PD x LGD x EAD."""
 
 import hashlib
 import tomllib
@@ -140,10 +140,14 @@ def product_number(product: str) -> int:
 
 @dataclass(frozen=True)
 class Reminders:
-    """Days before and after a due date on which a borrower is reminded, and the hour of the business day."""
+    """Days before and after a due date on which a borrower is reminded, and the hour of the business day.
+
+    on_rest_days: False moves those of a day of rest to the working day before it (before due) or after it.
+    """
 
     before_due_days: tuple[int, ...]
     after_due_days: tuple[int, ...]
+    on_rest_days: bool
     hour: int
 
 
@@ -180,7 +184,14 @@ def _model(table: dict[str, Any] | None) -> PdModel | None:
 def reminders(on: date) -> Reminders:
     """The rule in force on a day. Raises LookupError."""
     table = _in_force("reminder", on)
-    return Reminders(tuple(table["before_due_days"]), tuple(table["after_due_days"]), table["hour"])
+    return Reminders(
+        tuple(table["before_due_days"]), tuple(table["after_due_days"]), table["on_rest_days"], table["hour"]
+    )
+
+
+def debits_on_rest_days(on: date) -> bool:
+    """Whether the mandates allow a debit on a day of rest; else it waits for a working day. Raises LookupError."""
+    return _in_force("debit", on)["on_rest_days"]
 
 
 def _in_force(name: str, on: date) -> dict[str, Any]:
