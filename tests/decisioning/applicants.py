@@ -49,13 +49,14 @@ def applicant(seed: int, trouble: float = 0.0, missing: tuple[str, ...] = ()) ->
         for age in range(1, 13)
     ]
     events = {
-        "bank_flow": _columns(("at", "amount_fen", "balance_fen", "kind"), flows),
+        "bank_flow": _columns(("at", "amount_fen", "balance_fen", "kind", "counterparty", "mcc"), flows),
         "bureau_account": _columns(
             ("at", "kind", "limit_fen", "balance_fen", "monthly_due_fen", "state", "closed"), accounts
         ),
         "bureau_month": _columns(("at", "state", "overdue_fen"), months),
         "bureau_inquiry": _columns(("at", "kind"), inquiries),
         "telecom_bill": _columns(("at", "amount_fen", "late"), bills),
+        **_later(rng, income, trouble),
     }
     facts = {
         "age": rng.randrange(22, 55),
@@ -65,16 +66,23 @@ def applicant(seed: int, trouble: float = 0.0, missing: tuple[str, ...] = ()) ->
         "public_records": 0,
         "phone_match": True,
         "phone_tenure_days": 1_500,
+        "shop_tenure_days": 900,
+        "device_tenure_days": 400,
     }
     gone = {
         "identity": ("id_match",),
         "bureau": ("bureau_score", "public_records"),
         "telecom": ("phone_match", "phone_tenure_days"),
+        "shop": ("shop_tenure_days",),
+        "device": ("device_tenure_days",),
     }
     tables = {
         "bank": ("bank_flow",),
         "bureau": ("bureau_account", "bureau_month", "bureau_inquiry"),
         "telecom": ("telecom_bill",),
+        "shop": ("shop_order",),
+        "tax": ("tax_record",),
+        "device": ("device_event",),
     }
     for source in missing:
         for name in gone.get(source, ()):
@@ -88,7 +96,48 @@ def evidence(seed: int, trouble: float = 0.0, missing: tuple[str, ...] = ()) -> 
     return evidence_from_json(applicant(seed, trouble, missing))
 
 
-def _flows(rng: random.Random, income: int, trouble: float) -> list[tuple[int, int, int, str]]:
+def _later(rng: random.Random, income: int, trouble: float) -> dict[str, dict[str, list]]:
+    """Shop, tax and device events: steady people have one employer, one address and one device."""
+
+    def at() -> int:
+        return AS_OF - rng.randrange(360 * DAY)
+
+    needy = ["jewellery", "gift_card", "electronics"]
+    orders = [
+        (
+            at(),
+            "bought",
+            rng.choice(needy if rng.random() < trouble else ["grocery", "clothing", "home"]),
+            rng.randrange(1_000, 200_000),
+            int(rng.random() < 0.1),
+            "credit_line" if rng.random() < trouble else "card",
+            rng.randrange(1, 2**60),
+            1 + rng.randrange(1 + int(4 * trouble)),
+        )
+        for _ in range(30)
+    ]
+    employer = rng.randrange(1, 2**60)
+    records = [
+        (AS_OF - 30 * DAY * age, kind, income, income * rate // 1000, employer)
+        for age in range(1, 24)
+        if rng.random() > 0.4 * trouble
+        for kind, rate in (("income_tax", 30), ("social_insurance", 105), ("provident_fund", 240))
+    ]
+    kinds = ["login"] * 6 + (["apply", "sim_change", "root", "vpn"] if trouble > 0.5 else ["apply"])
+    events = [
+        (at(), rng.choice(kinds), 1 + rng.randrange(1 + int(3 * trouble)), 1 + int(6 * trouble), 5)
+        for _ in range(40)
+    ]
+    return {
+        "shop_order": _columns(
+            ("at", "side", "category", "amount_fen", "refunded", "pay", "merchant", "address"), orders
+        ),
+        "tax_record": _columns(("at", "kind", "base_fen", "amount_fen", "employer"), records),
+        "device_event": _columns(("at", "kind", "device", "accounts", "place"), events),
+    }
+
+
+def _flows(rng: random.Random, income: int, trouble: float) -> list[tuple[int, int, int, str, int, int]]:
     rows: list[tuple[int, int, str]] = []
     for month in range(12):
         start = AS_OF - 30 * DAY * (month + 1)
@@ -105,7 +154,8 @@ def _flows(rng: random.Random, income: int, trouble: float) -> list[tuple[int, i
     balance, flows = 1_000_000, []
     for at, amount, kind in sorted(rows):
         balance += amount
-        flows.append((at, amount, balance, kind))
+        party = 1 + rng.randrange(9) + 100 * len(kind)
+        flows.append((at, amount, balance, kind, party, {"shop": 5411, "gambling": 7995}.get(kind, 0)))
     return flows
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import tracemalloc
 
 import pytest
 
@@ -53,6 +54,13 @@ def broken(path: str, value: object) -> dict:
         ("colour", 1, "unknown name 'colour'"),
         ("missing", ["weather"], "not a list of sources"),
         ("missing", ["telecom"], "listed as missing"),
+        ("missing", ["shop"], "listed as missing"),
+        ("facts.shop_tenure_days", -1, "outside 0 to 20000"),
+        ("events.shop_order", None, "list 'shop' as missing"),
+        ("events.tax_record.employer", None, "events.tax_record.employer"),
+        ("events.device_event.kind", ["wink"] * 40, "'wink' is not one of"),
+        ("events.bank_flow.counterparty", [-1], "different length"),
+        ("events.bank_flow.mcc", "5411", "events.bank_flow.mcc"),
         ("events.purchases", {}, "unknown name 'purchases'"),
         ("events.bureau_inquiry", None, "list 'bureau' as missing"),
         ("events.bureau_inquiry", {"at": [1]}, "events.bureau_inquiry.kind"),
@@ -76,6 +84,71 @@ def test_bad_evidence_is_refused_with_the_place_and_the_remedy(path: str, value:
     with pytest.raises(EvidenceInvalid) as caught:
         evidence_from_json(broken(path, value))
     assert said in str(caught.value)
+
+
+def test_a_key_is_a_hash_and_nothing_else():
+    raw = applicant(5)
+    for odd in (-1, 2**63, 1.0, True, "9f", None):
+        raw["events"]["bank_flow"]["counterparty"][0] = odd
+        with pytest.raises(EvidenceInvalid, match=r"bank_flow.counterparty\[0\]"):
+            evidence_from_json(raw)
+    raw["events"]["bank_flow"]["counterparty"][0] = 2**63 - 1
+    assert evidence_from_json(raw).tables["bank_flow"]["counterparty"][0] == 2**63 - 1
+
+
+def test_evidence_from_before_a_source_or_column_existed_is_still_read():
+    raw = applicant(6)
+    for name in ("shop_order", "tax_record", "device_event"):
+        del raw["events"][name]
+    for name in ("shop_tenure_days", "device_tenure_days"):
+        del raw["facts"][name]
+    for name in ("counterparty", "mcc"):
+        del raw["events"]["bank_flow"][name]
+    old = evidence_from_json(raw)
+    assert old.missing == ("device", "shop", "tax")
+    assert not old.tables["bank_flow"]["mcc"].any() and len(old.tables["bank_flow"]["mcc"]) > 50
+    assert len(old.tables["bureau_guarantee"]["at"]) == 0
+    assert canonical_bytes(evidence_from_json(canonical_bytes(old))) == canonical_bytes(old)
+
+
+def _heap(deep: int) -> object:
+    heap: object = 1
+    for _ in range(deep):
+        heap = [heap]
+    return heap
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"events": {"bank_flow": dict.fromkeys(("at", "amount_fen", "balance_fen", "kind"), [0] * 10**6)}},
+        {"facts": {f"x{i}": i for i in range(10**6)}},
+        {"missing": ["shop"] * 10**6},
+        {"facts": {"age": _heap(10_000)}},
+        {"events": {"bank_flow": {"at": _heap(10_000)}}},
+        {"as_of": 10**4_000},
+    ],
+    ids=["10^6 events", "10^6 facts", "10^6 names", "deep fact", "deep column", "huge number"],
+)
+def test_absurd_sizes_are_refused_in_little_memory(raw: dict):
+    """The refusal itself stays small: at most 50 problems, none longer than a line or two."""
+    tracemalloc.start()
+    with pytest.raises(EvidenceInvalid) as caught:
+        evidence_from_json({**applicant(5), **raw})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(caught.value.problems) <= 50 and max(map(len, caught.value.problems)) < 1_000
+    assert peak < 40 * 2**20
+
+
+@pytest.mark.parametrize("mark", [b"[]", b"{}", b"[[", b'{"a":'])
+def test_a_million_brackets_are_refused_before_they_are_built(mark: bytes):
+    data = b'{"facts": [' + b",".join([mark] * 10**6)
+    tracemalloc.start()
+    with pytest.raises(EvidenceInvalid, match="not readable"):
+        evidence_from_json(data)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
 
 
 def test_a_closing_time_after_the_report_is_refused():
@@ -103,7 +176,7 @@ def test_all_problems_are_told_at_once():
         (b'{"as_of": NaN}', "NaN is not a value"),
         (b'{"as_of": 1, "as_of": 2}', "stands twice"),
         (b'{"as_of": ' + b"9" * 5_000 + b"}", "not readable"),
-        (b" " * (32 * 2**20 + 1), "too large"),
+        (b" " * (16 * 2**20 + 1), "too large"),
     ],
 )
 def test_hostile_bytes_are_refused(data: bytes, said: str):
