@@ -136,3 +136,30 @@ def test_not_even_the_owner_inserts_an_unbalanced_entry():
             " WHERE shard = %s AND transfer_id = %s LIMIT 1",
             [SHARD, first.id],
         )
+
+
+def test_a_batch_makes_accounts_repeats_old_transfers_and_keeps_texts_as_they_are():
+    odd = 'back\\slash, "quote", {brace}, NULL, 及时雨'
+    loan = uuid4()
+    old = transfer(
+        Line(chart.LOAN_PRINCIPAL, 5, loan), Line(chart.BANK, -5), key=f"{odd} {uuid4()}", loan=loan
+    )
+    post(SHARD, [old])
+    other = uuid4()
+    fresh = transfer(Line(chart.LOAN_PRINCIPAL, 7, other), Line(chart.LOAN_PRINCIPAL, -7, loan), act=odd[:40])
+    assert post(SHARD, [old, fresh]) == {fresh.id}
+    assert queries.loan_balances(SHARD, loan) == {chart.LOAN_PRINCIPAL: -2}
+    assert queries.loan_balances(SHARD, other) == {chart.LOAN_PRINCIPAL: 7}
+    book = queries.general_ledger(chart.LOAN_PRINCIPAL, old.value_on, old.value_on, owner=loan)
+    assert {(line.key, line.act, line.amount_fen) for line in book.lines} == {
+        (old.key, "test", 5),
+        (fresh.key, odd[:40], -7),
+    }
+    assert queries.drifted_accounts() == []
+
+
+def test_an_amount_beyond_the_column_is_refused():
+    with pytest.raises(OverflowError):
+        post(SHARD, [pay(2**63)])
+    with pytest.raises(DatabaseError, match="out of range"):
+        post(SHARD, [pay(2**62), pay(2**62), pay(2**62)])

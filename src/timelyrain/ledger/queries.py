@@ -37,19 +37,24 @@ class TrialBalance:
 
 def trial_balance(on: date | None = None) -> TrialBalance:
     """All accounts by chart line, from the entries alone; `on`: only what has a value date up to that day."""
+    up_to = (
+        "JOIN ledger_transfer t ON t.shard = e.shard AND t.id = e.transfer_id AND t.value_on <= %(on)s"
+        if on
+        else ""
+    )
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT c.code, c.name, c.name_zh, c.type,
-                   coalesce(sum(e.amount_fen) FILTER (WHERE e.amount_fen > 0), 0)::bigint,
-                   coalesce(-sum(e.amount_fen) FILTER (WHERE e.amount_fen < 0), 0)::bigint,
-                   coalesce(sum(e.amount_fen), 0)::bigint,
-                   count(e.line)
-            FROM ledger_chart c
-            LEFT JOIN (ledger_account a JOIN ledger_entry e ON e.shard = a.shard AND e.account_id = a.id
-                       JOIN ledger_transfer t ON t.shard = e.shard AND t.id = e.transfer_id
-                            AND (%(on)s::date IS NULL OR t.value_on <= %(on)s::date)) ON a.code = c.code
-            GROUP BY c.code, c.name, c.name_zh, c.type ORDER BY c.code
+            f"""
+            SELECT c.code, c.name, c.name_zh, c.type, coalesce(debit, 0)::bigint, coalesce(credit, 0)::bigint,
+                   coalesce(debit, 0)::bigint - coalesce(credit, 0)::bigint, coalesce(lines, 0)::bigint
+            FROM ledger_chart c LEFT JOIN (
+                SELECT a.code, sum(s.debit) AS debit, sum(s.credit) AS credit, sum(s.lines) AS lines
+                FROM ledger_account a JOIN (
+                    SELECT e.shard, e.account_id, sum(greatest(e.amount_fen, 0)) AS debit, -sum(least(e.amount_fen, 0)) AS credit,
+                           count(*) AS lines
+                    FROM ledger_entry e {up_to} GROUP BY 1, 2) s ON s.shard = a.shard AND s.account_id = a.id
+                GROUP BY a.code) x ON x.code = c.code
+            ORDER BY c.code
             """,
             {"on": on},
         )
@@ -148,25 +153,31 @@ def general_ledger(
 
     `balance_fen` of a line runs over the lines shown, in the order of value dates.
     """
+    of_account = """
+        FROM ledger_account a JOIN ledger_entry e ON e.shard = a.shard AND e.account_id = a.id
+        JOIN ledger_transfer t ON t.shard = e.shard AND t.id = e.transfer_id
+        WHERE a.code = %(code)s AND (%(owner)s::uuid IS NULL OR a.owner = %(owner)s::uuid)
+            AND (%(shard)s::smallint IS NULL OR a.shard = %(shard)s::smallint)
+        """
+    wanted = {"code": code, "owner": owner, "shard": shard, "since": since, "until": until}
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT t.id, t.key, t.act, t.value_on, t.booked_at, t.loan_id, e.amount_fen
-            FROM ledger_account a JOIN ledger_entry e ON e.shard = a.shard AND e.account_id = a.id
-            JOIN ledger_transfer t ON t.shard = e.shard AND t.id = e.transfer_id
-            WHERE a.code = %(code)s AND (%(owner)s::uuid IS NULL OR a.owner = %(owner)s::uuid)
-                AND (%(shard)s::smallint IS NULL OR a.shard = %(shard)s::smallint) AND t.value_on <= %(until)s
+            f"SELECT coalesce(sum(e.amount_fen), 0)::bigint {of_account} AND t.value_on < %(since)s", wanted
+        )
+        opening = balance = cursor.fetchone()[0]
+        cursor.execute(
+            f"""
+            SELECT t.id, t.key, t.act, t.value_on, t.booked_at, t.loan_id, e.amount_fen {of_account}
+                AND t.value_on BETWEEN %(since)s AND %(until)s
             ORDER BY t.value_on, t.booked_at, t.id, e.line
             """,
-            {"code": code, "owner": owner, "shard": shard, "until": until},
+            wanted,
         )
         rows = cursor.fetchall()
-    opening = balance = sum(row[-1] for row in rows if row[3] < since)
     lines: list[LedgerLine] = []
     for row in rows:
-        if row[3] >= since:
-            balance += row[-1]
-            lines.append(LedgerLine(*row, balance_fen=balance))
+        balance += row[-1]
+        lines.append(LedgerLine(*row, balance_fen=balance))
     return GeneralLedger(code, since, until, opening, tuple(lines))
 
 
