@@ -60,7 +60,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A migrated, seeded platform in this process, and the sandbox it talks to. Yields the sandbox."""
     from django.core.management import call_command
 
-    from timelyrain.origination import registry, training
+    from timelyrain.origination import registry, releases, training
     from timelyrain.runtime import database
 
     server, name = _SERVER[0]
@@ -68,8 +68,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     call_command("migrate", database="owner", verbosity=0)
     port = int(os.environ["TIMELYRAIN_SANDBOX_URL"].rpartition(":")[2])
     with running_sandbox(tmp_path_factory.mktemp("world"), port) as world:
-        registry.activate_policy(registry.default_policy_source(), "tests")
-        training.train_on_population(1500, 1, datetime(2025, 6, 30, tzinfo=UTC), "tests")
+        releases.install(source=registry.default_policy_source())
+        policy, _ = registry.active()
+        people = training.train_on_population(policy, 1500, 1, datetime(2025, 6, 30, tzinfo=UTC))
+        releases.install(model=people)
         yield world
     from django.db import connections
 

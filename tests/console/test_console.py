@@ -297,8 +297,8 @@ def test_replaying_under_another_policy_names_the_rule(staff: dict[str, Client],
         defaults={
             "name": "altered",
             "source": altered,
-            "activated_by": "tests",
-            "activated_at": true.at.replace(year=2000),
+            "kept_by": "tests",
+            "kept_at": true.at.replace(year=2000),
         },
     )
     forged = new_id()

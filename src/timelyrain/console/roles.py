@@ -62,12 +62,24 @@ _RUNNING = (
     "runtime.view_clockshift",
 )
 _AUDIT = ("audit.view_act", "audit.view_leaf", "audit.view_treehead")
-_POLICY = ("origination.view_policyversion", "origination.view_scoringmodel")
+_POLICY = (
+    "origination.view_policyversion",
+    "origination.view_scoringmodel",
+    "origination.view_policydraft",
+    "origination.view_policycase",
+    "origination.view_releasestep",
+)
 
 AUDITOR = "auditor"
 ROLES: dict[str, tuple[str, ...]] = {
     # Acts on loans: operations asks, and somebody else of operations or risk approves.
-    "risk": (*_LENDING, *_POLICY, "customers.view_consent", "servicing.change_loanact"),
+    "risk": (
+        *_LENDING,
+        *_POLICY,
+        "customers.view_consent",
+        "servicing.change_loanact",
+        "origination.add_releasestep",
+    ),
     "operations": (
         *_LENDING,
         *_BOOKS,
@@ -88,6 +100,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         *_CONSENT,
         *_AUDIT,
         *_POLICY,
+        "origination.change_releasestep",  # the second person
         "customers.view_personaldataread",
         "customers.view_message",
         "ledger.view_disclosedcharge",

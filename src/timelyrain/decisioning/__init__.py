@@ -5,6 +5,8 @@ numpy, with equal results. No float, no clock, no I/O: a float appears only betw
 """
 
 from . import functions as functions  # fills the table of functions
+from .cases import Case, CaseInvalid, CaseResult, Tried, try_cases
+from .catalogue import Entry, catalogue_json, catalogue_markdown, entries
 from .compilers import Column
 from .decide import (
     Batch,
@@ -39,12 +41,16 @@ __all__ = [
     "STATES",
     "TABLES",
     "Batch",
+    "Case",
+    "CaseInvalid",
+    "CaseResult",
     "Column",
     "Columns",
     "Decision",
     "DefinitionInvalid",
     "DefinitionProblem",
     "Engine",
+    "Entry",
     "Evidence",
     "EvidenceInvalid",
     "Factor",
@@ -64,16 +70,21 @@ __all__ = [
     "Scorer",
     "ScorerMismatch",
     "TraceLine",
+    "Tried",
     "Verdicts",
     "annual_rate_ppm",
     "canonical_bytes",
+    "catalogue_json",
+    "catalogue_markdown",
     "column",
     "decide",
     "decide_batch",
     "decision_record",
+    "entries",
     "evidence_from_json",
     "features_matrix",
     "replay",
     "scores",
+    "try_cases",
     "verdicts",
 ]

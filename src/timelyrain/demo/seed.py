@@ -8,7 +8,7 @@ from django.conf import settings
 
 from timelyrain.console import roles
 from timelyrain.ledger import services as ledger
-from timelyrain.origination import registry, training
+from timelyrain.origination import registry, releases, training
 from timelyrain.runtime import clock
 
 PEOPLE, SEED = 3000, 1
@@ -22,8 +22,9 @@ def seed(say: Callable[[str], None]) -> None:
         raise SystemExit(
             "Only a simulated installation is seeded; a real one activates its own policy and model."
         )
-    registry.activate_policy(registry.default_policy_source(), "seed")
-    training.train_on_population(PEOPLE, SEED, APPLIED_BY, "seed", say)
+    releases.install(source=registry.default_policy_source())
+    policy, _ = registry.active()
+    releases.install(model=training.train_on_population(policy, PEOPLE, SEED, APPLIED_BY, say))
     for shard in range(settings.SHARDS):
         ledger.pay_in_capital(shard, CAPITAL_FEN, "seed", clock.today())
     roles.ensure_roles()

@@ -10,15 +10,14 @@ from django.http import HttpRequest
 
 from timelyrain import decisioning
 from timelyrain.audit import services as audit
-from timelyrain.origination import registry, services
+from timelyrain.origination import registry, releases, services
+from timelyrain.origination import releases_admin as releases_admin  # registers its pages
 from timelyrain.origination.models import (
     Application,
     ApplicationState,
     DecisionRecord,
     Offer,
-    PolicyVersion,
     Review,
-    ScoringModel,
 )
 from timelyrain.runtime import clock, glossary, law
 from timelyrain.runtime.admin import Act, ReadOnlyAdmin
@@ -189,6 +188,11 @@ def _offers(request: HttpRequest, application: Application) -> Panel | None:
     )
 
 
+def _make_case(request: HttpRequest, decision: DecisionRecord) -> Any:
+    releases.case_from_decision(decision, request.POST.get("text", ""), request.user.get_username())
+    return words("测试案例已保存。", "The test case is kept.")
+
+
 @admin.register(DecisionRecord)
 class DecisionRecordAdmin(ReadOnlyAdmin):
     title = words("决策记录", "Decision records")
@@ -201,7 +205,20 @@ class DecisionRecordAdmin(ReadOnlyAdmin):
         "policy_sha256": "origination.policyversion",
         "model_sha256": "origination.scoringmodel",
     }
-    acts = (REPLAY,)
+    acts = (
+        REPLAY,
+        Act(
+            "case",
+            words("作为规则测试案例", "Keep as a test case of the policy"),
+            "origination.add_releasestep",
+            _make_case,
+            ask=words(
+                "此后提交的规则版本，对同样的资料须得出同样的结果与理由。",
+                "Versions submitted from now on must come to the same outcome for the same reasons.",
+            ),
+            writes=words("案例名称", "Name of the case"),
+        ),
+    )
 
 
 @on_page("origination.decisionrecord", "origination.view_decisionrecord", order=10)
@@ -334,26 +351,6 @@ class ReviewAdmin(ReadOnlyAdmin):
 def _reviewed(request: HttpRequest, review: Review) -> Panel | None:
     decision = _newest_decision(review.application)
     return _decided(decision, _open_record(request, decision), link=True) if decision else None
-
-
-@admin.register(PolicyVersion)
-class PolicyVersionAdmin(ReadOnlyAdmin):
-    title = words("规则版本", "Policy versions")
-    columns = ("sha256", "name", "activated_by", "activated_at")
-    hidden = ("source",)
-    ordering = ("-activated_at",)
-
-
-@on_page("origination.policyversion", "origination.view_policyversion", order=10)
-def _source(request: HttpRequest, policy: PolicyVersion) -> Panel:
-    return Panel(words("规则原文", "Definition"), text=policy.source, wide=True)
-
-
-@admin.register(ScoringModel)
-class ScoringModelAdmin(ReadOnlyAdmin):
-    title = words("评分模型", "Scoring models")
-    columns = ("sha256", "activated_by", "activated_at")
-    ordering = ("-activated_at",)
 
 
 @on_dashboard("origination.view_application", order=20)

@@ -1,4 +1,4 @@
-from timelyrain.runtime.problems import Conflict, Invalid, TooMany, Unavailable
+from timelyrain.runtime.problems import Conflict, Invalid, NotAllowed, TooMany, Unavailable
 
 
 class RequestOutsideProduct(Invalid):
@@ -19,3 +19,11 @@ class OfferExpired(Conflict):
 
 class NotReady(Unavailable):
     slug, title = "not-ready-to-decide", "No decision policy or model is active"
+
+
+class PolicyUnfit(Invalid):
+    slug, title = "policy-unfit", "The policy or model cannot decide"
+
+
+class SecondPersonNeeded(NotAllowed):
+    slug, title = "second-person-needed", "Somebody else has to approve this"

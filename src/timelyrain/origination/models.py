@@ -2,28 +2,86 @@ from typing import ClassVar
 
 from django.db import models
 
+from timelyrain.runtime.ids import new_id
 from timelyrain.runtime.models import Sharded
 
 
 class PolicyVersion(models.Model):
-    """A decision policy as it was activated; the newest activation decides (reference table)."""
+    """A checked decision policy by the hash of its content (reference table). `ReleaseStep` says whether and when it decides."""
 
     append_only = True
     sha256 = models.CharField(primary_key=True, max_length=64)
     name = models.CharField(max_length=80)
     source = models.TextField()
-    activated_by = models.CharField(max_length=80)
-    activated_at = models.DateTimeField()
+    kept_by = models.CharField(max_length=150)
+    kept_at = models.DateTimeField()
 
 
 class ScoringModel(models.Model):
-    """A trained model by the hash of its file; the newest activation scores (reference table)."""
+    """A trained model by the hash of its file (reference table). `ReleaseStep` says whether and when it scores."""
 
     append_only = True
     sha256 = models.CharField(primary_key=True, max_length=64)
     manifest = models.JSONField()
-    activated_by = models.CharField(max_length=80)
-    activated_at = models.DateTimeField()
+    kept_by = models.CharField(max_length=150)
+    kept_at = models.DateTimeField()
+
+
+class ReleaseKind(models.TextChoices):
+    POLICY = "policy", "decision policy"
+    MODEL = "model", "scoring model"
+
+
+class ReleaseAct(models.TextChoices):
+    SUBMITTED = "submitted", "submitted for approval"
+    APPROVED = "approved", "approved by a second person"
+    REJECTED = "rejected", "rejected or taken back"
+    ACTIVATED = "activated", "activated"
+
+
+class ReleaseStep(models.Model):
+    """One step in the life of a policy or model; what decides at a moment is a fold of these (reference table).
+
+    report: what the step rests on: test cases, differences in words, a back-test.
+    """
+
+    append_only = True
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=8, choices=ReleaseKind.choices)
+    sha256 = models.CharField(max_length=64)
+    act = models.CharField(max_length=10, choices=ReleaseAct.choices)
+    by = models.CharField(max_length=150)
+    at = models.DateTimeField()
+    effective_at = models.DateTimeField(null=True)
+    note = models.TextField(default="", blank=True)
+    report = models.JSONField(default=dict)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["kind", "sha256"], name="release_of_version")]
+
+
+class PolicyDraft(models.Model):
+    """A policy being written; any text may stand here. Submitting makes a version of it."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    title = models.CharField(max_length=120)
+    source = models.TextField()
+    begun_by = models.CharField(max_length=150)
+    changed_by = models.CharField(max_length=150)
+    changed_at = models.DateTimeField()
+    submitted_sha256 = models.CharField(max_length=64, default="", blank=True)
+
+
+class PolicyCase(models.Model):
+    """A test case of all policies of one name. Sealed: it may be made from a person's past application."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    policy_name = models.CharField(max_length=80)
+    title = models.CharField(max_length=200)
+    case_sealed = models.BinaryField()
+    made_by = models.CharField(max_length=150)
+    made_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True)
 
 
 class ApplicationState(models.TextChoices):

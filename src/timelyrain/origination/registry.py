@@ -1,13 +1,14 @@
-"""Which policy and which model decide: activated versions by content hash, loaded once per process."""
+"""Policies and models by content hash: kept, loaded once per process, and which of them are in force."""
 
 import hashlib
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
+from django.db import connection
 
 from timelyrain import decisioning, risk
-from timelyrain.audit import services as audit
 from timelyrain.origination import errors
 from timelyrain.origination.models import DecisionRecord, PolicyVersion, ScoringModel
 from timelyrain.runtime import clock, law
@@ -23,27 +24,22 @@ def default_policy_source() -> str:
     return law.pack().read("consumer_credit.toml").decode()
 
 
-def activate_policy(source: str, by: str) -> str:
-    """Check a policy definition and make it the one that decides; returns its hash. Raises DefinitionInvalid."""
+def keep_policy(source: str, by: str) -> decisioning.Policy:
+    """Check a definition and keep it by its hash; whether it decides is said by `releases`. Raises DefinitionInvalid."""
     policy = decisioning.Policy.parse(source)
-    _, created = PolicyVersion.objects.get_or_create(
+    PolicyVersion.objects.get_or_create(
         sha256=policy.sha256,
-        defaults={"name": policy.name, "source": source, "activated_by": by, "activated_at": clock.now()},
+        defaults={"name": policy.name, "source": source, "kept_by": by, "kept_at": clock.now()},
     )
-    if created:
-        audit.record(0, "policy_activated", actor=by, subject=policy.sha256, name=policy.name)
-    return policy.sha256
+    return policy
 
 
-def activate_model(model: risk.TrainedModel, by: str) -> str:
-    """Keep a trained model's file under its hash and make it the one that scores; returns the hash."""
+def keep_model(model: risk.TrainedModel, by: str) -> str:
+    """Keep a trained model's file under its hash; returns the hash."""
     risk.save(model, models_folder())
-    _, created = ScoringModel.objects.get_or_create(
-        sha256=model.sha256,
-        defaults={"manifest": model.manifest, "activated_by": by, "activated_at": clock.now()},
+    ScoringModel.objects.get_or_create(
+        sha256=model.sha256, defaults={"manifest": model.manifest, "kept_by": by, "kept_at": clock.now()}
     )
-    if created:
-        audit.record(0, "model_activated", actor=by, subject=model.sha256)
     return model.sha256
 
 
@@ -53,17 +49,30 @@ def models_folder() -> Path:
     return folder
 
 
-def active_policy() -> decisioning.Policy:
-    newest = PolicyVersion.objects.order_by("-activated_at").values_list("sha256", flat=True).first()
-    if newest is None:
-        raise errors.NotReady("No decision policy is active.", remedy="Activate one (timelyrain seed).")
-    return policy(newest)
+def active_hashes(at: datetime | None = None) -> dict[str, str]:
+    """What is in force by kind, "policy" and "model": the newest activation that has come and was not taken back."""
+    with connection.cursor() as cursor:
+        cursor.execute(_IN_FORCE, [at or clock.now()])
+        return dict(cursor.fetchall())
 
 
-def active_model() -> risk.TrainedModel | None:
-    """The model that scores; None while there is none: the policy says what happens without a score."""
-    newest = ScoringModel.objects.order_by("-activated_at").values_list("sha256", flat=True).first()
-    return model(newest) if newest else None
+_IN_FORCE = """
+SELECT DISTINCT ON (kind) kind, sha256 FROM origination_releasestep s
+WHERE act = 'activated' AND effective_at <= %s AND NOT EXISTS (
+    SELECT FROM origination_releasestep t
+    WHERE t.kind = s.kind AND t.sha256 = s.sha256 AND t.act = 'rejected' AND t.id > s.id)
+ORDER BY kind, effective_at DESC, id DESC
+"""
+
+
+def active() -> tuple[decisioning.Policy, risk.TrainedModel | None]:
+    """The policy that decides now, and the model that scores; None while there is none: the policy says what happens then."""
+    found = active_hashes()
+    if "policy" not in found:
+        raise errors.NotReady(
+            "No decision policy is active.", remedy="Activate one (console, Policy versions)."
+        )
+    return policy(found["policy"]), model(found["model"]) if "model" in found else None
 
 
 @lru_cache(maxsize=8)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from timelyrain import decisioning
+from timelyrain import decisioning, risk
 from timelyrain.audit import services as audit
 from timelyrain.customers import services as customers
 from timelyrain.customers.services import Borrower
@@ -42,7 +42,7 @@ def submit_application(
         _judge_request(product, amount_fen, instalments, purpose)
         customers.require_consent(borrower.shard, borrower.id, "account_data", "lender")
         customers.require_profile(borrower)
-        registry.active_policy()
+        active = registry.active()
         with transaction.atomic():
             locks.hold(f"applications:{borrower.id}")  # requests at once are counted one after the other
             of_borrower = "WHERE shard = %s AND borrower_id = %s AND (submitted_at > %s OR id = %s)"
@@ -63,7 +63,7 @@ def submit_application(
                 )
                 rows.insert(application)
     if application.state == ApplicationState.GATHERING:
-        _decide(application)
+        _decide(application, *active)
     return application.id
 
 
@@ -109,8 +109,7 @@ def _judge_request(product_id: str, amount_fen: int, instalments: int, purpose: 
         )
 
 
-def _decide(application: Application) -> None:
-    policy, model = registry.active_policy(), registry.active_model()
+def _decide(application: Application, policy: decisioning.Policy, model: risk.TrainedModel | None) -> None:
     gathered = sources.gather(application.shard, application.borrower_id)
     evidence = decisioning.evidence_from_json(gathered.evidence)
     cap, product = law.number("cost_cap_ppm"), law.pack().product(application.product)

@@ -12,18 +12,20 @@ from timelyrain.sources.services import fetch_population
 
 
 def train_on_population(
-    n: int, seed: int, as_of: datetime, by: str, say: Callable[[str], None] = lambda text: None
-) -> str:
-    """Fetch n people from the sandbox, compute the active policy's features from their raw documents, train, activate.
+    policy: decisioning.Policy,
+    n: int,
+    seed: int,
+    as_of: datetime,
+    say: Callable[[str], None] = lambda text: None,
+) -> risk.TrainedModel:
+    """Fetch n people from the sandbox, compute the policy's features from their raw documents, train, keep the file.
 
     The same population under the same policy is trained once: the hash of its model is remembered beside the file.
-    Returns the model's hash.
     """
-    policy = registry.active_policy()
     known = registry.models_folder() / f"population-{n}-{seed}-{as_of:%Y%m%d}-{policy.sha256[:16]}.sha256"
     if known.exists():
         say("the model for this population and policy is at hand")
-        return registry.activate_model(registry.load_model(known.read_text()), by)
+        return registry.load_model(known.read_text())
     evidences: list[decisioning.Evidence] = []
     labels: list[int] = []
     for person in fetch_population(settings.SANDBOX_URL, n, seed, as_of):
@@ -36,6 +38,6 @@ def train_on_population(
     model = risk.train(
         matrix, np.array(labels), names, monotone=policy.monotone, definition_sha256=policy.sha256, seed=seed
     )
-    digest = registry.activate_model(model, by)
-    known.write_text(digest)
-    return digest
+    risk.save(model, registry.models_folder())
+    known.write_text(model.sha256)
+    return model

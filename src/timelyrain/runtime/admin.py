@@ -22,7 +22,7 @@ from unfold.admin import ModelAdmin
 
 from timelyrain.runtime import clock, panels, sagas
 from timelyrain.runtime.glossary import label, value, words
-from timelyrain.runtime.models import ClockShift, Saga, SagaStatus, SagaTrace, Schedule
+from timelyrain.runtime.models import ClockShift, Saga, SagaStatus, SagaTrace, Schedule, Sharded
 from timelyrain.runtime.panels import Badge, Bar, Link, Panel, Step, Table, Verdict, on_dashboard, on_page
 from timelyrain.runtime.problems import Problem
 
@@ -43,6 +43,7 @@ class Act:
     run: Callable[[HttpRequest, Any], Any]
     ask: Any = None
     writes: Any = None  # label of a text field that goes with it, POSTed as "text"
+    begins: Callable[[Any], str] | None = None  # what stands in that field at first
     offered: Callable[[Any], bool] = lambda row: True
 
     def allowed(self, request: HttpRequest, row: Any) -> bool:
@@ -157,7 +158,7 @@ class ReadOnlyAdmin(ModelAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """By id alone, as Django knows rows; naming every shard lets the database use its (shard, id) key."""
         found = self.get_queryset(request)
-        if isinstance(self.opts.pk, models.UUIDField):
+        if isinstance(self.opts.pk, models.UUIDField) and issubclass(self.model, Sharded):
             found = found.filter(shard__in=range(settings.SHARDS))
         try:
             return found.get(pk=self.opts.pk.to_python(object_id))
@@ -191,7 +192,7 @@ class ReadOnlyAdmin(ModelAdmin):
         if act is None or not request.user.has_perm(act.permission):
             raise PermissionDenied
         if request.method != "POST":
-            return self._render(request, row, "console/ask.html", {"act": act, "title": act.title})
+            return self._render(request, row, "console/ask.html", {"act": act, "title": act.title, "begins": act.begins(row) if act.begins else ""})
         try:
             with transaction.atomic():
                 told = act.run(request, row)

@@ -1,0 +1,125 @@
+"""Test cases of a policy: applicants with the outcome their author expects, and which rules they have put to the test."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from .decide import LawContext, Request, RequestInvalid, Scorer, ScorerMismatch, decide
+from .evidence import Evidence, EvidenceInvalid, evidence_from_json
+from .policy import Policy
+from .verdicts import Outcome
+
+
+class CaseInvalid(ValueError):
+    """A test case cannot be read; the message names the key and what belongs there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """reasons: codes that must speak, and no others may when `only`. limit_fen: inclusive bounds, None for any."""
+
+    name: str
+    evidence: Evidence
+    request: Request
+    context: LawContext
+    outcome: Outcome
+    reasons: tuple[str, ...] = ()
+    only: bool = False
+    limit_fen: tuple[int, int] | None = None
+    draw: int = 500_000
+
+    @staticmethod
+    def from_json(raw: object) -> "Case":
+        """Reads {"name", "evidence", "request", "context", "expect": {"outcome", "reasons", "only", "limit_fen"}, "draw"}.
+
+        Raises CaseInvalid.
+        """
+        if not isinstance(raw, dict):
+            raise CaseInvalid(f"a test case is a JSON object, not {type(raw).__name__}")
+        case = cast(dict[str, object], raw)
+        unknown = set(case) - {"name", "evidence", "request", "context", "expect", "draw"}
+        if unknown:
+            raise CaseInvalid(
+                f"unknown key {sorted(unknown)[0]!r}; known are name, evidence, request, context, expect, draw"
+            )
+        name = case.get("name")
+        if not isinstance(name, str) or not name:
+            raise CaseInvalid(f"name is {name!r}: give the case a name")
+        try:
+            request = Request(**cast(dict[str, int], case["request"]))  # pyright: ignore[reportArgumentType]
+            context = LawContext(**cast(dict[str, int], case["context"]))
+            expect = dict(cast(Mapping[str, object], case["expect"]))
+            outcome = Outcome(cast(str, expect.pop("outcome")))
+            reasons = tuple(str(code) for code in cast(Sequence[object], expect.pop("reasons", ())))
+            only, limit = expect.pop("only", False), expect.pop("limit_fen", None)
+            if expect:
+                raise CaseInvalid(f"{name}: unknown key expect.{sorted(expect)[0]}")
+            bounds = (
+                None if limit is None else (int(cast(list[int], limit)[0]), int(cast(list[int], limit)[1]))
+            )
+            evidence = evidence_from_json(cast(Mapping[str, object], case["evidence"]))
+        except EvidenceInvalid as error:
+            raise CaseInvalid(f"{name}: {error}") from None
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise CaseInvalid(f"{name}: {error!r} is absent or of the wrong form") from None
+        draw = case.get("draw", 500_000)
+        if type(draw) is not int:
+            raise CaseInvalid(f"{name}: draw is {draw!r}, give a whole number")
+        return Case(name, evidence, request, context, outcome, reasons, only is True, bounds, draw)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """problems: what came out otherwise than expected; none when the case passes."""
+
+    name: str
+    outcome: Outcome | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What the cases showed. coverage: rule code -> states seen ('true', 'false', 'not_evaluated'), in the policy's order."""
+
+    results: tuple[CaseResult, ...]
+    coverage: Mapping[str, frozenset[str]]
+
+    @property
+    def passed(self) -> bool:
+        return not any(result.problems for result in self.results)
+
+    @property
+    def untried(self) -> tuple[str, ...]:
+        """Rules that no case made true, or that no case made false."""
+        return tuple(code for code, seen in self.coverage.items() if not {"true", "false"} <= seen)
+
+
+def try_cases(policy: Policy, cases: Sequence[Case], scorer: Scorer | None) -> Tried:
+    """Decide every case under the policy and compare with what its author expects."""
+    seen: dict[str, set[str]] = {rule.code: set() for rule in policy.rules}
+    results: list[CaseResult] = []
+    for case in cases:
+        try:
+            found = decide(policy, case.evidence, case.request, scorer, case.draw, case.context)
+        except (RequestInvalid, ScorerMismatch) as error:
+            results.append(CaseResult(case.name, None, (str(error),)))
+            continue
+        for line in found.trace:
+            seen[line.code].add(line.state)
+        spoken = [reason.code for reason in found.reasons]
+        problems = [
+            f"expected reason {code}, which did not speak" for code in case.reasons if code not in spoken
+        ]
+        if found.outcome is not case.outcome:
+            problems.insert(
+                0,
+                f"expected {case.outcome.value}, got {found.outcome.value} ({', '.join(spoken) or 'no reason'})",
+            )
+        if case.only:
+            problems += [f"unexpected reason {code}" for code in spoken if code not in case.reasons]
+        if case.limit_fen and not case.limit_fen[0] <= found.limit_fen <= case.limit_fen[1]:
+            problems.append(
+                f"limit {found.limit_fen} fen is not from {case.limit_fen[0]} to {case.limit_fen[1]}"
+            )
+        results.append(CaseResult(case.name, found.outcome, tuple(problems)))
+    return Tried(tuple(results), {code: frozenset(states) for code, states in seen.items()})

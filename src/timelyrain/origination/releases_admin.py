@@ -1,0 +1,428 @@
+"""Policies, models, drafts and test cases in the console: what a version would change, what it rests on, who let it decide."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+
+from timelyrain import decisioning
+from timelyrain.origination import registry, releases
+from timelyrain.origination.models import (
+    PolicyCase,
+    PolicyDraft,
+    PolicyVersion,
+    ReleaseAct,
+    ReleaseKind,
+    ReleaseStep,
+    ScoringModel,
+)
+from timelyrain.runtime import clock, glossary
+from timelyrain.runtime.admin import Act, ReadOnlyAdmin
+from timelyrain.runtime.glossary import value, words
+from timelyrain.runtime.panels import Badge, Bar, Link, Panel, Step, Table, Verdict, on_dashboard, on_page
+from timelyrain.runtime.problems import Invalid
+
+SUBMIT, APPROVE = "origination.add_releasestep", "origination.change_releasestep"
+_TONES = {
+    ReleaseAct.SUBMITTED: "wait",
+    ReleaseAct.APPROVED: "good",
+    ReleaseAct.REJECTED: "bad",
+    ReleaseAct.ACTIVATED: "good",
+}
+glossary.teach("submitted", "待批准", "waits for approval")
+glossary.teach("approved_by", "批准人", "approved by")
+glossary.teach("policy", "决策规则", "decision policy")
+glossary.teach("model", "评分模型", "scoring model")
+glossary.teach("activated", "已启用", "activated")
+glossary.teach("rejected", "已驳回", "rejected")
+
+
+def _who(request: HttpRequest) -> str:
+    return request.user.get_username()
+
+
+def _text(request: HttpRequest) -> str:
+    return request.POST.get("text", "")
+
+
+# -- the acts on a version, the same for policies and models
+
+
+def _kind(row: PolicyVersion | ScoringModel) -> ReleaseKind:
+    return ReleaseKind.POLICY if isinstance(row, PolicyVersion) else ReleaseKind.MODEL
+
+
+def _last(row: PolicyVersion | ScoringModel) -> str:
+    found = releases.steps(_kind(row), row.sha256)
+    return found[-1].act if found else ""
+
+
+def _approve(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Any:
+    releases.approve(_kind(row), row.sha256, _who(request), _text(request))
+    return words("已批准。尚未启用。", "Approved. It does not decide yet: activate it.")
+
+
+def _reject(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Any:
+    releases.reject(_kind(row), row.sha256, _who(request), _text(request))
+    return words("已驳回。", "Rejected.")
+
+
+def _activate(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Any:
+    at = releases.activate(_kind(row), row.sha256, _who(request), _moment(_text(request)))
+    local = f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
+    return words(f"自 {local} 起生效。", f"It decides from {local} on.")
+
+
+def _moment(text: str) -> datetime | None:
+    """'now' or a local date and time."""
+    if text.strip().lower() in {"", "now", "立即"}:
+        return None
+    try:
+        return timezone.make_aware(datetime.fromisoformat(text.strip()))
+    except ValueError:
+        raise Invalid(
+            f"{text!r} is not a moment.",
+            field="text",
+            remedy="Write now, or a time such as 2026-12-01 00:00.",
+        ) from None
+
+
+ACTS = (
+    Act(
+        "approve",
+        words("批准", "Approve"),
+        APPROVE,
+        _approve,
+        ask=words(
+            "批准后即可启用。提交人不能批准自己提交的版本。",
+            "Once approved it may be activated. Nobody approves what they submitted.",
+        ),
+        writes=words("批准意见", "Why it is approved"),
+        offered=lambda row: _last(row) == ReleaseAct.SUBMITTED,
+    ),
+    Act(
+        "activate",
+        words("启用", "Activate"),
+        APPROVE,
+        _activate,
+        ask=words(
+            "自该时刻起，所有新申请按此版本决策。", "From that moment on new applications are decided by it."
+        ),
+        writes=words("生效时刻（now 或如 2026-12-01 00:00）", "From when (now, or such as 2026-12-01 00:00)"),
+        begins=lambda row: "now",
+        offered=lambda row: (
+            _last(row) in (ReleaseAct.APPROVED, ReleaseAct.ACTIVATED)
+            and registry.active_hashes().get(_kind(row)) != row.sha256
+        ),
+    ),
+    Act(
+        "reject",
+        words("驳回或撤回", "Reject or take back"),
+        APPROVE,
+        _reject,
+        ask=words(
+            "驳回待批准的版本；撤回已启用的版本后，恢复之前生效的版本。",
+            "Refuses a version that waits; taking back one that decides lets the one before it decide again.",
+        ),
+        writes=words("原因", "Why"),
+        offered=lambda row: _last(row) not in ("", ReleaseAct.REJECTED),
+    ),
+)
+
+
+def _begin_draft(request: HttpRequest, row: PolicyVersion) -> Any:
+    draft = releases.begin_draft(_text(request), row.source, _who(request))
+    return Panel(
+        words("草稿已建立", "A draft is begun"),
+        more=Link("origination.policydraft", draft, words("打开草稿", "Open the draft")),
+    )
+
+
+@admin.register(PolicyVersion)
+class PolicyVersionAdmin(ReadOnlyAdmin):
+    title = words("规则版本", "Policy versions")
+    columns = ("sha256", "name", "kept_by", "kept_at")
+    hidden = ("source",)
+    ordering = ("-kept_at",)
+    acts = (
+        Act(
+            "draft",
+            words("以此起草", "Begin a draft from this"),
+            SUBMIT,
+            _begin_draft,
+            ask=words("以此版本的原文建立一份草稿。", "A draft begins with the text of this version."),
+            writes=words("草稿名称", "Title of the draft"),
+        ),
+        *ACTS,
+    )
+
+
+@admin.register(ScoringModel)
+class ScoringModelAdmin(ReadOnlyAdmin):
+    title = words("评分模型", "Scoring models")
+    columns = ("sha256", "kept_by", "kept_at")
+    ordering = ("-kept_at",)
+    acts = ACTS
+
+
+def _life(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Panel:
+    kind = _kind(row)
+    found = releases.steps(kind, row.sha256)
+    decides = registry.active_hashes().get(kind) == row.sha256
+    return Panel(
+        words("审批与启用", "Approval and activation"),
+        verdict=Verdict(
+            decides,
+            words("现在由此版本决策", "This version decides now")
+            if decides
+            else words("此版本现在不参与决策", "This version does not decide now"),
+        ),
+        steps=[Step(value(s.act), _TONES[ReleaseAct(s.act)], s.by) for s in found],
+        table=Table(
+            ("act", "by", "at", "effective_at", "note"),
+            [
+                (Badge(value(s.act), _TONES[ReleaseAct(s.act)]), s.by, s.at, s.effective_at, s.note)
+                for s in found
+            ],
+        ),
+        wide=True,
+    )
+
+
+on_page("origination.policyversion", "origination.view_policyversion", order=5)(_life)
+on_page("origination.scoringmodel", "origination.view_scoringmodel", order=5)(_life)
+
+
+@on_page("origination.policyversion", "origination.view_policyversion", order=6)
+def _rests_on(request: HttpRequest, policy: PolicyVersion) -> Panel | None:
+    """What the people who approved it had before them."""
+    reports: list[Any] = [s.report for s in releases.steps(ReleaseKind.POLICY, policy.sha256) if s.report]
+    if not reports:
+        return None
+    report = reports[-1]
+    back = report.get("backtest")
+    facts = [("cases", report["cases"]), ("untried_rules", ", ".join(report["untried_rules"]) or None)]
+    return Panel(
+        words("提交时的依据", "What it rested on when submitted"),
+        facts=[*facts, *((back or {}).items())],
+        table=Table(
+            (words("与当时生效版本的差异", "Differences from the version then in force"),),
+            [(words(*pair),) for pair in report["differences"]],
+        )
+        if report["differences"]
+        else None,
+        wide=True,
+    )
+
+
+@on_page("origination.policyversion", "origination.view_policyversion", order=10)
+def _source(request: HttpRequest, policy: PolicyVersion) -> Panel:
+    return Panel(words("规则原文", "Definition"), text=policy.source, wide=True)
+
+
+# -- drafts
+
+
+def _edit(request: HttpRequest, draft: PolicyDraft) -> Any:
+    releases.change_draft(draft.id, _text(request), _who(request))
+    return words("草稿已保存，检查结果见下。", "Saved; what the checks say stands below.")
+
+
+def _submit(request: HttpRequest, draft: PolicyDraft) -> Any:
+    digest = releases.submit_draft(draft.id, _who(request), _text(request))
+    return Panel(
+        words("已提交，等待另一人批准", "Submitted: somebody else has to approve it"),
+        more=Link("origination.policyversion", digest, words("打开版本", "Open the version")),
+    )
+
+
+@admin.register(PolicyDraft)
+class PolicyDraftAdmin(ReadOnlyAdmin):
+    title = words("规则草稿", "Policy drafts")
+    columns = ("id", "title", "changed_by", "changed_at", "submitted_sha256")
+    hidden = ("source",)
+    ordering = ("-changed_at",)
+    acts = (
+        Act(
+            "edit",
+            words("编辑", "Edit"),
+            SUBMIT,
+            _edit,
+            ask=words(
+                "保存即检查；有错误也可以保存。", "Saving checks it; a draft with errors may be saved too."
+            ),
+            writes=words("规则原文（TOML）", "Definition (TOML)"),
+            begins=lambda draft: draft.source,
+        ),
+        Act(
+            "submit",
+            words("提交批准", "Submit for approval"),
+            SUBMIT,
+            _submit,
+            ask=words(
+                "有错误或测试案例未通过的草稿不能提交。",
+                "A draft with errors or failing test cases cannot be submitted.",
+            ),
+            writes=words("修改说明", "What it is for"),
+            offered=lambda draft: not draft.submitted_sha256,
+        ),
+    )
+
+
+@on_page("origination.policydraft", "origination.view_policydraft", order=5)
+def _checks(request: HttpRequest, draft: PolicyDraft) -> Panel:
+    found = releases.review(draft.source)
+    told = [(p, "bad") for p in found.problems] + [(w, "wait") for w in found.warnings]
+    good = not found.problems
+    return Panel(
+        words("静态检查", "Static checks"),
+        verdict=Verdict(
+            good,
+            words("没有错误", "No errors")
+            if good
+            else words(
+                f"{len(found.problems)} 个错误，不能启用",
+                f"{len(found.problems)} errors: it cannot be activated",
+            ),
+        ),
+        table=Table(
+            ("line", "column", "where", "problem", "remedy"),
+            [(p.line, p.column, p.where, Badge(p.what, tone), p.remedy) for p, tone in told],
+        )
+        if told
+        else None,
+        wide=True,
+    )
+
+
+@on_page("origination.policydraft", "origination.view_policydraft", order=6)
+def _changes(request: HttpRequest, draft: PolicyDraft) -> Panel | None:
+    found = releases.review(draft.source).differences
+    return (
+        Panel(
+            words("与现行版本的差异", "Differences from the version in force"),
+            table=Table((words("差异", "difference"),), [(words(*pair),) for pair in found]),
+            wide=True,
+        )
+        if found
+        else None
+    )
+
+
+@on_page("origination.policydraft", "origination.view_policydraft", order=7)
+def _tried(request: HttpRequest, draft: PolicyDraft) -> Panel | None:
+    tried = releases.review(draft.source).tried
+    return _cases_panel(tried) if tried else None
+
+
+def _cases_panel(tried: decisioning.Tried) -> Panel:
+    total, covered = len(tried.coverage), len(tried.coverage) - len(tried.untried)
+    return Panel(
+        words("测试案例与规则覆盖", "Test cases and rules they put to the test"),
+        verdict=Verdict(
+            tried.passed and bool(tried.results),
+            words(f"{len(tried.results)} 个案例", f"{len(tried.results)} cases"),
+        ),
+        bars=[
+            Bar(
+                words("成立与不成立都试过的规则", "rules tried both ways"),
+                total,
+                f"{covered}/{total}",
+                part=covered,
+            )
+        ],
+        facts=[("untried_rules", ", ".join(tried.untried) or None)],
+        table=Table(
+            ("name", "outcome", "problem"),
+            [
+                (
+                    r.name,
+                    Badge(value(r.outcome.value if r.outcome else ""), "bad" if r.problems else "good"),
+                    "; ".join(r.problems),
+                )
+                for r in tried.results
+            ],
+        ),
+        wide=True,
+    )
+
+
+@on_page("origination.policydraft", "origination.view_policydraft", order=10)
+def _draft_source(request: HttpRequest, draft: PolicyDraft) -> Panel:
+    return Panel(words("原文", "Text"), text=draft.source, wide=True)
+
+
+# -- test cases
+
+
+def _retire(request: HttpRequest, case: PolicyCase) -> Any:
+    releases.retire_case(case.id, _who(request))
+    return words("案例已停用。", "The case is retired.")
+
+
+@admin.register(PolicyCase)
+class PolicyCaseAdmin(ReadOnlyAdmin):
+    title = words("规则测试案例", "Policy test cases")
+    columns = ("id", "title", "policy_name", "made_by", "made_at", "retired_at")
+    filters = ("policy_name",)
+    acts = (
+        Act(
+            "retire",
+            words("停用", "Retire"),
+            SUBMIT,
+            _retire,
+            ask=words("停用后不再随提交运行。", "It is no longer decided with submissions."),
+            offered=lambda case: case.retired_at is None,
+        ),
+    )
+
+
+@on_page("origination.policycase", "origination.view_policycase", order=5)
+def _expected(request: HttpRequest, case: PolicyCase) -> Panel:
+    raw = releases.case_of(case)
+    return Panel(
+        words("期望", "Expected"),
+        facts=[*raw["expect"].items(), *raw["request"].items(), ("draw", raw.get("draw"))],
+        text=json.dumps(raw["evidence"].get("facts", {}), ensure_ascii=False, indent=1),
+    )
+
+
+# -- the dashboard
+
+
+@admin.register(ReleaseStep)
+class ReleaseStepAdmin(ReadOnlyAdmin):
+    title = words("审批记录", "Release steps")
+    columns = ("id", "kind", "act", "sha256", "by", "at", "effective_at")
+    filters = ("kind", "act")
+
+
+@on_dashboard("origination.view_releasestep", order=30)
+def _waiting() -> Panel | None:
+    """Versions that wait for a second person, and activations to come."""
+    newest: dict[tuple[str, str], ReleaseStep] = {}
+    for step in ReleaseStep.objects.order_by("id"):
+        newest[step.kind, step.sha256] = step
+    waits = [
+        s
+        for s in newest.values()
+        if s.act == ReleaseAct.SUBMITTED
+        or (s.act == ReleaseAct.ACTIVATED and s.effective_at and s.effective_at > clock.now())
+    ]
+    if not waits:
+        return None
+    pages = {"policy": "origination.policyversion", "model": "origination.scoringmodel"}
+    return Panel(
+        words("待批准或待生效的规则与模型", "Policies and models that wait"),
+        verdict=Verdict(False, words(f"{len(waits)} 项", f"{len(waits)}")),
+        table=Table(
+            ("sha256", "kind", "act", "by", "effective_at"),
+            [
+                (Link(pages[s.kind], s.sha256), value(s.kind), value(s.act), s.by, s.effective_at)
+                for s in waits
+            ],
+        ),
+    )
