@@ -75,7 +75,7 @@ def month_of_rolled(on: date, due_day: int | None, roll: bool) -> date:
 
 
 def working(on: date, terms: Terms) -> date:
-    """The working day that takes the place of a due date; past the end of the calendar nothing is known and it stays."""
+    """The working day that takes the place of a due date."""
     table, moved = terms.calendar, on
     assert table is not None
     step = -DAY if terms.shift is Shift.PRECEDING else DAY
@@ -109,8 +109,10 @@ def stretches(
         month = month_of_rolled(first_due, due_day, roll)
         ends = [first_due, *(months_after(month, k * every, due_day, roll=roll) for k in range(1, count))]
         regular = (first_due - months_after(month, -every, due_day or first_due.day, roll=roll)).days
-    if terms.calendar:
-        ends = [working(on, terms) for on in ends]
+    table = terms.calendar
+    shifted = [working(on, terms) for on in ends] if table else ends
+    if table and table.first <= min(*ends, *shifted) and max(*ends, *shifted) <= table.last:
+        ends = shifted  # otherwise nothing is known about some of them, and all stay
         if terms.unit is Unit.MONTHS and first_due is None and due_day in (None, start.day):
             regular = (ends[0] - start).days
     opening = Fraction((ends[0] - start).days, regular)  # the first period, in steps

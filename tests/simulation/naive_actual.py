@@ -87,20 +87,27 @@ class NaiveActual(NaiveLoan):
             return interest, left
         wanted = self.level if stretch.agreed is None else stretch.agreed
         equal = self.terms.method is Method.EQUAL_INSTALMENT
-        if not stretch.collects:
-            interest = 0
-        elif equal and stretch.repays:
+        if equal and stretch.repays and stretch.collects:
             interest = min(interest, max(0, wanted - row.principal_paid))
         share = max(0, wanted - interest) if equal else wanted
         share = min(share, left - self.ahead[last][0].principal_paid) if stretch.repays else 0
         return interest, max(share, row.principal_paid)
+
+    def collect(self, n: int, last: int, own: int, put_off: int) -> int:
+        """What the n-th asks of its own interest and of what was put off before; returns what is put off then."""
+        row, stretch = self.ahead[n]
+        row.interest = row.carried
+        if stretch.collects or n == last:
+            row.interest += own + put_off
+            return 0
+        return own + put_off
 
     def fall(self) -> None:
         row, stretch = self.ahead[0]
         if row.settled_on is None and stretch.due_on == self.today:
             whole = self.whole
             own, row.principal = self.asked(0, self.last, whole - self.taken, self.left)
-            row.interest = own + row.carried
+            self.put_off = self.collect(0, self.last, own, self.put_off)
             self.undue -= row.principal - row.principal_paid
             self.running, self.taken = Fraction(whole - self.taken - own), 0
         self.leave()
@@ -120,15 +127,16 @@ class NaiveActual(NaiveLoan):
         if not self.ahead:
             return
         last, running, taken, since = self.last, self.running, self.taken, self.runs_from
-        owed, left = self.undue, self.left
-        if self.terms.overdue is Overdue.TO_PERIOD_END and self.late:
+        owed, left, put_off = self.undue, self.left, self.put_off
+        overdue = any(row.due_on < self.today for row in self.open())
+        if self.terms.overdue is Overdue.TO_PERIOD_END and self.late and overdue:
             running += self.interest(self.bearing, since, self.ahead[0][1].due_on)
             since = max(since, self.ahead[0][1].due_on)
         for n, (row, stretch) in enumerate(self.ahead[: last + 1]):
             running += self.interest(owed, since, stretch.due_on)
             since, whole = max(since, stretch.due_on), rounded(running, self.terms.rounding)
             own, row.principal = self.asked(n, last, whole - taken, left)
-            row.interest = own + row.carried
+            put_off = self.collect(n, last, own, put_off)
             running, taken = Fraction(whole - taken - own), 0
             owed -= row.principal - row.principal_paid
             left -= row.principal
@@ -163,7 +171,7 @@ class NaiveActual(NaiveLoan):
         while money and self.ahead and self.ahead[0][0].settled_on is None:
             row, stretch = self.ahead[0]
             own, row.principal = self.asked(0, self.last, self.whole - self.taken, self.left)
-            row.interest, before = own + row.carried, row.principal_paid
+            put_off, before = self.collect(0, self.last, own, self.put_off), row.principal_paid
             money = self.pay_row(row, money)
             self.undue -= row.principal_paid - before
             if self.unpaid(row):
@@ -172,6 +180,7 @@ class NaiveActual(NaiveLoan):
                 money = self.pay_last(money)
                 break
             self.taken += own
+            self.put_off = put_off
             self.done.append(stretch)
             row.settled_on = self.today
             self.leave()
@@ -181,6 +190,7 @@ class NaiveActual(NaiveLoan):
                     row.principal, row.interest = row.principal_paid, row.interest_paid
                     row.settled_on = row.settled_on or self.today
             self.ahead = [(row, stretch) for row, stretch in self.ahead if paid_on(row)]
+            self.put_off = 0
             while self.ahead:
                 self.leave()
         return money
@@ -226,7 +236,9 @@ class NaiveActual(NaiveLoan):
                     waited = min(row.carried, part)
                     row.carried -= waited
                     self.pool["interest"] -= waited
-                    self.taken += part - waited
+                    late = min(self.put_off, part - waited)
+                    self.put_off -= late
+                    self.taken += part - waited - late
                 elif name == "penalty":
                     row.moved_penalty -= part
                     self.pool["penalty"] -= part
@@ -248,7 +260,8 @@ class NaiveActual(NaiveLoan):
         self.bank()
         row, stretch = self.ahead[0]
         row.due_on, row.principal = self.today, self.undue
-        row.interest, row.carried = self.accrued + self.pool["interest"], self.pool["interest"]
+        row.interest, row.carried = self.accrued + self.pool["interest"] + self.put_off, self.pool["interest"]
+        self.put_off = 0
         row.moved_penalty, row.cost = self.pool["penalty"], self.pool["cost"] + self.next_cost
         self.ahead, self.undue = [(row, stretch)], 0
         self.cut()
@@ -289,6 +302,7 @@ class NaiveActual(NaiveLoan):
 
     def find_level(self) -> None:
         """By way of a plan-following loan that has the same balance and the same interest on its first instalment."""
+        self.part_ways()
         last, first = self.last, self.first_interest()
         parts = [stretch for _, stretch in self.ahead[: last + 1]]
         if self.joined and not any(part.due_on > self.today for part in self.done):
@@ -302,10 +316,13 @@ class NaiveActual(NaiveLoan):
         twin.find_level()
         self.level = twin.level
 
-    def plan(self, shorten: bool = False) -> None:
-        waiting = [row for row, _ in self.ahead if paid_on(row) > row.principal_paid]
-        if any(self.pool.values()) and waiting:
+    def part_ways(self) -> None:
+        """Before what waits is shared out anew, what was paid ahead of it is set apart."""
+        if any(self.pool.values()) and any(paid_on(row) > row.principal_paid for row, _ in self.ahead):
             self.bank()
+
+    def plan(self, shorten: bool = False) -> None:
+        self.part_ways()
         for row, stretch in self.ahead:
             row.due_on = stretch.due_on
             row.carried = row.moved_penalty = row.cost = row.interest = 0

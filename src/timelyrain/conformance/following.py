@@ -216,8 +216,8 @@ def compare(state: LoanState, table: dict[str, Any], fen: Callable[[str], int]) 
         (row.due_on, row.principal_due_fen, row.interest_due_fen, _paid(row)) for row in state.instalments
     ]
     if state.status is Status.SETTLED and len(rows) != len(table["expected_schedule"]):
-        return _sums(rows, table["totals"], fen, 0)
-    return compare_rows(rows, table, fen, max(0, state.totals.surplus_fen))
+        return _sums(rows, table["totals"], fen, min(0, state.totals.surplus_fen))
+    return compare_rows(rows, table, fen, state.totals.surplus_fen)
 
 
 def _paid(row: InstalmentState) -> int:

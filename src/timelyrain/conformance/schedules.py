@@ -33,6 +33,8 @@ from timelyrain.finance import (
 from .following import CannotFollow, compare, compare_rows, follow, make_terms
 from .outcome import Outcome, SuiteUnreadable
 
+UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
+"""What a case that is not in the format leads to; it fails alone, with this as its line."""
 PLAIN = {"disbursement", "cob"}
 _BASES = {"360": DayBasis.ACT_360, "364": DayBasis.ACT_364, "365": DayBasis.ACT_365}
 
@@ -49,7 +51,7 @@ def _of_case(case: dict[str, Any]) -> Iterator[Outcome]:
         loan = Loan.read(case)
         happenings = case["events"]
         tables = case.get("checkpoints") or [{"after_events": len(happenings), **case}]
-    except (KeyError, ValueError, TypeError, ArithmeticError) as error:
+    except UNREADABLE as error:
         yield Outcome(case["id"], (f"cannot be read: {error or repr(error)}",))
         return
     for k, table in enumerate(tables):
@@ -61,7 +63,7 @@ def _of_case(case: dict[str, Any]) -> Iterator[Outcome]:
                 yield Outcome(id, differences(loan.plan(_advances(loan, case, table)), table, loan))
             else:
                 yield Outcome(id, _followed(case, loan, table))
-        except (KeyError, ValueError, ArithmeticError) as error:
+        except UNREADABLE as error:
             yield Outcome(id, (f"cannot be read: {error or repr(error)}",))
 
 

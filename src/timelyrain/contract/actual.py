@@ -134,15 +134,19 @@ class ActualLoan(Loan):
         if index == last:
             return interest, left
         wanted = self.part if period.fixed_fen is None else period.fixed_fen
-        if not period.collects:
-            interest = 0
-        elif self.level and period.repays:
+        if self.level and period.repays and period.collects:
             interest = min(interest, max(0, wanted - row.principal_paid))
         if not period.repays:
             return interest, row.principal_paid
         share = max(0, wanted - interest) if self.level else wanted
         share = min(share, left - self.rows[last].principal_paid)
         return interest, max(share, row.principal_paid)
+
+    def collect(self, index: int, last: int, own: int, put_off: int) -> int:
+        """Set the interest that an instalment asks for; returns what is put off after it."""
+        row, asks = self.rows[index], self.periods[index].collects or index == last
+        row.interest = row.carried + (own + put_off if asks else 0)
+        return 0 if asks else own + put_off
 
     def left(self, last: int) -> int:
         """Principal that the rows to come hold, paid ahead or not."""
@@ -155,7 +159,7 @@ class ActualLoan(Loan):
             if row.settled_on is None:
                 last, whole = self.tail(), self.whole(self.running)
                 own, row.principal = self.asked(self.current, last, whole - self.taken, self.left(last))
-                row.interest = own + row.carried
+                self.put_off = self.collect(self.current, last, own, self.put_off)
                 self.undue -= row.principal - row.principal_paid
                 self.running, self.taken = Fraction(whole - self.taken - own), 0
             self.fall(row)
@@ -168,8 +172,8 @@ class ActualLoan(Loan):
             return
         self.count(on)
         last, running, taken, since, owed = self.tail(), self.running, self.taken, self.since, self.undue
-        left = self.left(last)
-        if self.terms.overdue is Overdue.TO_PERIOD_END and self.late():
+        left, put_off = self.left(last), self.put_off
+        if self.terms.overdue is Overdue.TO_PERIOD_END and self.late() and self.rows[self.oldest].due_on < on:
             running += self.interest(self.bearing(), since, self.rows[self.current].due_on)
             since = max(since, self.rows[self.current].due_on)
         for index in range(self.current, last + 1):
@@ -177,7 +181,7 @@ class ActualLoan(Loan):
             running += self.interest(owed, since, row.due_on)
             since, whole = max(since, row.due_on), self.whole(running)
             own, row.principal = self.asked(index, last, whole - taken, left)
-            row.interest = own + row.carried
+            put_off = self.collect(index, last, own, put_off)
             running, taken = Fraction(whole - taken - own), 0
             owed -= row.principal - row.principal_paid
             left -= row.principal
@@ -216,7 +220,7 @@ class ActualLoan(Loan):
             own, row.principal = self.asked(
                 self.current, last, self.whole(self.running) - self.taken, self.left(last)
             )
-            row.interest, before = own + row.carried, row.principal_paid
+            put_off, before = self.collect(self.current, last, own, self.put_off), row.principal_paid
             money = self.pay(row, money, on)
             self.undue -= row.principal_paid - before
             if row.settled_on is None:
@@ -228,6 +232,7 @@ class ActualLoan(Loan):
                 money = self.pay_last(money, on)
                 break
             self.taken += own
+            self.put_off = put_off
             self.behind.append(self.periods[self.current])
             self.fall(row)
         self.finish(on)
@@ -255,6 +260,7 @@ class ActualLoan(Loan):
         for row in [row for row in self.rows[self.current :] if not _paid(row)]:
             place = self.rows.index(row)
             del self.rows[place], self.periods[place]
+        self.put_off = 0
         while self.current < len(self.rows):
             row = self.rows[self.current]
             row.principal, row.interest = row.principal_paid, row.interest_paid
@@ -293,7 +299,9 @@ class ActualLoan(Loan):
             waited = min(row.carried, part)
             row.carried -= waited
             self.pool.interest -= waited
-            self.taken += part - waited
+            late = min(self.put_off, part - waited)
+            self.put_off -= late
+            self.taken += part - waited - late
         elif name == "penalty":
             apart.penalty_base += part
             row.penalty_base -= part

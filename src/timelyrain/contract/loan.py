@@ -36,6 +36,7 @@ from .terms import PPM, Terms, dates_of, grace_of
 from .violations import ContractViolation
 
 _DAY = timedelta(days=1)
+_PENALTY_YEAR = PPM * 365
 
 
 class Row:
@@ -239,18 +240,18 @@ class Loan:
         self.prepaid += principal
 
     def overdue_fen_days(self, row: Row, on: date) -> int:
-        if not row.fallen:
-            return 0
+        owed = row.principal - row.principal_paid
+        if not owed or not row.fallen:
+            return row.overdue_fen_days
         if self.charged_off_on is not None and on > self.charged_off_on:
             on = self.charged_off_on
-        days = (on - max(row.counted_to, row.due_on + self.late_after)).days
-        if days <= 0:
-            return row.overdue_fen_days
-        return row.overdue_fen_days + (row.principal - row.principal_paid) * days
+        since = row.due_on + self.late_after if self.late_after else row.due_on
+        days = (on - max(row.counted_to, since)).days
+        return row.overdue_fen_days + owed * days if days > 0 else row.overdue_fen_days
 
     def penalty(self, row: Row, on: date) -> int:
         """Penalty interest of one instalment up to `on`, paid or not; rounded down, under the cap."""
-        return row.penalty_base + self.overdue_fen_days(row, on) * self.penalty_ppm // (PPM * 365)
+        return row.penalty_base + self.overdue_fen_days(row, on) * self.penalty_ppm // _PENALTY_YEAR
 
     # -- money -----------------------------------------------------------------------------------------------------
 
@@ -281,9 +282,8 @@ class Loan:
 
     def hold(self, row: Row, on: date) -> int:
         """Count the row's penalty up to `on`, before its principal changes; returns the penalty."""
-        penalty = self.penalty(row, on)
         row.overdue_fen_days, row.counted_to = self.overdue_fen_days(row, on), on
-        return penalty
+        return row.penalty_base + row.overdue_fen_days * self.penalty_ppm // _PENALTY_YEAR
 
     def mark(self, row: Row, on: date) -> None:
         if row.settled_on is None and not self.unpaid(row, on):
@@ -448,7 +448,13 @@ class Loan:
             plan = rounded_once(
                 plan, self.base, rate, rest, terms.rounding, elapsed=elapsed, carried_fen_days=carried
             )
-        rows = [Row(row.n, row.due_on, row.principal_fen, row.interest_fen) for row in plan]
+        rows = self.rows[current:]
+        rows += [Row(row.n, row.due_on, 0, 0) for row in plan[len(rows) :]]
+        for row, made in zip(rows, plan, strict=False):
+            row.n, row.due_on, row.counted_to = made.n, made.due_on, made.due_on
+            row.principal, row.interest = made.principal_fen, made.interest_fen
+            row.carried = row.penalty_base = row.cost = 0
+        del rows[len(plan) :]
         if shorten:
             ends = (k for k, row in enumerate(plan) if not row.balance_fen and rest[k].collects)
             rows = rows[: 1 + next(ends, len(plan) - 1)]

@@ -7,7 +7,7 @@ can be: see each act.
 
 from datetime import date
 
-from timelyrain.finance import Method, TermsInvalid
+from timelyrain.finance import CalendarEnds, Method, TermsInvalid
 
 from .events import Event, PrepayMode
 from .loan import Loan, Row
@@ -79,6 +79,8 @@ def _refuse_plan(terms: Terms, event: Event, firm: bool) -> None:
     if terms.custom_fen and firm:
         try:
             plan(terms, event.value_on)
+        except CalendarEnds as error:
+            raise ContractViolation(event, "calendar-covers-the-plan", str(error)) from error
         except TermsInvalid as error:
             raise ContractViolation(event, "custom-instalments-kept", str(error)) from error
 
