@@ -233,6 +233,11 @@ def _pass(found: Position, loan_id: UUID, passage: Passage, *, out: bool, other:
     found[chart.LOANS_SOLD_RESULT, LENDER] -= worth + price
 
 
+def lines(terms: Terms, loan_id: UUID, step: Totals) -> list[Line]:
+    """Balanced lines for a difference of totals of a loan that is neither late, nor shared, nor sold."""
+    return booking(terms, loan_id, Standing(Totals(), False), Standing(step, False), (0, 0))
+
+
 def booking(
     terms: Terms,
     loan_id: UUID,
