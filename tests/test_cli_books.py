@@ -22,12 +22,12 @@ OPENED = date(2026, 1, 5)
 
 @pytest.fixture
 def said(platform: World, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a command in this process: exit status and all that it printed."""
+    """Runs a command in this process: exit status and what it said, or why it refused."""
 
     def run(*arguments: str) -> tuple[int, str]:
         code = cli.main(arguments)
         out = capsys.readouterr()
-        return code, out.out + out.err
+        return code, out.out or out.err
 
     return run
 

@@ -3,6 +3,7 @@
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,22 @@ from django.db import connections
 from django.template.loader import render_to_string
 from django.test import Client
 from django.utils import translation
+from hypothesis import given, settings
 
 from tests.borrowers import Applicant, approved, code_on_phone, register, with_loan
+from tests.strategies import History, lives
 from tests.worlds import World
 from timelyrain import borrower
 from timelyrain.agreements import queries as agreements_queries
 from timelyrain.borrower import words
 from timelyrain.borrower.page import SESSION_COOKIE
+from timelyrain.borrower.templatetags.pages import payoff_parts
+from timelyrain.contract import fold
 from timelyrain.customers import queries as customers_queries
 from timelyrain.origination import queries as origination_queries
-from timelyrain.runtime import law, worker
+from timelyrain.runtime import clock, law, worker
 from timelyrain.runtime.problems import Problem, catalogue
+from timelyrain.servicing import acts, wishes
 from timelyrain.servicing import queries as servicing_queries
 
 TEMPLATES = Path(borrower.__file__).parent / "templates"
@@ -388,3 +394,71 @@ def test_signing_again_leads_to_the_one_agreement(world: World) -> None:
     assert "有一笔借款正在办理" in text_of(client.get("/me"))
     worker.drain()
     assert "钱已到账" in text_of(client.get(signed))
+
+
+# --- a loan in trouble ------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(lives())
+def test_the_payoff_is_the_sum_of_what_is_shown(history: History) -> None:
+    state = fold(history.terms, history.events, history.horizon)
+    parts = payoff_parts(state)
+    assert state.payoff_fen == max(0, sum(part.fen for part in parts))
+    assert all(part.fen for part in parts)
+
+
+def test_help_is_asked_for_on_the_phone_and_answered(world: World) -> None:
+    who, loan_id = with_loan(world)
+    client, address = signed_in(who), f"/loans/{loan_id}/help"
+    assert address in client.get(f"/loans/{loan_id}").content.decode()
+    form = {"kind": "hardship", "amount": "500.50", "instalments": "3", "note": "生病住院"}
+    for wrong in (
+        {"amount": "a lot"},
+        {"amount": "0"},
+        {"instalments": "99"},
+        {"instalments": ""},
+        {"kind": "gift"},
+    ):
+        refused = client.post(address, form | wrong | {"key": f"wrong {wrong}"})
+        assert refused.status_code == 422, wrong
+    for _ in range(2):
+        assert client.post(address, form | {"key": "one form"})["Location"] == address
+    assert client.post(address, form | {"key": "another form"}).status_code == 409
+    text = text_of(client.get(address))
+    assert "等待答复" in text and "接下来 3 期，每期 ¥500.50" in text and "申请困难帮扶" not in text
+    client.post(address, {"kind": "due_day", "due_day": "25", "key": "a day"})
+    assert "更改还款日申请等待答复" in text_of(client.get(f"/loans/{loan_id}"))
+    asked = {
+        wish.kind: wish for wish in servicing_queries.wishes_of(who.borrower.shard, who.borrower.id, loan_id)
+    }
+    wishes.decline(asked["due_day"].id, by="staff", answer="先还清逾期的")
+    assert "先还清逾期的" in text_of(client.get(address))
+    english = signed_in(who)
+    english.defaults["HTTP_ACCEPT_LANGUAGE"] = "en"
+    assert "waiting for an answer" in text_of(english.get(address))
+    for path in (address, f"/loans/{loan_id}/changes/{uuid4()}"):
+        assert signed_in(register(world)).get(path).status_code == 404
+
+
+def test_a_higher_rate_is_the_borrowers_to_refuse_or_confirm(world: World) -> None:
+    who, loan_id = with_loan(world)
+    client, shard = signed_in(who), who.borrower.shard
+    view = servicing_queries.loan(shard, who.borrower.id, loan_id)
+    for verdict in ("decline", "confirm"):
+        made = uuid4()
+        rate = {"rate_ppm": view.annual_rate_ppm + 10_000}
+        acts.request(shard, loan_id, "RATE_CHANGED", 0, rate, by="maker", reason="test", request_id=made)
+        acts.approve(made, by="checker")
+        address = f"/loans/{loan_id}/changes/{made}"
+        assert address in client.get(f"/loans/{loan_id}").content.decode()
+        page = client.get(address)
+        sha = re.search(r'name="sha256" value="([0-9a-f]{64})"', page.content.decode())
+        assert sha and "一共要多付" in text_of(page) and 'data-opens-in="' in page.content.decode()
+        answer = {"sha256": sha[1], "verdict": verdict}
+        if verdict == "confirm":
+            assert "阅读时间还没有结束" in text_of(client.post(address, answer | {"key": "early"}))
+            clock.SHIFTED.advance_to(clock.now() + timedelta(seconds=6))
+        assert client.post(address, answer | {"key": f"answer {verdict}"})["Location"] == f"/loans/{loan_id}"
+        after = servicing_queries.loan(shard, who.borrower.id, loan_id).state.annual_rate_ppm
+        assert (after == rate["rate_ppm"]) == (verdict == "confirm")

@@ -2,22 +2,23 @@
 of what is refused."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from tests import portfolio
+from tests.borrowers import with_loan
 from tests.worlds import World
 from timelyrain.audit.queries import acts_of
 from timelyrain.contract import EventType, Status
+from timelyrain.customers import queries as customers_queries
 from timelyrain.customers.models import Message
 from timelyrain.finance import Method
 from timelyrain.ledger import chart
 from timelyrain.ledger import queries as ledger
-from timelyrain.payments.models import PaymentOrder
-from timelyrain.runtime import clock, sagas
+from timelyrain.runtime import clock, worker
 from timelyrain.runtime.models import Saga
 from timelyrain.runtime.problems import Invalid, NotFound
 from timelyrain.servicing import acts, approvals, catalogue, errors, queries, services, wishes
@@ -305,9 +306,34 @@ def test_bullet_loans_have_no_principal_to_spread(platform: World) -> None:
             desk.ask("HARDSHIP_AGREED", 60_000, instalments=3)
 
 
-def test_kinds_of_saga_are_complete(platform: World) -> None:
-    assert sagas.check_registry() == []
-    assert (
-        PaymentOrder.objects.filter(shard=SHARD).count()
-        == Saga.objects.filter(shard=SHARD, kind="pay_back_surplus").count()
-    )
+@pytest.mark.parametrize(
+    ("fault", "ends"), [("", "done"), ("lose_answer", "done"), ("down", "done"), ("refuse", "failed")]
+)
+def test_surplus_goes_out_through_the_rail(world: World, fault: str, ends: str) -> None:
+    """Once, whatever the rail does; while it is on its way nothing else takes it, and a refusal gives it back."""
+    who, loan_id = with_loan(world)
+    loan = Loan.objects.get(id=loan_id)
+    cleared = ledger.lender_balances((chart.PAY_OUT_CLEARING,))
+    data = {"source": "goodwill", "to": "surplus"}
+    acts.request(loan.shard, loan_id, "REFUNDED", 3_000, data, by="maker", reason="补偿", request_id=uuid4())
+    held = world.get(f"/rail/accounts/{who.person['bank_card']}").json()["balance_fen"]
+    if fault:
+        world.fault("rail.pay_out", fault, times=1)
+    made = uuid4()
+    acts.request(loan.shard, loan_id, "PAID_BACK", 3_000, by="maker", reason="应客户要求", request_id=made)
+    assert queries.act(made).state == "moving" and services.state_of(loan).totals.surplus_fen == 0
+    with pytest.raises(errors.ActImpossible):
+        acts.request(loan.shard, loan_id, "PAID_BACK", 1, by="maker", reason="再退", request_id=uuid4())
+    for _ in range(3):
+        Saga.objects.filter(key=str(made)).update(due_at=datetime.now(UTC))
+        worker.drain()
+    row, state = queries.act(made), services.state_of(loan)
+    assert row.state == ends and queries.proof(loan.shard, loan_id).equal
+    arrived = world.get(f"/rail/accounts/{who.person['bank_card']}").json()["balance_fen"] - held
+    assert (arrived, state.totals.surplus_fen) == ((3_000, 0) if ends == "done" else (0, 3_000))
+    assert ledger.lender_balances((chart.PAY_OUT_CLEARING,)) == cleared
+    texts = [m.text for m in customers_queries.messages(who.borrower)]
+    assert any("已退回您的银行卡" in text for text in texts) == (ends == "done")
+    paid_back = next(e for e in services.events_of(loan) if e.type is EventType.PAID_BACK)
+    with pytest.raises((errors.ActImpossible, Invalid)):  # the rail alone takes that back
+        acts.preview(loan.shard, loan_id, "REVERSED", 0, {"event": paid_back.id})
