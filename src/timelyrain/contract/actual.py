@@ -287,6 +287,7 @@ class ActualLoan(Loan):
         if _paid(apart):
             apart.settled_on = on
             self.insert_due(apart)
+            self.skip_settled()
 
     def _apart(self, row: Row, apart: Row, name: str, part: int) -> None:
         """What was owed for a part paid ahead goes with it."""
