@@ -14,6 +14,16 @@ version = "1"
 [request]
 purposes = ["shopping", "travel"]
 
+[[source]]
+name = "bank"
+code = "NO_BANK"
+stage = "affordability"
+then = "more_evidence"
+zh = "无流水"
+en = "no account data"
+change_zh = "请授权账户"
+change_en = "link an account"
+
 [[aggregate]]
 name = "salary"
 table = "bank_flow"
@@ -180,4 +190,4 @@ def test_every_purpose_is_either_lent_for_or_refused_by_the_rule():
     text = POLICY_FILE.read_text(encoding="utf-8")
     assert set(default_policy().purposes) >= {"shopping", "house_purchase", "securities", "gambling"}
     with pytest.raises(DefinitionInvalid, match="no value here"):
-        Policy.parse(text.replace("'house_purchase'", "'palace'"))
+        Policy.parse(text.replace('value = ["house_purchase"', 'value = ["palace"'))

@@ -59,6 +59,7 @@ def cached(rows: int, policy: Policy = POLICY) -> dict[str, Column | int | None]
     law = {"law.cap_ppm": 240_000, "law.max_rate_ppm": 216_000, "law.limit_max_fen": 20_000_000}
     return (
         columns
+        | dict.fromkeys(policy.given_names)
         | law
         | {
             "law.instalments_max": 60,
@@ -97,7 +98,7 @@ def test_a_changed_rule_reads_its_own_columns_alone():
     for name in ("outcomes", "states", "limit_fen", "amount_fen", "rate_ppm", "proposed_fen", "proposed_ppm"):
         assert getattr(part, name).tobytes() == getattr(whole, name).tobytes(), name
     assert (part.outcomes != old.outcomes).any()
-    priced = Policy.parse(text.replace("rate_ppm = 144000", "rate_ppm = 150000"))
+    priced = Policy.parse(text.replace('value = "percent(65)"', 'value = "percent(95)"'))
     with pytest.raises(KeyError):  # a changed price reaches the limit, and that reads more
         verdicts(priced, needed, 500, before=(POLICY, old))
     again = verdicts(priced, columns, 500, before=(POLICY, old))
@@ -121,9 +122,8 @@ def test_a_snoozed_rule_is_evaluated_and_says_nothing():
 
 def test_the_annual_rate_is_that_of_the_schedule():
     whole = decide(POLICY, PEOPLE[0], REQUEST, FixedScorer(0.01), 0, LAW)
-    assert (
-        whole.rate_ppm == 72_000 and abs(whole.annual_rate_ppm - 74_424) <= 2
-    )  # (1 + 0.006)^12 - 1, to the fen
+    exact = ((1 + whole.rate_ppm / 12e6) ** 12 - 1) * 1e6
+    assert whole.rate_ppm and abs(whole.annual_rate_ppm - exact) <= 2  # to the fen
     one = decide(
         POLICY, PEOPLE[0], Request(100, 120, "shopping"), FixedScorer(0.01), 0, LAW
     )  # CNY 1 over ten years

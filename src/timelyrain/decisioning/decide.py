@@ -16,6 +16,8 @@ from .engine import FeatureTable
 from .evidence import Bools, Evidence, Ints
 from .language import PPM, Type
 from .policy import Effect, Policy, Rule
+from .pricing import PriceGrid
+from .scorecards import Scorecard
 from .verdicts import Outcome, Verdicts, column, verdicts
 
 Shown = int | bool | str | None
@@ -116,7 +118,7 @@ class Decision:
 
     annual_rate_ppm: what the offer costs a year, compounded, from the schedule of equal monthly instalments it leads to.
     features: one row. seen: every value that the verdict read or worked out, None where missing. reasons and trace are in the
-    author's order. given, snoozed: as handed to `decide`.
+    author's order. given, snoozed: as handed to `decide`. random_approval: the rules of the random band were set aside.
     """
 
     policy: Policy
@@ -132,6 +134,7 @@ class Decision:
     seen: Mapping[str, Value]
     given: Mapping[str, Value]
     snoozed: tuple[str, ...]
+    random_approval: bool
 
     @cached_property
     def features(self) -> Mapping[str, Shown]:
@@ -154,6 +157,20 @@ class Decision:
             for rule in self.policy.rules
         )
 
+    @cached_property
+    def explanation(self) -> dict[str, object]:
+        """How tables, scorecards and the price came about, number by number.
+
+        tables: the row that was hit, from 1. scorecards: points and, for each characteristic, points and what was lost against
+        the best bin. price: for every rate of the grid the margin before loss, whether it was lawful and the expected profit.
+        """
+        seen = self.seen
+        return {
+            "tables": {t.name: seen[f"{t.name}.row"] for t in self.policy.tables if f"{t.name}.row" in seen},
+            "scorecards": {card.name: _points(card, seen) for card in self.policy.scorecards},
+            "price": {grid.name: _prices(grid, seen) for grid in self.policy.grids},
+        }
+
     def outputs(self) -> dict[str, object]:
         """Everything that the decision says, but the features, as plain values for JSON."""
         return {
@@ -165,6 +182,8 @@ class Decision:
             "rate_ppm": self.rate_ppm,
             "annual_rate_ppm": self.annual_rate_ppm,
             "affordability": self.affordability,
+            "explanation": self.explanation,
+            "random_approval": self.random_approval,
             "factors": [plain(factor) for factor in self.factors],
             "trace": [
                 {
@@ -210,9 +229,9 @@ def decide(
     values, known = table.numbers[0], table.known[0]
     pd_ppm, parts = _score(policy, values, known, scorer)
     extra = {name: (given or {}).get(name) for name in policy.given_names}
-    scope = _scope(policy, request, draw, context) | {"model.pd_ppm": pd_ppm} | extra
+    scope = _scope(policy, evidence, request, draw, context) | {"model.pd_ppm": pd_ppm} | extra
     seen = policy.engine.verdict(values, known, scope)
-    quiet = frozenset(snoozed)
+    quiet = frozenset(snoozed).intersection(rule.code for rule in policy.rules if rule.snooze)
     reasons = tuple(
         _reason(rule, state, _values(policy, rule, seen))
         for rule in policy.rules
@@ -221,6 +240,11 @@ def decide(
         and rule.code not in quiet
     )
     limit, rate = seen["limit_fen"] or 0, seen["rate_ppm"] or 0
+    aside = policy.random_approval.rules if policy.random_approval and seen["random.taken"] else ()
+    taken = any(reason.code in aside for reason in reasons)
+    if taken:
+        reasons = tuple(reason for reason in reasons if reason.code not in aside)
+        limit, rate = seen["random.limit_fen"] or 0, seen["random.rate_ppm"] or 0
     reasons += _guard(reasons, limit, rate, context)
     outcome = next((o for o in Outcome if any(r.effect == o.value for r in reasons)), Outcome.APPROVE)
     offered = outcome in (Outcome.APPROVE, Outcome.REFER) and limit > 0 and 0 < rate <= context.max_rate_ppm
@@ -238,7 +262,8 @@ def decide(
         table,
         seen,
         extra,
-        tuple(sorted(quiet.intersection(rule.code for rule in policy.rules))),
+        tuple(sorted(quiet)),
+        taken,
     )
 
 
@@ -284,7 +309,8 @@ def decide_batch(
     for request, draw, context in zip(requests, draws, contexts, strict=True):
         _check(policy, request, draw, context)
     table = policy.engine.features(evidences)
-    scopes = [_scope(policy, *three) for three in zip(requests, draws, contexts, strict=True)]
+    cases = zip(evidences, requests, draws, contexts, strict=True)
+    scopes = [_scope(policy, *case) for case in cases]
     names = tuple(scopes[0]) if scopes else tuple(policy.scope_names)
     pd_ppm = scores(policy, table, scorer)
     columns: dict[str, Column | int | None] = {
@@ -332,8 +358,11 @@ def features_matrix(
     return np.where(table.known[:, at], table.numbers[:, at].astype(np.float64), np.nan), policy.model_inputs
 
 
-def _scope(policy: Policy, request: Request, draw: int, context: LawContext) -> dict[str, Value]:
+def _scope(
+    policy: Policy, evidence: Evidence, request: Request, draw: int, context: LawContext
+) -> dict[str, Value]:
     return {
+        "today": (evidence.as_of + 60 * policy.aggregation.utc_offset_minutes) // 86_400,
         "request.amount_fen": request.amount_fen,
         "request.instalments": request.instalments,
         "request.purpose": policy.purposes.index(request.purpose),
@@ -446,10 +475,32 @@ def _reason(rule: Rule, state: Value, values: Mapping[str, Shown]) -> Reason:
     )
 
 
+def _points(card: Scorecard, seen: Mapping[str, Value]) -> dict[str, object]:
+    got = {line.name: seen[f"{card.name}.{line.name}"] or 0 for line in card.characteristics}
+    lost = {line.name: line.most - got[line.name] for line in card.characteristics}
+    return {"points": seen[card.name], "of": got, "lost": lost}
+
+
+def _prices(grid: PriceGrid, seen: Mapping[str, Value]) -> dict[str, object]:
+    """Columns by rate; profit in fen, rounded down from the millionths in which rates were compared."""
+    floor, cap = seen[f"{grid.name}.floor"], seen[f"{grid.name}.cap"]
+    profits = [seen[name] for name in grid.column("profit")]
+    return {
+        "rate_ppm": grid.rates,
+        "acceptance_ppm": grid.acceptance,
+        "margin_fen": [seen[name] for name in grid.column("margin")],
+        "profit_fen": [None if profit is None else profit // PPM for profit in profits],
+        "loss_fen": seen[f"{grid.name}.loss"],
+        "floor_ppm": floor,
+        "cap_ppm": cap,
+        "chosen_ppm": seen[grid.name],
+    }
+
+
 def _guard(reasons: Sequence[Reason], limit: int, rate: int, context: LawContext) -> tuple[Reason, ...]:
     """The engine's own last rule: no approval without an offer inside the law, whatever the policy says."""
     inside = 0 < limit <= context.limit_max_fen and 0 < rate <= context.max_rate_ppm
-    if inside or reasons:
+    if inside or any(reason.effect != "note" for reason in reasons):
         return ()
     return (
         Reason(

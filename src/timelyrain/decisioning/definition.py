@@ -80,6 +80,11 @@ class Draft:
             return []
         return [Block(self, header, i, cast(dict[str, object], item)) for i, item in enumerate(items)]
 
+    def in_order(self, headers: Sequence[str]) -> list["Block"]:
+        """All blocks under these headers in the order of the file."""
+        found = [block for header in headers for block in self.blocks(header)]
+        return sorted(found, key=lambda block: self._positions.places.get((block.header, block.index), 0))
+
     def headers(self, known: Sequence[str]) -> None:
         """Reports headers that nobody reads."""
         for header, value in self.raw.items():
@@ -126,11 +131,11 @@ class Block:
     """One block of a definition. Every getter reports a problem and returns a harmless value when the key is bad."""
 
     def __init__(self, draft: Draft, header: str, index: int, raw: Mapping[str, object]):
-        self._draft, self._header, self._index, self._raw = draft, header, index, raw
+        self._draft, self.header, self.index, self._raw = draft, header, index, raw
         self._read: set[str] = set()
 
     def report(self, key: Key, what: str, remedy: str, shift: int | None = None, warn: bool = False) -> None:
-        self._draft.report(self._header, self._index, key, what, remedy, shift, warn)
+        self._draft.report(self.header, self.index, key, what, remedy, shift, warn)
 
     def has(self, key: str) -> bool:
         return key in self._raw
@@ -221,10 +226,10 @@ class Block:
         raw = self._raw.get(key, [])
         items = cast(list[object], raw) if isinstance(raw, list) else [raw]
         if any(not isinstance(item, dict) for item in items):
-            self.report(key, f"is not a list of [[{self._header}.{key}]] blocks", "write them below")
+            self.report(key, f"is not a list of [[{self.header}.{key}]] blocks", "write them below")
             return []
-        first = self._draft.part_number(self._header, self._index, key)
-        name = f"{self._header}.{key}"
+        first = self._draft.part_number(self.header, self.index, key)
+        name = f"{self.header}.{key}"
         return [
             Block(self._draft, name, first + i, cast(dict[str, object], item)) for i, item in enumerate(items)
         ]

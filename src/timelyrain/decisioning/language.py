@@ -256,7 +256,10 @@ class Reader:
     def called(self, tree: ast.AST, name: str) -> Node:
         """The value of a declared name."""
         if name in self.names:
-            return Name(self.names[name], name)
+            kind = self.names[name]
+            if kind.kind == "int" and kind.low == kind.high and not kind.nullable:
+                return Constant(kind, kind.low)  # a [[constant]], or a value that can be no other
+            return Name(kind, name)
         near = next(iter(get_close_matches(name, self.names, 1)), "")
         return self.fault(
             tree, f"unknown name {name[:80]!r}", f"did you mean {near!r}?" if near else "declare it above"

@@ -21,6 +21,8 @@ Codes = npt.NDArray[np.int8]
 Columns = Mapping[str, Column] | Mapping[str, Column | int | None]
 """Values by name; a number stands for a column of that number, None for one where nothing is known."""
 
+Band = tuple[npt.NDArray[np.bool_], Ints, Ints]
+_BAND = ("random.taken", "random.limit_fen", "random.rate_ppm")
 BLOCK = 8_192
 
 
@@ -44,6 +46,7 @@ class Verdicts:
 
     limit_fen, amount_fen, rate_ppm int64[n]: the offer, 0 where there is none. figures: those asked for.
     proposed_fen, proposed_ppm int64[n]: limit and price as worked out, whatever the rules say; 0 where missing.
+    band: (taken bool[n], limit_fen, rate_ppm int64[n]) of the random approval band, None where a policy has none.
     """
 
     codes: tuple[str, ...]
@@ -55,6 +58,7 @@ class Verdicts:
     proposed_fen: Ints
     proposed_ppm: Ints
     figures: Mapping[str, Column]
+    band: Band | None = None
 
 
 def verdicts(
@@ -84,6 +88,9 @@ def verdicts(
         np.zeros(rows, np.int64),
         np.zeros(rows, np.int64),
         {name: Column(np.zeros(rows, np.int64), np.zeros(rows, np.bool_)) for name in figures},
+        (np.zeros(rows, np.bool_), np.zeros(rows, np.int64), np.zeros(rows, np.int64))
+        if policy.random_approval
+        else None,
     )
     plan = _Plan(policy, columns, figures, before)
 
@@ -111,7 +118,10 @@ class _Plan:
         before: tuple[Policy, Verdicts] | None,
     ):
         self._columns = columns
-        effects = {effect.value: at for at, effect in enumerate(OUTCOMES)} | {"skip": _APPROVE}
+        effects = {effect.value: at for at, effect in enumerate(OUTCOMES)} | {
+            "skip": _APPROVE,
+            "note": _APPROVE,
+        }
         self._ranks = [
             np.array([_APPROVE, effects[rule.then], effects[rule.if_missing]], np.int8)
             for rule in policy.rules
@@ -119,11 +129,15 @@ class _Plan:
         self._codes = [rule.code for rule in policy.rules]
         self._old: dict[str, Codes] = {}
         self._offer: tuple[Ints, Ints] | None = None
+        self._aside = policy.random_approval.rules if policy.random_approval else ()
+        self._band: Band | None = None
         if before is not None:
             self._reuse(policy, *before)
         wanted = {code for code in self._codes if code not in self._old} | set(figures)
         if self._offer is None:
             wanted |= {"limit_fen", "rate_ppm"}
+        if self._aside and self._band is None:
+            wanted |= set(_BAND)
         self._figures = figures
         self._steps = needed(policy.engine.verdict_steps, wanted)
 
@@ -134,6 +148,8 @@ class _Plan:
                 self._old[code] = states
         if all(new[name] == old[name] for name in ("limit_fen", "rate_ppm")):
             self._offer = found.proposed_fen, found.proposed_ppm
+        if self._aside and found.band is not None and all(new[name] == old[name] for name in _BAND):
+            self._band = found.band
 
     def run(self, to: Verdicts, start: int, end: int) -> None:
         """One block of rows."""
@@ -144,10 +160,18 @@ class _Plan:
 
         parts = run_parts(self._steps, given)
         outcome = np.full(end - start, _APPROVE, np.int8)
+        aside = None
+        if to.band is not None:
+            for into, name, old in zip(to.band, _BAND, self._band or _BAND, strict=True):
+                into[here] = whole(parts[name], (end - start,)).values if isinstance(old, str) else old[here]
+            aside = to.band[0][here]
         for at, (code, ranks) in enumerate(zip(self._codes, self._ranks, strict=True)):
             states = self._old[code][here] if code in self._old else _states(parts[code], end - start)
             to.states[at, here] = states
-            np.minimum(outcome, ranks[states], out=outcome)
+            rank = ranks[states]
+            if aside is not None and code in self._aside:
+                rank = np.where(aside, np.int8(_APPROVE), rank)
+            np.minimum(outcome, rank, out=outcome)
         for name in self._figures:
             column = whole(parts[name], (end - start,))
             to.figures[name].values[here], to.figures[name].known[here] = column.values, column.known
@@ -156,13 +180,17 @@ class _Plan:
             rate = whole(parts["rate_ppm"], (end - start,)).values
         else:
             limit, rate = self._offer[0][here], self._offer[1][here]
+        to.proposed_fen[here], to.proposed_ppm[here] = limit, rate
+        if to.band is not None:
+            taken, other_limit, other_rate = (part[here] for part in to.band)
+            limit = np.where(taken, other_limit, limit)
+            rate = np.where(taken, other_rate, rate)
         cap = given("law.max_rate_ppm")[0]
         priced = (rate > 0) & (rate <= cap)
         lawful = priced & (limit > 0) & (limit <= given("law.limit_max_fen")[0])
         outcome[(outcome == _APPROVE) & ~lawful] = _REFER
         offered = (outcome >= _REFER) & (limit > 0) & priced
         to.outcomes[here] = outcome
-        to.proposed_fen[here], to.proposed_ppm[here] = limit, rate
         to.limit_fen[here] = np.where(offered, limit, 0)
         to.amount_fen[here] = np.where(offered, np.minimum(limit, given("request.amount_fen")[0]), 0)
         to.rate_ppm[here] = np.where(offered, rate, 0)

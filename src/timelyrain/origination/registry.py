@@ -77,7 +77,7 @@ def active() -> tuple[decisioning.Policy, risk.TrainedModel | None]:
 
 @lru_cache(maxsize=8)
 def policy(digest: str) -> decisioning.Policy:
-    return decisioning.Policy.parse(PolicyVersion.objects.get(sha256=digest).source)
+    return decisioning.Policy.parse(PolicyVersion.objects.get(sha256=digest).source, activated=True)
 
 
 def load_model(digest: str) -> risk.TrainedModel:

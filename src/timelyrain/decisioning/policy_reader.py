@@ -1,0 +1,532 @@
+"""Reading a policy: blocks in the order of evaluation, each adding to the names that later ones may use."""
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from typing import Any, cast
+
+from .aggregates import Aggregation
+from .checks import Direction, direction, possible
+from .definition import Block, Draft
+from .evidence import MAX_FEN, SOURCES, canonical_json
+from .feature_reader import FeatureReader
+from .language import BAD, BOOL, PPM, Apply, Constant, Name, Node, Type, absent, constant, names_read
+from .parts import (
+    EFFECTS,
+    FORMATS,
+    LIST_KEYS,
+    LIST_KINDS,
+    PLACEHOLDER,
+    STAGES,
+    Effect,
+    Experiment,
+    Fallback,
+    Figure,
+    PolicyList,
+    RandomApproval,
+    Rule,
+    Stage,
+    fill,
+)
+from .pricing import PriceGrid, read_price
+from .schema import MAX_TIME
+from .scorecards import Scorecard, read_scorecard
+from .tables import DecisionTable, read_table
+
+_BLOCKS = (
+    "request", "constant", "source", "list", "experiment", "aggregate", "feature", "model", "table", "scorecard",
+    "figure", "price", "rule", "random_approval",
+)  # fmt: skip
+_CODE = r"[A-Z][A-Z0-9_]{2,59}"
+_WATCHED = "model.pd_ppm"
+MAX_INSTALMENTS = 120
+
+
+def read_policy(text: str, activated: bool) -> dict[str, Any]:
+    """The fields of a Policy. Raises DefinitionInvalid."""
+    return PolicyReader(Draft(text)).policy(activated)
+
+
+def verdict_scope(purposes: Sequence[str]) -> dict[str, Type]:
+    given = {
+        "today": Type("int", "date", 0, MAX_TIME // 86_400, nullable=False),
+        "request.amount_fen": Type("int", "fen", 1, MAX_FEN, nullable=False),
+        "request.instalments": Type("int", "", 1, MAX_INSTALMENTS, nullable=False),
+        "request.purpose": Type("enum", values=tuple(purposes), nullable=False),
+        "law.cap_ppm": Type("int", "ppm", 0, PPM, nullable=False),
+        "law.max_rate_ppm": Type("int", "ppm", 0, PPM, nullable=False),
+        "law.limit_max_fen": Type("int", "fen", 0, MAX_FEN, nullable=False),
+        "law.instalments_max": Type("int", "", 1, MAX_INSTALMENTS, nullable=False),
+        "draw": Type("int", "", 0, PPM - 1, nullable=False),
+    }
+    return given | {"model.pd_ppm": Type("int", "ppm", 0, PPM)}
+
+
+class PolicyReader:
+    """One definition. Every block is read, whatever was wrong before, so that all problems are told at once."""
+
+    def __init__(self, draft: Draft):
+        self.draft = draft
+        self.book = FeatureReader()
+        self.names = self.book.names
+        self.constants: dict[str, int] = {}
+        self.steps: list[tuple[str, Node]] = []
+        self.moves: dict[str, Direction] = {_WATCHED: 1}
+        self.figures: dict[str, Figure] = {}
+        self.places: dict[str, Block] = {}
+        self.tables: dict[str, DecisionTable] = {}
+        self.outputs: dict[str, list[str]] = {}  # table or scorecard -> the names it gives
+        self.scorecards: list[Scorecard] = []
+        self.grids: list[PriceGrid] = []
+        self.rules: dict[str, Rule] = {}
+        self.fallbacks: dict[str, Fallback] = {}
+        self.lists: dict[str, PolicyList] = {}
+        self.experiments: dict[str, Experiment] = {}
+        self.stages: dict[str, Stage] = {}
+        self.shown: set[str] = set()
+
+    def policy(self, activated: bool) -> dict[str, Any]:
+        draft = self.draft
+        top = draft.top()
+        name, version, owner = top.text("name"), top.text("version"), top.text("owner", "")
+        offset = top.integer("utc_offset_minutes", 480, -720, 840)
+        top.done()
+        request = draft.block("request")
+        purposes = request.texts("purposes")
+        request.done()
+        draft.headers(_BLOCKS)
+        for block in draft.blocks("constant"):
+            self._constant(block)
+        for block in draft.blocks("aggregate"):
+            self.book.aggregate(block)
+        for block in draft.blocks("feature"):
+            self.book.feature(block)
+        inputs, monotone = self.book.model(draft.block("model"))
+        self.names |= verdict_scope(purposes)
+        for block in draft.blocks("list"):
+            self._list(block)
+        for block in draft.blocks("experiment"):
+            self._experiment(block)
+        read = {
+            "table": self._table,
+            "scorecard": self._scorecard,
+            "figure": self._figure,
+            "price": self._price,
+        }
+        for block in draft.in_order(tuple(read)):
+            read[block.header](block)
+        for block in draft.blocks("source"):
+            self._source(block, owner)
+        for block in draft.blocks("rule"):
+            self._rule(block, owner)
+        after, band = (
+            self._random(draft.block("random_approval")) if "random_approval" in draft.raw else ((), None)
+        )
+        self._required()
+        if not activated:
+            self._checks(inputs, after)
+        draft.finish()
+        return {
+            "name": name,
+            "version": version,
+            "owner": owner,
+            "sha256": hashlib.sha256(canonical_json(draft.raw)).hexdigest(),
+            "purposes": purposes,
+            "catalogue": tuple(self.book.catalogue),
+            "model_inputs": inputs,
+            "monotone": monotone,
+            "steps": tuple(self.steps),
+            "after": tuple(after),
+            "figures": tuple(self.figures.values()),
+            "tables": tuple(self.tables.values()),
+            "scorecards": tuple(self.scorecards),
+            "grids": tuple(self.grids),
+            "rules": tuple(self.rules.values()),
+            "fallbacks": tuple(self.fallbacks.values()),
+            "lists": tuple(self.lists.values()),
+            "experiments": tuple(self.experiments.values()),
+            "random_approval": band,
+            "stages": dict(self.stages),
+            "aggregation": Aggregation(self.book.aggregates, offset),
+            "feature_steps": tuple(self.book.steps),
+            "verdict_types": dict(self.names),
+            "warnings": tuple(sorted(draft.warnings)),
+        }
+
+    def _constant(self, block: Block) -> None:
+        """A number, as an integer or yuan(…), percent(…), date(…) in a text; or a list of texts or integers for `in`."""
+        name, raw = block.name("name", self.names), block.raw("value")
+        block.text("note", "")
+        unit = next((u for u in ("fen", "ppm", "days") if name.endswith(f"_{u}")), "")
+        if isinstance(raw, list):
+            self._constant_list(block, name, unit, cast(list[object], raw))
+        elif isinstance(raw, str):
+            node = block.reading("value", raw, self.names, "int")
+            if (
+                isinstance(node, Constant)
+                and node.type.kind == "int"
+                and node.type.unit in ("", unit, "date")
+            ):
+                self._fix(name, node.value, node.type.unit or unit)
+            elif node.type.kind != "bad":
+                block.report("value", f"{raw!r:.80} is no constant in {unit or 'plain numbers'}",
+                             "write a number, yuan(…) for …_fen, percent(…) for …_ppm, or date(…)")  # fmt: skip
+        elif type(raw) is int and abs(raw) <= 10**15:
+            self._fix(name, raw, unit)
+        else:
+            block.report("value", f"{raw!r:.80} is no constant", "write an integer, a text formula or a list")
+        block.done()
+
+    def _fix(self, name: str, value: int, unit: str) -> None:
+        self.names[name] = constant(value, unit).type
+        self.constants[name] = value
+
+    def _constant_list(self, block: Block, name: str, unit: str, items: list[object]) -> None:
+        numbers = [item for item in items if type(item) is int and abs(item) <= 10**15]
+        if items and len(numbers) == len(items):
+            words = tuple(str(number) for number in numbers)
+            self.names[name] = Type("list", unit, min(numbers), max(numbers), words, nullable=False)
+        elif items and all(isinstance(item, str) for item in items):
+            self.names[name] = Type("list", "", 1, 0, tuple(str(item) for item in items), nullable=False)
+        else:
+            block.report(
+                "value", f"{items!r:.80} is no list", "write texts only or integers only, at least one"
+            )
+
+    def _list(self, block: Block) -> None:
+        name = block.name("name", self.lists)
+        self.lists[name] = PolicyList(
+            name,
+            block.choice("kind", LIST_KINDS),
+            block.choice("key", LIST_KEYS),
+            block.text("zh"),
+            block.text("en"),
+            block.text("note", ""),
+        )
+        block.done()
+        self.names[f"on_list.{name}"] = BOOL
+        self.places[f"on_list.{name}"] = block
+
+    def _experiment(self, block: Block) -> None:
+        name, rows = block.name("name", self.experiments), block.rows("arms")
+        arms = tuple((row.get("name"), row.get("ppm")) for row in rows)
+        zh, en, note = block.text("zh"), block.text("en"), block.text("note", "")
+        block.done()
+        good = [(arm, ppm) for arm, ppm in arms if isinstance(arm, str) and type(ppm) is int and ppm > 0]
+        if (
+            len(good) < 2
+            or len(good) < len(rows)
+            or sum(ppm for _, ppm in good) != PPM
+            or len(dict(good)) < len(good)
+        ):
+            block.report("arms", f"{arms!r:.120} are no arms",
+                         "give two or more { name = …, ppm = … } whose shares add up to 1000000")  # fmt: skip
+            good = [("first", PPM - 1), ("second", 1)]
+        self.experiments[name] = Experiment(name, tuple(good), zh, en, note)
+        kind = Type("enum", values=tuple(arm for arm, _ in good), nullable=False)
+        bucket = Name(Type("int", "", 0, PPM - 1), f"bucket.{name}")
+        at = Apply(Type("int", "", 0, PPM - 1, nullable=False), "coalesce", (bucket, constant(0)))
+        starts = list(itertools.accumulate(ppm for _, ppm in good))
+        chosen: Node = Constant(kind, len(good) - 1)
+        for arm, end in reversed(list(enumerate(starts[:-1]))):
+            inside = Apply(Type("bool", nullable=False), "lt", (at, constant(end)))
+            chosen = Apply(kind, "if", (inside, Constant(kind, arm), chosen))
+        self.names[f"bucket.{name}"] = bucket.type
+        self._step(block, f"experiment.{name}", chosen)
+
+    def _step(self, block: Block, name: str, node: Node) -> None:
+        """One named value of the verdict; later blocks may read it."""
+        self.steps.append((name, node))
+        self.names[name] = node.type
+        self.moves[name] = direction(node, self.moves) if node.type.kind != "bad" else 0
+        self.places[name] = block
+
+    def _known(self, block: Block, key: str, node: Node) -> None:
+        """Reports features that are not known when somebody applies."""
+        for name in names_read(node):
+            feature = self.book.entries.get(name)
+            if feature is not None and not feature.known_at_application:
+                block.report(key, f"{name!r} is not known at application", "use a feature that is")
+
+    def _stage(self, block: Block, name: str, default: Stage) -> None:
+        self.stages[name] = cast(Stage, block.choice("stage", STAGES, default))
+
+    def _table(self, block: Block) -> None:
+        name = block.name("name", self.tables)
+        self._stage(block, name, "credit")
+        if isinstance(block.raw("on"), dict):
+            found = read_table(block, name, self.names, self.moves)
+            self.tables[name] = found.table
+            for step, node in found.steps:
+                self._step(block, step, node)
+                self._known(block, "on", node)
+            self.moves |= found.moves
+        else:
+            self._step_table(block, name)
+        self.outputs[name] = [step for step, _ in self.steps if step.startswith(f"{name}.")]
+
+    def _step_table(self, block: Block, name: str) -> None:
+        """Rows `below` ascending; each other key becomes <table>.<key>. Past the last row: missing."""
+        on = block.expression("on", self.names, "int")
+        written = block.text("on")
+        given = block.items("rows")
+        rows = [cast(dict[str, object], row) for row in given if isinstance(row, dict)]
+        note = block.text("note", "")
+        block.done()
+        limits = [row.get("below") for row in rows]
+        numbers = [limit for limit in limits if type(limit) is int]
+        keys = tuple(dict.fromkeys(key for row in rows for key in row if key != "below"))
+        cells = tuple((f"< {limit}",) for limit in limits)
+        values = tuple(tuple(cast("int | str | None", row.get(key)) for key in keys) for row in rows)
+        self.tables[name] = DecisionTable(name, "first", (("below", written),), cells, keys, values, note)
+        if not rows or len(numbers) < len(given) or any(a >= b for a, b in itertools.pairwise(numbers)):
+            block.report("rows", f"limits {limits!r}", "give each row an integer `below`, strictly ascending")
+            return
+        for row, limit in enumerate(numbers if on.type.kind == "int" else []):
+            if limit <= on.type.low or (row and numbers[row - 1] > on.type.high):
+                said = f"no value of {written!r:.60} is in this row"
+                block.report(("rows", row), said, f"its values are {on.type.low} to {on.type.high}")
+        self._known(block, "on", on)
+        for key in keys:
+            column = [row.get(key) for row in rows]
+            self._step(block, f"{name}.{key}", self._steps(block, on, numbers, key, column))
+            if names_read(on) == (_WATCHED,):
+                self._monotone(block, key, column)
+
+    def _steps(self, block: Block, on: Node, limits: list[int], key: str, column: list[object]) -> Node:
+        texts = [value for value in column if isinstance(value, str)]
+        if len(texts) == len(column):
+            enum = Type("enum", values=tuple(dict.fromkeys(texts)), nullable=False)
+            parts: list[Node] = [Constant(enum, enum.values.index(text)) for text in texts]
+        else:
+            unit = next((u for u in ("fen", "ppm", "days") if key.endswith(f"_{u}")), "")
+            numbers = [value for value in column if type(value) is int and abs(value) <= MAX_FEN]
+            if len(numbers) < len(column):
+                block.report(
+                    "rows", f"{key!r} has {column!r}", "give every row a number, or every row a text"
+                )
+                return Constant(BAD, 0)
+            parts = [constant(number, unit) for number in numbers]
+        kinds = [part.type for part in parts]
+        low, high = min(t.low for t in kinds), max(t.high for t in kinds)
+        kind = Type(kinds[0].kind, kinds[0].unit, low, high, kinds[0].values)
+        result = absent(kind)
+        for limit, part in zip(reversed(limits), reversed(parts), strict=True):
+            inside = Apply(BOOL, "lt", (on, constant(limit)))
+            result = Apply(kind, "if", (inside, part, result))
+        return result
+
+    def _monotone(self, block: Block, key: str, column: list[object]) -> None:
+        numbers = [value for value in column if type(value) is int]
+        pairs = list(itertools.pairwise(numbers))
+        if key.endswith("_fen") and any(a < b for a, b in pairs):
+            block.report("rows", f"{key!r} rises with PD: {numbers}", "a limit may only fall as PD rises")
+        if key.endswith("rate_ppm") and any(a > b for a, b in pairs):
+            block.report("rows", f"{key!r} falls with PD: {numbers}", "a price may only rise with PD")
+
+    def _scorecard(self, block: Block) -> None:
+        name = block.name("name", self.names)
+        self._stage(block, name, "credit")
+        found = read_scorecard(block, name, self.names, self.moves)
+        self.scorecards.append(found.card)
+        for step, node in found.steps:
+            self._step(block, step, node)
+            self._known(block, "name", node)
+        self.moves |= found.moves
+        self.outputs[name] = [step for step, _ in found.steps]
+
+    def _figure(self, block: Block) -> None:
+        name = block.name("name", self.names)
+        self._stage(block, name, "affordability")
+        node = block.expression("formula", self.names)
+        self.figures[name] = Figure(name, node, block.text("zh"), block.text("en"), self.stages[name])
+        block.text("note", "")
+        if block.flag("show", False):
+            self.shown.add(name)
+        block.done()
+        self._known(block, "formula", node)
+        self._step(block, name, node)
+
+    def _price(self, block: Block) -> None:
+        name = block.name("name", self.names)
+        self._stage(block, name, "price")
+        found = read_price(block, name, self.names, self.moves)
+        self.grids.append(found.grid)
+        for step, node in found.steps:
+            self._step(block, step, node)
+            self._known(block, "name", node)
+        self.moves |= found.moves
+        self.figures[name] = Figure(name, found.steps[-1][1], found.grid.zh, found.grid.en, "price")
+        for step, node in found.steps:
+            if step == name:
+                self.figures[name] = Figure(name, node, found.grid.zh, found.grid.en, "price")
+
+    def _source(self, block: Block, owner: str) -> None:
+        """What happens when a source gave nothing, as a rule of its own."""
+        name = block.choice("name", SOURCES)
+        if name in self.fallbacks:
+            block.report("name", f"{name!r} is already declared", "keep one block for each source")
+        wait = block.integer("wait_seconds", 0, 0, 86_400)
+        flag = Name(Type("bool", nullable=False), f"source_missing.{name}")
+        rule = self._speaks(block, flag, f"source_missing('{name}')", "refer", owner)
+        self.fallbacks[name] = Fallback(name, rule.code, wait)
+
+    def _rule(self, block: Block, owner: str) -> None:
+        node = block.expression("when", self.names, "bool")
+        self._known(block, "when", node)
+        if_missing = cast(Effect, block.choice("if_missing", EFFECTS))
+        rule = self._speaks(block, node, block.text("when"), if_missing, owner)
+        if not rule.note:
+            block.report("code", f"{rule.code} does not say why it is there", "add a `note`", warn=True)
+
+    def _speaks(self, block: Block, node: Node, written: str, if_missing: Effect, owner: str) -> Rule:
+        code = block.name("code", self.rules, _CODE)
+        stage = cast(Stage, block.choice("stage", STAGES))
+        rule = Rule(
+            code,
+            stage,
+            node,
+            cast(Effect, block.choice("then", EFFECTS[:4])),
+            if_missing,
+            self._text(block, "zh", node),
+            self._text(block, "en", node),
+            self._text(block, "change_zh", node),
+            self._text(block, "change_en", node),
+            block.integer("c1", 24, 1, 24),
+            block.text("note", ""),
+            block.text("source", ""),
+            block.text("owner", owner),
+            block.flag("snooze", stage != "eligibility"),
+            written,
+        )
+        block.done()
+        self.rules[code] = rule
+        self.places[code] = block
+        return rule
+
+    def _text(self, block: Block, key: str, when: Node) -> str:
+        """A reason with {name} of what the rule reads; constants are filled in here."""
+        text = block.text(key)
+        for name, form in PLACEHOLDER.findall(text):
+            if form not in FORMATS:
+                block.report(key, f"unknown form {form!r}", "use {name}, {name:yuan} or {name:percent}")
+                return text
+            if when.type.kind != "bad" and name not in names_read(when) and name not in self.constants:
+                block.report(
+                    key, f"{{{name}}} is not read by this rule", "use names of its `when`, or constants"
+                )
+        fixed = [name for name, _ in PLACEHOLDER.findall(text) if name in self.constants]
+        for name in fixed:
+            for form in FORMATS:
+                place = f"{{{name}:{form}}}" if form else f"{{{name}}}"
+                text = text.replace(place, fill(place, self.constants, ""))
+        return text
+
+    def _random(self, block: Block) -> tuple[Sequence[tuple[str, Node]], RandomApproval | None]:
+        """Steps random.limit_fen, random.rate_ppm and random.taken: drawn, refused by these rules, and with an offer."""
+        share = block.integer("share_ppm", 0, 1, PPM // 10)
+        ceiling = block.integer("ceiling_fen", 0, 1, MAX_FEN)
+        codes = block.texts("rules")
+        limit, rate = (block.expression(key, self.names, "int") for key in ("limit_fen", "rate_ppm"))
+        note = block.text("note", "")
+        block.done()
+        for node, unit in ((limit, "fen"), (rate, "ppm")):
+            if node.type.kind == "int" and node.type.unit != unit:
+                block.report(
+                    f"{'limit' if unit == 'fen' else 'rate'}_{unit}", f"is not {unit}", f"give {unit}"
+                )
+        for code in codes:
+            if code not in self.rules:
+                block.report("rules", f"unknown rule {code!r}", "name rules of this policy")
+            elif self.rules[code].stage == "eligibility":
+                block.report(
+                    "rules", f"{code} is a rule of eligibility", "nobody is approved against the law"
+                )
+        if not codes:
+            block.report("rules", "no rules", "name the rules that are set aside")
+        if (
+            "bad" in (limit.type.kind, rate.type.kind)
+            or any(code not in self.rules for code in codes)
+            or not codes
+        ):
+            return (), None
+        names = self.names | {code: self.rules[code].when.type for code in codes}
+        names |= {"random.limit_fen": limit.type, "random.rate_ppm": rate.type}
+        spoken = " or ".join(
+            f"coalesce({code}, {self.rules[code].if_missing not in ('skip', 'note')})" for code in codes
+        )
+        offer = "coalesce(random.limit_fen > 0, False) and coalesce(random.rate_ppm > 0, False)"
+        taken = block.reading("rules", f"draw >= {PPM - share} and ({spoken}) and {offer}", names, "bool")
+        least = Apply(
+            Type("int", "fen", min(limit.type.low, ceiling), min(limit.type.high, ceiling), nullable=limit.type.nullable),
+            "min", (limit, constant(ceiling, "fen")),
+        )  # fmt: skip
+        names["random.limit_fen"] = least.type
+        self.names |= {name: names[name] for name in ("random.limit_fen", "random.rate_ppm")}
+        self.names["random.taken"] = taken.type
+        steps = (("random.limit_fen", least), ("random.rate_ppm", rate), ("random.taken", taken))
+        return steps, RandomApproval(share, ceiling, codes, note)
+
+    def _required(self) -> None:
+        for name, unit, ways, wanted in (
+            ("limit_fen", "fen", (0, -1), "fall or stay"),
+            ("rate_ppm", "ppm", (0, 1), "rise or stay"),
+        ):
+            figure = self.figures.get(name)
+            if figure is None or (figure.node.type.kind != "bad" and figure.node.type.unit != unit):
+                self.draft.report(
+                    "figure", 0, "", f"no figure {name!r} in {unit}", f"declare {name}: it is the offer"
+                )
+            elif figure.node.type.kind != "bad" and self.moves[name] not in ways:
+                self.places[name].report(
+                    "formula",
+                    f"{name} is not proved to {wanted} as PD rises",
+                    "build it with min, max, + and products of what is; tables on model.pd_ppm must go one way",
+                )
+        if not self.rules:
+            self.draft.report("rule", 0, "", "no rules", "declare at least one [[rule]]")
+
+    def _checks(self, inputs: Sequence[str], after: Sequence[tuple[str, Node]]) -> None:
+        """What a definition has to satisfy before it may be activated, beyond being able to run."""
+        nodes = [*self.steps, *((rule.code, rule.when) for rule in self.rules.values()), *after]
+        nodes = [(name, node) for name, node in nodes if node.type.kind != "bad"]
+        for code, rule in self.rules.items():
+            if rule.when.type.kind == "bad":
+                continue
+            if not possible(rule.when, True):
+                self.places[code].report(
+                    "when", f"{code} can never be true", "look at the bounds of what it reads"
+                )
+            elif not possible(rule.when, False):
+                self.places[code].report(
+                    "when", f"{code} is true whenever it is evaluated", "make it depend on something"
+                )
+        read = {name for _, node in nodes for name in names_read(node)}
+        for name in self.figures:
+            if name not in {*read, *self.shown, "limit_fen", "rate_ppm"}:
+                self.places[name].report(
+                    "name", f"figure {name!r} is not used", "remove it, or set show = true", warn=True
+                )
+        for name, outputs in self.outputs.items():
+            place = self.places.get(outputs[0]) if outputs else None
+            if place is not None and not read & set(outputs):
+                place.report(
+                    "name", f"{name!r} is not used", "remove it, or read it in a figure or rule", warn=True
+                )
+        for name in (*(f"on_list.{n}" for n in self.lists), *(f"experiment.{n}" for n in self.experiments)):
+            if name not in read:
+                self.places[name].report(
+                    "name", f"{name!r} is not used", "read it in a figure or rule", warn=True
+                )
+        self._sources(read | set(inputs))
+
+    def _sources(self, read: set[str]) -> None:
+        """Every source that the decision reads has a declared fallback."""
+        features = [self.book.entries[name] for name in read if name in self.book.entries]
+        used = {source for feature in features for source in feature.sources} - {"application"}
+        for source in sorted(used - set(self.fallbacks)):
+            reader = min(feature.name for feature in features if source in feature.sources)
+            self.draft.report(
+                "source", 0, "", f"source {source!r} is read (by {reader}) and has no fallback",
+                f"declare [[source]] name = {source!r} with what happens when it gives nothing",
+            )  # fmt: skip

@@ -1,0 +1,111 @@
+"""Scorecards: points for the bin that a value falls into, one bin for each value and one for a missing one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from .checks import Direction
+from .definition import Block
+from .language import BAD, Apply, Constant, Node, Type, constant
+from .tables import Cell, Visit, chain, judge, output_moves, read_cell, row_test, segments
+
+MAX_POINTS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Characteristic:
+    """One line of a scorecard. most: the points of its best bin; what an applicant has less is lost. c1: as of rules."""
+
+    name: str
+    on: str
+    zh: str
+    en: str
+    c1: int
+    most: int
+    bins: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """points = offset + the points of every characteristic; <name>.<characteristic> holds those of one."""
+
+    name: str
+    offset: int
+    zh: str
+    en: str
+    note: str
+    characteristics: tuple[Characteristic, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScorecardRead:
+    card: Scorecard
+    steps: tuple[tuple[str, Node], ...]
+    moves: Mapping[str, Direction]
+
+
+def read_scorecard(
+    block: Block, name: str, names: Mapping[str, Type], moves: Mapping[str, Direction]
+) -> ScorecardRead:
+    """One [[scorecard]] with its [[scorecard.characteristic]] blocks."""
+    offset = block.integer("offset", 0, -MAX_POINTS, MAX_POINTS)
+    zh, en, note = block.text("zh"), block.text("en"), block.text("note", "")
+    parts = block.parts("characteristic")
+    block.done()
+    if not parts:
+        block.report("name", "no characteristics", "add [[scorecard.characteristic]] blocks below it")
+    found: list[Characteristic] = []
+    steps: list[tuple[str, Node]] = []
+    ways: dict[str, Direction] = {}
+    for part in parts:
+        line, node, way = _characteristic(part, names, moves, {c.name: c for c in found})
+        found.append(line)
+        steps.append((f"{name}.{line.name}", node))
+        ways[f"{name}.{line.name}"] = way
+    total: Node = constant(offset)
+    for _, node in steps:
+        low, high = total.type.low + node.type.low, total.type.high + node.type.high
+        kind = Type("bad") if node.type.kind == "bad" else Type("int", "", low, high, nullable=False)
+        total = Apply(kind, "add", (total, node))
+    moving = {way for way in ways.values() if way != 0}
+    ways[name] = 0 if not moving else moving.pop() if len(moving) == 1 else None
+    card = Scorecard(name, offset, zh, en, note, tuple(found))
+    return ScorecardRead(card, (*steps, (name, total)), ways)
+
+
+def _characteristic(
+    block: Block, names: Mapping[str, Type], moves: Mapping[str, Direction], taken: Mapping[str, object]
+) -> tuple[Characteristic, Node, Direction]:
+    name, on = block.name("name", taken), block.expression("on", names)
+    zh, en, c1 = block.text("zh"), block.text("en"), block.integer("c1", 24, 1, 24)
+    rows = block.rows("bins")
+    written, formula = tuple(str(row.get("is", "-")) for row in rows), block.text("on")
+    block.done()
+    points: list[Constant] = []
+    cells: list[Cell] = []
+    for i, row in enumerate(rows):
+        given, odd = row.get("points"), sorted({*row} - {"is", "points"})
+        if type(given) is not int or abs(given) > MAX_POINTS or odd:
+            said = f"unknown key {odd[0]!r}" if odd else f"points are {given!r}"
+            block.report(("bins", i), said, f"write {{ is = '…', points = … }}, points up to {MAX_POINTS}")
+        points.append(constant(given if type(given) is int else 0))
+        cell = (
+            None if on.type.kind == "bad" else read_cell(block, i, "is", row.get("is", "-"), on.type, "bins")
+        )
+        if cell is not None:
+            cells.append(cell)
+    bins = tuple(zip(written, (point.value for point in points), strict=True))
+    line = Characteristic(name, formula, zh, en, c1, max((p.value for p in points), default=0), bins)
+    if not rows or len(cells) < len(rows):
+        if not rows:
+            block.report("bins", "no bins", "give points to every value")
+        return line, Constant(BAD, 0), None
+    boxes = [[cell] for cell in cells]
+    axes = [segments(on.type, cells)]
+    visit = Visit(axes, boxes)
+    visit.run()
+    judge(block, "unique", False, [name], [on], visit, "bins")
+    low, high = min(p.value for p in points), max(p.value for p in points)
+    kind = Type("int", "", low, high, nullable=bool(visit.gaps))
+    node = chain([row_test([on], row) for row in boxes], cast(list[Node], points), kind, visit)
+    return line, node, output_moves([on], moves, axes, visit, points, "unique")
