@@ -204,17 +204,21 @@ def calibration(result: Mapping[str, Any]) -> str:
 def months(result: Mapping[str, Any], measure: str, title: Words) -> str:
     """A rate by month with its interval as a band."""
     rows = result["months"]
-    ends = [row[s][measure][2] for row in rows for s in SIDES if row[s][measure][2] is not None]
-    axes = Axes((0, max(1, len(rows) - 1)), (0, max(ends, default=1) or 1), height=230)
+    known = [row[s][measure] for row in rows for s in SIDES if row[s][measure][0] is not None]
+    seen, ends = max((k[0] for k in known), default=0), max((k[2] for k in known), default=0)
+    top = min(ends, 2 * seen) or 1  # a month of few cases does not flatten the others
+    axes = Axes((0, max(1, len(rows) - 1)), (0, top), height=230)
     every = -(-len(rows) // 6)
     ticks = [(i, row["value"]) for i, row in enumerate(rows) if i % every == 0]
     axes.grid(str, percent, title, ticks)
     for side in SIDES:
-        known = [(i, *row[side][measure]) for i, row in enumerate(rows) if row[side][measure][0] is not None]
-        band = [(i, low) for i, _, low, _ in known] + [(i, high) for i, _, _, high in reversed(known)]
+        points = [(i, *row[side][measure]) for i, row in enumerate(rows) if row[side][measure][0] is not None]
+        band = [(i, low) for i, _, low, _ in points] + [
+            (i, min(high, top)) for i, _, _, high in reversed(points)
+        ]
         axes.line(band, f"band-{side}")
-        axes.line([(i, value) for i, value, _, _ in known], f"curve of-{side} solid")
-        for i, value, _, _ in known:
+        axes.line([(i, value) for i, value, _, _ in points], f"curve of-{side} solid")
+        for i, value, _, _ in points:
             axes.dot(
                 axes.x(i),
                 axes.y(value),

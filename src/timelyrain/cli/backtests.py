@@ -137,7 +137,7 @@ def _tell(result: Mapping[str, Any], zh: bool) -> None:
         return "—" if value is None else f"{value * 100:.2f}%"
 
     def yuan(fen: int | None) -> str:
-        return "—" if fen is None else f"¥{fen / 100:,.0f}"
+        return "—" if fen is None else f"{'-' if fen < 0 else ''}¥{abs(fen) / 100:,.0f}"
 
     for name, measure, tell in (
         ("通过率" if zh else "approved", "approval", rate),
@@ -145,10 +145,8 @@ def _tell(result: Mapping[str, Any], zh: bool) -> None:
         ("预期利润" if zh else "expected profit", "expected_fen", yuan),
         ("实现利润" if zh else "realised profit", "realised_fen", yuan),
     ):
-        value, low, high = change[measure]
-        table.add_row(
-            name, tell(a[measure][0]), tell(b[measure][0]), tell(value), f"{tell(low)} … {tell(high)}"
-        )
+        value, low, high = (tell(x).replace("%", " pp") for x in change[measure])
+        table.add_row(name, tell(a[measure][0]), tell(b[measure][0]), value, f"{low} … {high}")
     out.print(table)
     sets = Table(
         "互换人群" if zh else "swap sets", "n", "已知" if zh else "known", "坏账率" if zh else "bad", "95 %"
