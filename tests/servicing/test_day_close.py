@@ -438,7 +438,7 @@ def test_debits_and_reminders_leave_out_days_of_rest_where_they_must(shard, monk
     assert reminded == [max(on for on in days(due_on - 12 * DAY, due_on - 6 * DAY) if on not in rest), monday]
 
 
-def test_months_lie_apart_and_an_old_one_can_be_taken_off(shard):
+def test_a_month_is_guarded_as_the_whole_is(shard):
     loan = open_loan(shard, terms(), START)
     for on in days(START, START + 24 * DAY):
         close(shard, on)
@@ -455,6 +455,25 @@ def test_months_lie_apart_and_an_old_one_can_be_taken_off(shard):
         cursor.execute("SELECT to_regclass('ledger_months.loanday_2040_03') IS NOT NULL")
         assert cursor.fetchone() == (True,)  # made ahead
     check(loan)
+
+
+def test_an_old_month_can_be_taken_off(shard):
+    first = date(2055, 3, 20)
+    loan = open_loan(shard, terms(), first)
+    for on in days(first, date(2055, 4, 5)):
+        close(shard, on)
+    with on_day(date(2055, 4, 5), hour=20):
+        happen(loan, EventType.REPAID, date(2055, 4, 5), 1_000)
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(  # as docs/ledger.md has it
+            "SELECT min(posted_on) FROM servicing_loan WHERE status <> 'SETTLED' AND shard = %s", [shard]
+        )
+        assert cursor.fetchone()[0] > date(2055, 3, 31)
+        cursor.execute("ALTER TABLE ledger_loanday DETACH PARTITION ledger_months.loanday_2055_03")
+    assert LoanDay.objects.filter(shard=shard).count() == 5
+    close(shard, date(2055, 4, 6))
+    check(loan)
+    assert auditor.audit_books([shard]).clean
 
 
 @pytest.mark.parametrize(
