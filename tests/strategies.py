@@ -54,6 +54,7 @@ def make_terms(**changes: object) -> Terms:
         "prepayment_fee_ppm",
         "late_fee_fen",
         "service_fee_fen",
+        *({"overdue", "to_period_end"} & values.keys()),
     )
     values.setdefault(
         "charges", disclosed_charges("timelyrain-demo", **{name: values[name] for name in names})

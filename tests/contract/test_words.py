@@ -10,17 +10,30 @@ from hypothesis import strategies as st
 from tests.simulation.simulator import draw_terms
 from tests.strategies import booked, disbursed, make_terms
 from timelyrain.contract import (
+    Ahead,
     ContractViolation,
     Event,
     EventType,
     LoanState,
+    Overdue,
     Status,
     Terms,
     TermsInvalid,
     fold,
     plan,
 )
-from timelyrain.finance import CalendarEnds, Method, MonthEnd, Rounding, Shift, WorkCalendar
+from timelyrain.finance import (
+    Advance,
+    CalendarEnds,
+    DayBasis,
+    Method,
+    MonthEnd,
+    Rounding,
+    Shift,
+    WorkCalendar,
+    lay_out,
+    periods,
+)
 
 START = date(2026, 1, 15)
 TABLE = WorkCalendar(
@@ -57,6 +70,42 @@ def test_the_fold_begins_with_the_signed_plan(seed: int):
         (r.due_on, r.principal_fen, r.interest_fen) for r in signed if r.principal_fen or r.interest_fen
     ]
     assert Terms.from_json(terms.canonical_bytes()) == terms
+
+
+@given(st.integers(0, 10**9))
+def test_several_disbursements_fold_to_their_plan(seed: int):
+    """Paid as they fall due, parts paid out at any time leave the instalments that `finance.lay_out` plans for them."""
+    dice = Random(seed)
+    n, start, method = (
+        dice.randrange(2, 13),
+        START,
+        dice.choice([Method.EQUAL_INSTALMENT, Method.EQUAL_PRINCIPAL]),
+    )
+    days = sorted(
+        {start + timedelta(days=dice.randrange(1, 28 * (n - 1))) for _ in range(dice.randrange(1, 3))}
+    )
+    advances = [Advance(on, dice.randrange(10_000, 500_000)) for on in (start, *days)]
+    words = dice.choice([{}, {"ahead": Ahead.NEXT, "overdue": Overdue.INTEREST}])
+    terms = make_terms(
+        principal_fen=sum(a.amount_fen for a in advances), instalments=n, method=method, parts=len(advances),
+        day_basis=dice.choice(list(DayBasis)), annual_rate_ppm=dice.randrange(0, 200_000), penalty_ppm=0,
+        smooth=method is Method.EQUAL_INSTALMENT and dice.random() < 0.5, **words,
+    )  # fmt: skip
+    periods_of = periods(start, n, method, terms.day_basis)
+    signed = lay_out(advances, terms.annual_rate_ppm, periods_of, method, terms.rounding, smooth=terms.smooth)
+    events: list[Event] = []
+    for on in sorted({a.on for a in advances} | {period.due_on for period in periods_of}):
+        due = fold(terms, events, on).amount_due_fen
+        if due:
+            events.append(act(EventType.REPAID, on, due, len(events)))
+        for advance in advances:
+            if advance.on == on:
+                events.append(act(EventType.DISBURSED, on, advance.amount_fen, len(events)))
+        if on >= advances[-1].on:
+            break
+    assert rows(fold(terms, events, advances[-1].on)) == [
+        (r.due_on, r.principal_fen, r.interest_fen) for r in signed
+    ]
 
 
 def paid_to_the_end(terms: Terms, start: date = START) -> LoanState:

@@ -183,6 +183,7 @@ class NaiveLoan:
     level: int = 0
     put_off: int = 0  # interest of periods of grace that have ended
     stopped_until: date = date.min
+    joined: bool = False  # money came since the level was found
     pool: dict[str, int] = field(default_factory=lambda: {"interest": 0, "penalty": 0, "cost": 0})
     next_cost: int = 0
     disbursed: int = 0
@@ -401,6 +402,7 @@ class NaiveLoan:
     def lend(self, amount: int) -> None:
         self.undue += amount
         self.base += amount
+        self.joined = True
 
     def bank(self, most: int | None = None) -> None:
         """Nothing is paid ahead here."""
@@ -442,13 +444,17 @@ class NaiveLoan:
 
     def find_level(self) -> None:
         if self.terms.equal_totals:
+            self.joined = False
             made = [
                 (n, row) for n, (row, s) in enumerate(self.spread(0)) if s.repays or n == len(self.ahead) - 1
             ]
             total = self.undue + sum(self.exact_interest[n] for n, _ in made)
             self.level = max(0, self.to_multiple(Fraction(total, len(made))))
             return
-        self.level = max(0, self._level([s for _, s in self.ahead], self.running, self.runs_from))
+        parts = [s for _, s in self.ahead]
+        carried, since = (Fraction(0), parts[0].start) if self.joined else (self.running, self.runs_from)
+        self.joined = False
+        self.level = max(0, self.level_of(parts, carried, since))
         self.smoothen()
 
     def smoothen(self) -> None:
@@ -466,14 +472,14 @@ class NaiveLoan:
         *_, (before, _), (last, _) = self.spread(level)
         return last.principal + last.interest - before.principal - before.interest
 
-    def _level(self, parts: list[Stretch], carried: Fraction, since: date | None) -> int:
+    def level_of(self, parts: list[Stretch], carried: Fraction, since: date | None) -> int:
         method = self.terms.method
         agreed = [s.agreed for s in parts[:-1] if s.agreed is not None]
         if method in (Method.INTEREST_ONLY, Method.BULLET):
             return 0
         if not parts[0].repays:
             first = next((n for n, part in enumerate(parts) if part.repays), len(parts) - 1)
-            return self._level(parts[first:], Fraction(0), None)
+            return self.level_of(parts[first:], Fraction(0), None)
         if method is not Method.EQUAL_INSTALMENT:
             return self.to_multiple(Fraction(max(0, self.undue - sum(agreed)), len(parts) - len(agreed)))
         # The balance after the last instalment is known - each * unknown; it shall be nothing.
@@ -494,7 +500,7 @@ class NaiveLoan:
         if (
             carried and found <= first_interest
         ):  # the first pays interest alone, the others share the principal
-            return self._level(parts[1:] or parts, Fraction(0), None)
+            return self.level_of(parts[1:] or parts, Fraction(0), None)
         return found
 
     def to_multiple(self, exact: Fraction) -> int:

@@ -21,7 +21,6 @@ class NaiveActual(NaiveLoan):
         super().__init__(terms)
         self.taken = 0
         self.done: list[Stretch] = []  # of instalments paid before their day
-        self.joined = False
 
     @property
     def late(self) -> int:
@@ -304,16 +303,18 @@ class NaiveActual(NaiveLoan):
         """By way of a plan-following loan that has the same balance and the same interest on its first instalment."""
         self.part_ways()
         last, first = self.last, self.first_interest()
+        truly = first
         parts = [stretch for _, stretch in self.ahead[: last + 1]]
         if self.joined and not any(part.due_on > self.today for part in self.done):
             first = self.interest(self.undue, parts[0].start, parts[0].due_on)
         self.joined = False
         twin = NaiveLoan(self.terms)
         twin.rate, twin.undue, twin.base = self.rate, self.left, self.left
-        twin.running, twin.today, twin.still_until = first, self.today, parts[0].due_on
+        twin.running, twin.today, twin.still_until = truly, self.today, parts[0].due_on
         twin.stopped_until = self.runs_from
         twin.ahead = [(Debt(part.due_on, 0, 0), part) for part in parts]
-        twin.find_level()
+        twin.level = max(0, twin.level_of(parts, first, parts[0].due_on))
+        twin.smoothen()
         self.level = twin.level
 
     def part_ways(self) -> None:

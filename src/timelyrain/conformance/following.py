@@ -25,6 +25,7 @@ from timelyrain.contract import (
 from timelyrain.finance import DayBasis, Method, Rounding
 
 Happening = dict[str, Any]
+_REPAYMENTS = (EventType.REPAID, EventType.PREPAID_FULL)
 CAP_PPM = 10_000_000  # published loans know no cap
 
 
@@ -123,7 +124,7 @@ def _paid_off(
 def _undone(
     terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
 ) -> Made:
-    nth = [e for e in events if e.type in (EventType.REPAID, EventType.PREPAID_FULL)][happening["nth"] - 1]
+    nth = [e for e in events if e.type in _REPAYMENTS and not e.id.endswith("-down")][happening["nth"] - 1]
     return EventType.REVERSED, nth.value_on, nth.amount_fen, {"event": nth.id}
 
 
@@ -137,7 +138,12 @@ def _charged_back(
 def _refunded(
     terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
 ) -> Made:
-    return EventType.REFUNDED, on, fen(happening["amount"]), {"source": "merchant", "to": "principal"}
+    return EventType.REFUNDED, on, fen(happening["amount"]), {"source": "merchant", "to": _credited(terms)}
+
+
+def _credited(terms: Terms) -> str:
+    """A product that does not recalculate keeps its plan, and credits wait for it."""
+    return "surplus" if terms.ahead is Ahead.WAITS else "principal"
 
 
 def _paid_back(
@@ -162,7 +168,7 @@ def _terminated(
 def _goodwill(
     terms: Terms, events: list[Event], happening: Happening, on: date, fen: Callable[[str], int]
 ) -> Made:
-    return EventType.REFUNDED, on, fen(happening["amount"]), {"source": "goodwill", "to": "principal"}
+    return EventType.REFUNDED, on, fen(happening["amount"]), {"source": "goodwill", "to": _credited(terms)}
 
 
 def _interest_paused(

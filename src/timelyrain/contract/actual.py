@@ -41,7 +41,6 @@ class ActualLoan(Loan):
         self.behind: list[Period] = []  # periods of such rows, of which days are still to come
         self.cap_share = Fraction(0)  # the cap's worth of all that was owed up to `cap_to`
         self.cap_to = date.max
-        self.joined = False  # money was paid out since the level part was found
 
     # -- interest --------------------------------------------------------------------------------------------------
 
@@ -376,16 +375,21 @@ class ActualLoan(Loan):
         ]
         first = self.first_interest(anew=self.joined and not self.behind)
         self.joined = False
-        rest[0] = rest[0]._replace(num=1, den=first.denominator, whole=0)
-        carried, principal = first.numerator * PPM, self.left(last)
-        part = level_part(
-            principal, 1, rest, terms.method, carried_fen_days=carried, multiple_fen=terms.multiple_fen
-        )
+        principal, multiple = self.left(last), terms.multiple_fen
+
+        def with_first(interest: Fraction) -> int:
+            """Let the first row bear so much; returns the weight that says so."""
+            rest[0] = rest[0]._replace(num=1, den=interest.denominator, whole=0)
+            return interest.numerator * PPM
+
+        run = with_first(first)
+        part = level_part(principal, 1, rest, terms.method, carried_fen_days=run, multiple_fen=multiple)
         self.part = max(0, part)
         if terms.smooth:
+            run = with_first(self.first_interest())
             self.part, _ = even(
                 principal, 1, rest, terms.method, terms.rounding, self.part,
-                carried_fen_days=carried, multiple_fen=terms.multiple_fen,
+                carried_fen_days=run, multiple_fen=multiple,
             )  # fmt: skip
 
     def append(self, extra: int) -> None:

@@ -106,6 +106,7 @@ class Loan:
             0  # interest of periods of grace that have ended, due with the next instalment that collects it
         )
         self.still = date.min  # no interest runs before this day
+        self.joined = False  # money was paid out since the level part was found
         self.base = 0  # what interest runs on: undue, or for FLAT the original principal
         self.since = (
             date.min
@@ -226,6 +227,7 @@ class Loan:
         """More principal, not yet due."""
         self.undue += amount
         self.base += amount
+        self.joined = True
 
     def down_payment(self, amount: int) -> int:
         """The part of money paid out that is due back on its day."""
@@ -424,12 +426,15 @@ class Loan:
             elapsed, rate = elapsed * rate, 1
         smooth, totals = False, terms.equal_totals
         if level:
+            gone, run = (
+                (0, 0) if self.joined else (elapsed, carried)
+            )  # new money as if there from the period's start
+            self.joined = False
             part = flat_total(
                 self.undue, rate, rest, terms.rounding, self.base,
                 elapsed=elapsed, carried_fen_days=carried, multiple_fen=terms.multiple_fen,
             ) if totals else level_part(
-                self.undue, rate, rest, method,
-                elapsed=elapsed, carried_fen_days=carried, multiple_fen=terms.multiple_fen,
+                self.undue, rate, rest, method, elapsed=gone, carried_fen_days=run, multiple_fen=terms.multiple_fen
             )  # fmt: skip
             self.part, smooth = max(0, part), terms.smooth
         if smooth:
