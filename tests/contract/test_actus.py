@@ -15,6 +15,7 @@ from timelyrain.contract.actus import (
     evaluate,
     from_actus,
     read_observed,
+    read_prepayments,
     read_terms,
     to_actus,
 )
@@ -49,6 +50,20 @@ def test_a_loan_of_equal_principal_checked_by_hand():
     assert (events[0].payoff, events[1].payoff, events[2].payoff) == (-1200, 100, 12)
     assert (events[4].payoff, events[-1].type, events[-1].payoff) == (11, "MD", 100)
     assert sum(e.payoff for e in events) == sum(range(1, 13))  # interest of 12, 11, ... 1
+
+
+def test_an_observed_prepayment_reduces_the_notional():
+    seen = read_prepayments([{"type": "PP", "time": "2026-03-01T00:00:00", "value": "550"}])
+    events = evaluate(read_terms(LOAN), prepayments=seen)
+    prepaid = next(e for e in events if e.type == "PP")
+    assert (prepaid.payoff, prepaid.notional) == (
+        550,
+        1200 - 550 - 100 * sum(e.at < prepaid.at for e in events if e.type == "PR"),
+    )
+    assert sum(e.payoff for e in events if e.type in ("PR", "PP", "MD")) == 1200
+    assert sum(e.payoff for e in events) < sum(range(1, 13))
+    with pytest.raises(ActusInvalid, match="only a prepayment"):
+        read_prepayments([{"type": "CE", "time": "2026-03-01T00:00:00"}])
 
 
 def test_a_negative_amortizer_lets_the_debt_grow():

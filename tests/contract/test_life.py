@@ -39,7 +39,9 @@ def test_principal_in_two_parts():
     interest = (600_000 * 31 + 400_000 * 15) * 180_000 // (12_000_000 * 31)  # 16 days on 600,000, 15 on all
     assert state.instalments[0].interest_due_fen == interest == 11_903
     rows = totals_of_instalments(state)
-    assert set(rows[:-1]) == {rows[0]} and 0 < rows[0] - rows[-1] < 10_000  # found as if all had been there before
+    assert (
+        set(rows[:-1]) == {rows[0]} and 0 < rows[0] - rows[-1] < 10_000
+    )  # found as if all had been there before
     even = totals_of_instalments(at(make_terms(parts=2, smooth=True), events, 2026, 2, 15))
     assert set(even[:-1]) == {even[0]} and abs(even[-1] - even[0]) < 12
     with pytest.raises(ContractViolation, match="parts-agreed"):

@@ -12,6 +12,7 @@ from timelyrain.contract import (
     ActusInvalid,
     evaluate_actus,
     read_actus_observed,
+    read_actus_prepayments,
     read_actus_terms,
 )
 
@@ -28,15 +29,13 @@ def outcomes(path: Path) -> Iterator[Outcome]:
 
 
 def _differences(case: dict[str, Any]) -> Iterator[str]:
-    if case.get("eventsObserved"):
-        yield "observes events of the counterparty (prepayment, default), which these contract types do not schedule here"
-        return
     until = datetime.fromisoformat(case["to"]) if case.get("to") else None
     try:
         terms = read_actus_terms(case["terms"])
         observed = read_actus_observed(case.get("dataObserved") or {})
-        events = evaluate_actus(terms, observed, until)
-    except ActusInvalid as error:
+        prepayments = read_actus_prepayments(case.get("eventsObserved") or ())
+        events = evaluate_actus(terms, observed, until, prepayments)
+    except (ActusInvalid, ValueError, LookupError, TypeError, AttributeError) as error:
         yield f"not evaluated: {error}"
         return
     published = case["results"]

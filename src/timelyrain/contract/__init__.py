@@ -10,6 +10,7 @@ from timelyrain.finance import TermsInvalid, TermsProblem
 from .actus import ActusEvent, ActusInvalid, ActusTerms, from_actus, to_actus
 from .actus import evaluate as evaluate_actus
 from .actus import read_observed as read_actus_observed
+from .actus import read_prepayments as read_actus_prepayments
 from .actus import read_terms as read_actus_terms
 from .charges import CIVIL_CODE_561, Ahead, Allocation, Charge, ChargeKind, Overdue, disclosed_charges
 from .columns import NEVER, ROUNDINGS, Column, Line, Outlook, grown, look_ahead
@@ -59,6 +60,7 @@ __all__ = [
     "plan",
     "preview",
     "read_actus_observed",
+    "read_actus_prepayments",
     "read_actus_terms",
     "replay",
     "to_actus",

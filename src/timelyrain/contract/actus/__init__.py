@@ -6,7 +6,7 @@ can be compared to the last digit. `to_actus` and `from_actus` turn our signed t
 
 from .evaluation import ActusEvent, evaluate
 from .exchange import from_actus, to_actus
-from .terms import ActusInvalid, ActusTerms, Observed, read_observed, read_terms
+from .terms import ActusInvalid, ActusTerms, Observed, read_observed, read_prepayments, read_terms
 
 __all__ = [
     "ActusEvent",
@@ -16,6 +16,7 @@ __all__ = [
     "evaluate",
     "from_actus",
     "read_observed",
+    "read_prepayments",
     "read_terms",
     "to_actus",
 ]

@@ -6,7 +6,7 @@ index at the deal date; interest on a termination or a purchase has the sign of 
 an annuity whose payment is not given is fixed one day before its first redemption and after each rate reset.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -18,7 +18,7 @@ from timelyrain.finance import TermsProblem
 from .dates import schedule, year_fraction
 from .terms import ActusInvalid, ActusTerms, Observed, Rhythm
 
-_ORDER = ("IED", "FP", "PR", "IP", "IPCI", "RRF", "RR", "PRF", "PRD", "TD", "SC", "IPCB", "MD")
+_ORDER = ("IED", "FP", "PR", "PP", "IP", "IPCI", "RRF", "RR", "PRF", "PRD", "TD", "SC", "IPCB", "MD")
 _ZERO = Fraction(0)
 
 
@@ -48,18 +48,30 @@ class _State:
 
 
 def evaluate(
-    terms: ActusTerms, observed: Mapping[str, Observed] | None = None, until: datetime | None = None
+    terms: ActusTerms,
+    observed: Mapping[str, Observed] | None = None,
+    until: datetime | None = None,
+    prepayments: Sequence[tuple[datetime, Fraction]] = (),
 ) -> list[ActusEvent]:
     """All events after the status date (from the purchase on, to the termination), up to `until`, in order.
 
-    Raises ActusInvalid where market data or terms are missing.
+    prepayments: principal that the debtor was observed to pay ahead (PP). Raises ActusInvalid where market data or terms
+    are missing.
     """
-    return list(_Contract(terms, observed or {}).run(until))
+    return list(_Contract(terms, observed or {}, prepayments).run(until))
 
 
 class _Contract:
-    def __init__(self, terms: ActusTerms, observed: Mapping[str, Observed]) -> None:
+    def __init__(
+        self,
+        terms: ActusTerms,
+        observed: Mapping[str, Observed],
+        prepayments: Sequence[tuple[datetime, Fraction]],
+    ) -> None:
         self.terms = terms
+        self.prepaid: dict[datetime, Fraction] = {}
+        for at, amount in prepayments:
+            self.prepaid[at] = self.prepaid.get(at, _ZERO) + amount
         self.observed = observed
         self.amortizes = terms.type != "PAM"
         self.level = terms.type in ("NAM", "ANN")
@@ -130,6 +142,7 @@ class _Contract:
         yield terms.exchange_at, "IED"
         yield self.maturity, "MD"
         yield from ((at, "PR") for at in self.redemptions)
+        yield from ((at, "PP") for at in self.prepaid if terms.exchange_at < at < self.maturity)
         yield from ((at, "FP") for at in self.fees)
         capitalized = terms.capitalized_until
         for at in self.interests:
@@ -169,7 +182,7 @@ class _Contract:
         for at, place, kind in planned:
             moved = (
                 terms.shift.moved(at)
-                if kind not in ("IED", "MD", "PRD", "TD") and at != self.maturity
+                if kind not in ("IED", "PP", "MD", "PRD", "TD") and at != self.maturity
                 else at
             )
             if until is not None and moved > until:
@@ -257,6 +270,10 @@ class _Contract:
             case "PR":
                 wanted = role * (state.payment - (state.accrued if self.level else 0))
                 paid = role * min(wanted, abs(state.notional))
+                payoff = state.notional_scale * paid
+                self._set_notional(state, state.notional - paid)
+            case "PP":
+                paid = role * min(self.prepaid[at], abs(state.notional))
                 payoff = state.notional_scale * paid
                 self._set_notional(state, state.notional - paid)
             case "IP":

@@ -243,3 +243,23 @@ def read_observed(source: Mapping[str, Any]) -> dict[str, Observed]:
         )
         found[code] = Observed(tuple(at for at, _ in points), tuple(value for _, value in points))
     return found
+
+
+def read_prepayments(source: Sequence[Mapping[str, Any]]) -> list[tuple[datetime, Fraction]]:
+    """Observed events: {"type": "PP", "time", "value"} each (or eventType, eventDate, payoff). Raises ActusInvalid for others."""
+    found: list[tuple[datetime, Fraction]] = []
+    problems: list[TermsProblem] = []
+    for place, event in enumerate(source):
+        kind = event.get("type") or event.get("eventType")
+        at = event.get("time") or event.get("eventDate") or event.get("timestamp")
+        amount = event.get("value", event.get("payoff"))
+        try:
+            if kind != "PP":
+                raise ValueError
+            found.append((datetime.fromisoformat(str(at)).replace(tzinfo=None), abs(Fraction(str(amount)))))
+        except (ValueError, ZeroDivisionError):
+            wanted = "only a prepayment (PP) with its time and value is evaluated"
+            problems.append(TermsProblem(f"eventsObserved[{place}]", dict(event), wanted))
+    if problems:
+        raise ActusInvalid(problems)
+    return found
