@@ -16,7 +16,7 @@ from timelyrain.finance import DayBasis, Method, Rounding
 from timelyrain.ledger import services as ledger
 from timelyrain.runtime import clock
 from timelyrain.runtime.models import Saga, SagaStatus
-from timelyrain.servicing import services
+from timelyrain.servicing import funding, services
 from timelyrain.servicing.models import Loan
 
 
@@ -85,6 +85,8 @@ def open_loan(shard: int, signed: Terms, on: date, *, disclosed: bool = True) ->
     if disclosed:
         ledger.register_disclosure(shard, loan_id, b"\0" * 32, [(c.kind, c.formula) for c in signed.charges])
     loan = Loan.objects.get(shard=shard, id=loan_id)
+    with transaction.atomic():
+        funding.fix(shard, loan_id, signed.product, on)
     with on_day(on):
         happen(loan, EventType.DISBURSED, on, signed.principal_fen)
     return loan

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from uuid import UUID, uuid4
@@ -34,8 +34,9 @@ from timelyrain.ledger import services as ledger
 from timelyrain.runtime import clock, sagas, worker
 from timelyrain.runtime.models import Saga
 from timelyrain.runtime.problems import Problem
-from timelyrain.servicing import auditor, dayclose, services
-from timelyrain.servicing.models import Loan, Repayment
+from timelyrain.servicing import auditor, books, dayclose, funding, services
+from timelyrain.servicing.models import FundingArrangement, Loan, Repayment
+from timelyrain.servicing.shares import Part
 
 DAY = timedelta(days=1)
 RICH_FEN = 10**10
@@ -51,6 +52,11 @@ print("ready", flush=True)
 with on_day(on, 9):
     worker.drain("dies") if what == "drain" else dayclose.close(shard, on)
 """
+ARRANGEMENTS = {
+    "with_a_bank": [(700_000, 0, 100_000)],
+    "with_three": [(333_333, 250_000, 0), (166_667, 0, 50_000), (111_111, 300_001, 0)],
+}
+"""Products that partners fund with the lender: share, part of fees, service fee, in ppm."""
 _MONEY_IN = {EventType.REPAID, EventType.PREPAID_PART, EventType.PREPAID_FULL, EventType.RECOVERED}
 
 
@@ -76,6 +82,14 @@ class Lender:
         """spread: over how many days the loans are opened."""
         self.world, self.dice, self.shard, self.begins = world, Random(f"lender:{seed}"), shard, begins
         self.report = Report(loans=loans)
+        for product, shares in ARRANGEMENTS.items():
+            names = [f"partner {n} of {product}" for n in range(len(shares))]
+            parts = [
+                Part(funding.admit(name, begins, by="simulator"), *share)
+                for name, share in zip(names, shares, strict=True)
+            ]
+            if not FundingArrangement.objects.filter(product=product).exists():
+                funding.agree(product, begins, parts, by="simulator")
         self.people = [self._settle_in(register(world)) for _ in range(payers)]
         self.cards: dict[UUID, str] = {}
         self.plan = sorted(begins + self.dice.randrange(0, spread) * DAY for _ in range(loans))
@@ -144,7 +158,9 @@ class Lender:
         return list(Loan.objects.filter(shard=self.shard).order_by("opened_on", "id"))
 
     def _open(self) -> None:
-        signed = random_terms(self.dice)
+        signed = replace(
+            random_terms(self.dice), product=self.dice.choice(["instant_consumer", *ARRANGEMENTS])
+        )
         loan = open_loan(self.shard, signed, self.today)
         self._confirm(chart.PAY_OUT_CLEARING, signed.principal_fen)
         self.report.events["DISBURSED"] += 1
@@ -243,10 +259,14 @@ class Lender:
             if before is None or loan.posted_on > before or self.dice.random() > 0.3:
                 continue
             terms, events = services.terms_of(loan), services.events_of(loan)
-            step = fold(terms, events, on).totals - fold(terms, events, before).totals
+            stood, stands = (
+                books.Standing.of(fold(terms, events, day), False).accrued(terms.lender)
+                for day in (before, on)
+            )
+            step = stands[0] - stood[0], stands[1] - stood[1]
             row = ledger_queries.day_of_loan(self.shard, loan.id, on)
             kept = (row.interest_fen, row.penalty_fen) if row else (0, 0)
-            if kept != (step.interest_accrued_fen, step.penalty_accrued_fen):
+            if kept != step:
                 wrong.append(f"{on}, loan {loan.id}: the day's row says {kept}, the folds {step}")
         return wrong
 
@@ -283,14 +303,43 @@ class Lender:
 
     def _loans_by_the_rules(self) -> list[str]:
         found: list[str] = []
+        due: Counter[tuple[str, UUID]] = Counter()
         for number, loan in enumerate(self.loans()):
             terms, events = services.terms_of(loan), services.events_of(loan)
             on = max(self.today, loan.posted_on)
             naive = live(terms, events, on)
             wrong = rules.loan_differences(fold(terms, events, on), naive) + rules.above_cap(naive)
+            parts = funding.parts_of(self.shard, [loan.id]).get(loan.id, ())
+            for (code, owner), fen in rules.expected(loan.id, naive, parts).items():
+                due[code, UUID(int=0) if owner == loan.id else owner] += fen
             if wrong:
                 self.differing.append(Life(number, terms, tuple(events), on))
                 found += [f"loan {loan.id}: {text}" for text in wrong]
+        held = self._held()
+        for code, owner in sorted(due.keys() | held.keys()):
+            has, wanted = held.get((code, owner), 0), due[code, owner]
+            if has != wanted:
+                found.append(f"account {code} of {owner} holds {has} fen, the rules say {wanted}")
+        return found
+
+    def _held(self) -> dict[tuple[str, UUID], int]:
+        """What postings of loans and days moved, by chart code and owner, all loans as one; allowances where they came from."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT a.code, CASE WHEN l.id IS NULL THEN a.owner ELSE '00000000-0000-0000-0000-000000000000' END,"
+                " t.loan_id IS NULL,"
+                " sum(e.amount_fen)::bigint FROM ledger_entry e"
+                " JOIN ledger_account a ON a.shard = e.shard AND a.id = e.account_id"
+                " JOIN ledger_transfer t ON t.shard = e.shard AND t.id = e.transfer_id"
+                " LEFT JOIN servicing_loan l ON l.shard = a.shard AND l.id = a.owner"
+                " WHERE e.shard = %s AND (t.loan_id IS NOT NULL OR t.act LIKE 'day%%') GROUP BY 1, 2, 3",
+                [self.shard],
+            )
+            found: Counter[tuple[str, UUID]] = Counter()
+            for code, owner, of_days, fen in cursor.fetchall():
+                if code == chart.LOSS_ALLOWANCE:
+                    code = chart.CREDIT_LOSS if of_days else chart.LOANS_SOLD_RESULT
+                found[code, owner] += fen
         return found
 
 

@@ -34,7 +34,7 @@ from timelyrain.payments import services as payments
 from timelyrain.runtime import clock, sagas
 from timelyrain.runtime.columns import Array, insert, number, uuids
 from timelyrain.runtime.ids import derived_id
-from timelyrain.servicing import accruing, books, provisions, workdays
+from timelyrain.servicing import accruing, books, funding, provisions, workdays
 from timelyrain.servicing.accruing import Columns, Looked
 from timelyrain.servicing.models import (
     Accruing,
@@ -113,18 +113,16 @@ def _close(shard: int, on: date, last: date | None) -> Closed:
     folded = _fold(shard, on, uuids(of["loan_id"][changing]), rule)
     booked = _book(shard, on, columns, changing, folded, last)
     for place, one in zip(changing, folded, strict=True):
-        totals = one.state.totals
         if one.loan.id not in booked:
-            interest[place] = totals.interest_accrued_fen - interest_before[place]
-            penalty[place] = totals.penalty_accrued_fen - penalty_before[place]
+            interest[place] = one.accrued[0] - interest_before[place]
+            penalty[place] = one.accrued[1] - penalty_before[place]
         dpd[place], suspended[place] = one.state.dpd, one.suspended
-        exposure[place] = totals.principal_receivable_fen + totals.cost_receivable_fen
-        if not one.suspended:
-            exposure[place] += totals.interest_receivable_fen + totals.penalty_receivable_fen
+        exposure[place] = one.exposure_fen
     _summarise(shard, on, folded, booked)
     accruing.keep(shard, folded)
 
-    allowance = rule.allowances(exposure, dpd)
+    partners = funding.partners_ppm(of["arrangement"])
+    allowance = rule.allowances(funding.own_exposure(exposure, partners), dpd, columns.rated(day))
     rows = {
         "loan_id": ("uuid", of["loan_id"]),
         "interest_fen": ("fen", interest),
@@ -137,6 +135,8 @@ def _close(shard: int, on: date, last: date | None) -> Closed:
     }
     rows = {name: (kind, values[open_]) for name, (kind, values) in rows.items()}
     ledger.post_days(shard, on, clock.now(), rows)
+    stood, step = (interest_before[open_], penalty_before[open_]), (interest[open_], penalty[open_])
+    funding.post_days(shard, on, partners[open_], stood, step, suspended[open_])
 
     late = np.flatnonzero(goes_on & (dpd > 0) & (of["from_on"] < day))
     _mark_late(shard, of["loan_id"][late], dpd[late])
@@ -229,17 +229,16 @@ def _book(
     """Post on a loan's own accounts where more happened than accrual, the day's accrual with it; returns these loans."""
     of, transfers = columns.of, []
     interest, penalty = columns.accrued(np.maximum(of["from_on"], number(last or date.min)))
+    parts = funding.parts_of(shard, [one.loan.id for one in folded])
     for place, one in zip(changing, folded, strict=True):
         if not of["surplus_fen"][place] and bool(of["suspended"][place]) == one.suspended:
             continue
         loan, terms = one.loan, one.terms
         posted = fold(terms, one.events, loan.posted_on)
-        days = (
-            int(interest[place]) - posted.totals.interest_accrued_fen,
-            int(penalty[place]) - posted.totals.penalty_accrued_fen,
-        )
         before = books.Standing.of(posted, bool(of["suspended"][place]))
-        lines = books.booking(terms, loan.id, before, books.Standing.of(one.state, one.suspended), days)
+        was = before.accrued(terms.lender)
+        days = int(interest[place]) - was[0], int(penalty[place]) - was[1]
+        lines = books.booking(terms, loan.id, before, one.standing, days, parts.get(loan.id) or ())
         transfers.append(
             ledger.Transfer(f"day:{loan.id}:{on}", "day_of_loan", on, clock.now(), lines, loan.id)
         )
