@@ -8,10 +8,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from .evidence import Bools, Evidence, Ints
+from .evidence import TABLES, Bools, Evidence, Ints
 from .language import Node
 from .selection import CLOCK
-from .spread import deviation
 from .sweep import DAY, DAY_OF_MONTH, Events, Plan, Stat
 
 _STATS: tuple[Stat, ...] = (
@@ -40,6 +39,10 @@ class CompiledSweep:
             tuple[int, str | Node, int]
         ] = []  # table, source, sign; in the order of the pool after times
         self._fixed = self._flatten()
+        fields = [TABLES[each.table].columns for each in plan.tables]
+        self._own = [
+            isinstance(source, str) and source in fields[table] for table, source, _ in self._sources
+        ]
 
     def run(self, evidences: Sequence[Evidence], values: Ints, known: Bools) -> None:
         events = Events(self._plan, evidences)
@@ -49,22 +52,15 @@ class CompiledSweep:
         arrays, bases, used = [events.at], [], events.ends[-1]
         one = [evidences[0].tables[each.table] for each in self._plan.tables] if len(evidences) == 1 else None
         ends = events.ends
-        for table, source, sign in self._sources:
-            columns: Any = () if one is None else one[table]
-            column = columns[source] if source in columns else events.source(table, source)
+        for (table, source, sign), own in zip(self._sources, self._own, strict=True):
+            column = one[table][str(source)] if own and one is not None else events.source(table, source)
             arrays.append(column if sign else np.abs(column))
             bases.append(used - ends[table])
             used += ends[table + 1] - ends[table]
-        spread = np.zeros((len(evidences), len(self._deviations), 5), np.int64)
         self._module.sweep(
             events.as_of, events.given, starts, self._plan.utc_offset, DAY_OF_MONTH,
-            np.concatenate(arrays), np.array(bases, np.int64), *self._fixed, values, known, spread,
+            np.concatenate(arrays), np.array(bases, np.int64), *self._fixed, values, known,
         )  # fmt: skip
-        if len(self._deviations):
-            some = spread[:, :, 0] > 0
-            found = np.zeros(some.shape, np.int64)
-            found[some] = deviation(*(spread[:, :, part][some] for part in range(5)))
-            values[:, self._deviations] = found
 
     def _source(self, table: int, source: str | Node, sign: int = 1) -> int:
         if isinstance(source, str) and source in CLOCK and sign:
@@ -128,10 +124,6 @@ class CompiledSweep:
                 output_first.append(len(outputs))
             numbered_first.append(len(numbered))
         table = np.array(outputs, np.int64).reshape(-1, 3).T.copy()
-        deviations = np.flatnonzero(table[1] == _STATS.index("std"))
-        spread_at = np.zeros(len(outputs), np.int64)
-        spread_at[deviations] = np.arange(len(deviations))
-        self._deviations = table[2][deviations]
         by_digit = np.array(digits, np.int64).reshape(-1, 4).T.copy()
         return (
             edges, np.array([len(each.windows) for each in plan.tables], np.int64),
@@ -140,7 +132,7 @@ class CompiledSweep:
             np.array(word_count, np.int64), np.array(plan.first_family, np.int64),
             value_source, value_sign, wants, stamp_at, ids_at,
             np.array(numbered_first, np.int64), np.array(numbered, np.int64),
-            np.array(output_first, np.int64), table[1], table[0], table[2], spread_at,
+            np.array(output_first, np.int64), table[1], table[0], table[2],
         )  # fmt: skip
 
     def _plain(self, table: int, name: str | Node, sign: int) -> int:

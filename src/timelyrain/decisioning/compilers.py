@@ -109,6 +109,47 @@ def _row_code(node: Apply, args: list[str]) -> str:
     return f"None if {' or '.join(refuse)} else {code}" if refuse else code
 
 
+def compile_column(node: Node) -> Callable[[Callable[[str], Any]], Any] | None:
+    """A quick form of `run_columns` for one expression no part of which can be missing: column getter -> values.
+
+    None where something can be missing. The source is made of names of numpy functions and numbers alone.
+    """
+    reads: list[str] = []
+
+    def code(part: Node) -> str:
+        if isinstance(part, Constant):
+            return repr(part.value)
+        if part.type.nullable:
+            raise LookupError
+        if isinstance(part, Name):
+            if part.name not in reads:
+                reads.append(part.name)
+            return f"c{reads.index(part.name)}"
+        args = [code(arg) for arg in part.args]
+        if part.op in ("and", "or"):
+            tests = [f"({arg} != 0)" for arg in args]
+            return f"({(' & ' if part.op == 'and' else ' | ').join(tests)})"
+        if part.op == "in":
+            return f"({' | '.join(f'({args[0]} == {arg})' for arg in args[1:])})"
+        if part.op not in _COLUMN:
+            raise LookupError
+        return f"{_COLUMN[part.op].__name__}({', '.join(args)})"
+
+    try:
+        body = code(node)
+    except LookupError:
+        return None
+    lines = [
+        "def column(get):",
+        *(f"    c{i} = get(names[{i}])" for i in range(len(reads))),
+        f"    return {body}",
+    ]
+    space: dict[str, Any] = {"__builtins__": {}, "names": reads}
+    space |= {function.__name__: function for function in _COLUMN.values()}
+    exec(compile("\n".join(lines), "<column program>", "exec"), space)
+    return cast(Callable[[Callable[[str], Any]], Any], space["column"])
+
+
 Part = tuple[Any, Bools | None]
 """Values (flags as bool or 0/1, anything where not known) and what is known; None says that all is."""
 
@@ -174,6 +215,7 @@ _COLUMN: dict[str, Callable[..., Any]] = {
     "le": np.less_equal,
     "gt": np.greater,
     "ge": np.greater_equal,
+    "not": np.logical_not,
 }
 
 
@@ -204,6 +246,8 @@ def apply(op: str, args: Sequence[Part]) -> Part:
                 found = found | np.equal(a, option)
             return found, known
         case "div" | "mod":
+            if isinstance(b, int) and b:
+                return _COLUMN[op](a, b), _both(known, other)
             zero: Any = np.equal(b, 0)
             some: Bools | None = ~zero if np.any(zero) else None
             return _COLUMN[op](a, b if some is None else np.where(zero, 1, b)), _both(

@@ -82,13 +82,14 @@ class Engine:
         rows, facts = len(evidences), len(FACTS)
         values = np.zeros((rows, len(self.names)), np.int64)
         known = np.zeros((rows, len(self.names)), np.bool_)
-        for row, evidence in enumerate(evidences):
-            codes = [evidence.facts[name] for name in FACTS]
-            values[row, :facts] = [code or 0 for code in codes]
-            known[row, :facts] = [code is not None for code in codes]
-            values[row, facts : facts + len(SOURCES)] = [source in evidence.missing for source in SOURCES]
-        known[:, facts : facts + len(SOURCES)] = True
-        aggregates = slice(facts + len(SOURCES), len(self._inputs))
+        head = facts + len(SOURCES)
+        codes = [
+            [*(e.facts[name] for name in FACTS), *(source in e.missing for source in SOURCES)]
+            for e in evidences
+        ]
+        values[:, :head] = [[code or 0 for code in row] for row in codes] if rows else 0
+        known[:, :head] = [[code is not None for code in row] for row in codes] if rows else False
+        aggregates = slice(head, len(self._inputs))
         self.aggregation.fill(evidences, values[:, aggregates], known[:, aggregates])
         for phase in self._phases:
             phase.run(values, known)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -39,7 +40,7 @@ class EvidenceInvalid(ValueError):
         self.problems = problems
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """facts: code or None when missing. tables: name -> column -> int64[rows], oldest first. missing: sources."""
 
@@ -48,9 +49,9 @@ class Evidence:
     tables: Mapping[str, Mapping[str, Ints]]
     missing: tuple[str, ...]
 
-    @property
+    @cached_property
     def sha256(self) -> str:
-        """Hash of the canonical bytes."""
+        """Hash of the canonical bytes, taken once."""
         return hashlib.sha256(canonical_bytes(self)).hexdigest()
 
 

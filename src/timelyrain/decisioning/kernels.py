@@ -21,6 +21,7 @@ _BIT = np.uint64(0x03F79D71B4CB0A89)  # a de Bruijn sequence: the position of a 
 _PLACE = np.zeros(64, np.int64)
 for _i in range(64):
     _PLACE[(((1 << _i) * int(_BIT)) & (2**64 - 1)) >> 58] = _i
+_32, _HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE, _SHIFT, _NONE, _MIX = np.uint64(1), np.uint64(58), np.uint64(0), np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -50,6 +51,39 @@ def number_values(pool, base, low, high, ids, table):
     return found
 
 
+@njit(cache=True)
+def wide(a, b):
+    """`spread.wide` of two."""
+    a0, a1, b0, b1 = a & _HALF, a >> _32, b & _HALF, b >> _32
+    low, cross, other = a0 * b0, a0 * b1, a1 * b0
+    middle = (low >> _32) + (cross & _HALF) + (other & _HALF)
+    return a1 * b1 + (cross >> _32) + (other >> _32) + (middle >> _32), (low & _HALF) | (middle << _32)
+
+
+@njit(cache=True)
+def deviation(count, total, aa, ab, bb):
+    """`spread.deviation` of one."""
+    n = np.uint64(count)
+    middle = 2 * ab + (bb >> 20)
+    top = np.uint64(aa + (middle >> 20))
+    low = np.uint64(((middle & 0xFFFFF) << 20) | (bb & 0xFFFFF))
+    high, rest = wide(n, top)
+    high, rest = (high << np.uint64(40)) | (rest >> np.uint64(24)), rest << np.uint64(40)
+    more, part = wide(n, low)
+    rest += part
+    high += more + (_ONE if rest < part else _NONE)
+    size = np.uint64(abs(total))
+    more, part = wide(size, size)
+    high -= more + (_ONE if rest < part else _NONE)
+    rest -= part
+    found = max(np.int64(np.sqrt(np.float64(high) * 2.0**64 + np.float64(rest)) / count) - 1, 0)
+    for _ in range(2):
+        square, part = wide(np.uint64(found + 1) * n, np.uint64(found + 1) * n)
+        if square < high or (square == high and part <= rest):
+            found += 1
+    return found
+
+
 @njit(cache=True, nogil=True, boundscheck=False)
 def sweep(
     as_of, given, starts, utc_offset, day_of_month,
@@ -57,10 +91,10 @@ def sweep(
     digit_first, digit_source, digit_break_first, digit_break_count, digit_bits, bits, breaks, word_count,
     family_first, value_source, value_sign, wants, stamp_at, ids_at,
     numbered_first, numbered_source,
-    output_first, output_stat, output_ring, output_column, spread_at,
-    values, known, spread,
+    output_first, output_stat, output_ring, output_column,
+    values, known,
 ):  # fmt: skip
-    """Fills values and known [applicants, columns], and spread [applicants, deviations, 5].
+    """Fills values and known [applicants, columns].
 
     Rows of table t of applicant a are starts[t, a] to starts[t, a + 1]; source s of a row is pool[bases[s] + row], and
     pool[row] is its time. A source below 0 is of the clock: -1 days_ago, -2 period, -3 day_of_month, -4 weekday, -5 hour.
@@ -214,7 +248,5 @@ def sweep(
                             elif stat == FIRST:
                                 values[a, to] = first_
                             else:
-                                place = spread_at[out]
-                                spread[a, place, 0], spread[a, place, 1] = n, sum_
-                                spread[a, place, 2], spread[a, place, 3], spread[a, place, 4] = q0, q1, q2
+                                values[a, to] = deviation(n, sum_, q0, q1, q2)
                         out += 1

@@ -115,4 +115,4 @@ def fill(text: str, values: Mapping[str, object], unknown: str) -> str:
             return unknown
         return FORMATS[found[2] or ""](cast(int, value))
 
-    return PLACEHOLDER.sub(one, text)
+    return PLACEHOLDER.sub(one, text) if "{" in text else text

@@ -82,7 +82,9 @@ class _Reading:
         if name is not None and (self._size(name) <= DIRECT or _compares(term)):
             self._terms.setdefault(self._source(name), []).append((family, term))
             return
-        flag = Apply(Type("bool", nullable=False), "coalesce", (term, Constant(term.type, 0)))
+        flag = term
+        if term.type.nullable:
+            flag = Apply(Type("bool", nullable=False), "coalesce", (term, Constant(term.type, 0)))
         self._terms.setdefault(self._source(flag), []).append((family, flag))
 
     def value(self, node: Node | None) -> tuple[int, int]:

@@ -4,7 +4,7 @@ Events of all tables stand end to end. Pairs (family, event) are ordered by fami
 is a run of pairs, and merging is one `reduceat` per number kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, cast
@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from .compilers import Part, run_parts, whole
+from .compilers import Part, compile_column, run_parts, whole
 from .evidence import TABLES, Bools, Evidence, Ints
 from .language import Node
 from .selection import CLOCK, Selection
@@ -55,6 +55,11 @@ class Plan:
 
     utc_offset: int
     tables: tuple[TablePlan, ...]
+
+    @cached_property
+    def programs(self) -> dict[int, tuple[Callable[[Callable[[str], Any]], Any] | None]]:
+        """Expressions over events by identity, compiled when first met."""
+        return {}
 
     @cached_property
     def rings(self) -> int:
@@ -167,21 +172,28 @@ class Events:
         """One column of one table: its own, of the clock, or an expression's (0 where that is missing)."""
         here = slice(self.ends[table], self.ends[table + 1])
         if not isinstance(source, str):
-
-            def given(name: str) -> Part:
-                values, fields = self.source(table, name), TABLES[self.plan.tables[table].table].columns
-                return values, values != 0 if name in fields and fields[name].kind == "key" else None
-
-            found, known = run_parts([("it", source)], given)["it"]
-            if known is not None or np.ndim(found) == 0:
-                return whole((found, known), (here.stop - here.start,)).values
-            return found.astype(np.int64, copy=False)
+            found = self._expression(table, source)
+            return found.astype(np.int64) if found.dtype != np.int64 else found
         if source in CLOCK:
             return self.clock[source][here]
         if source == "at":
             return self.at[here]
         parts = self._columns[table]
         return parts[0][source] if len(parts) == 1 else np.concatenate([part[source] for part in parts])
+
+    def _expression(self, table: int, node: Node) -> Any:
+        program = self.plan.programs.get(id(node))
+        if program is None:
+            program = self.plan.programs[id(node)] = (compile_column(node),)
+        rows = self.ends[table + 1] - self.ends[table]
+        if program[0] is not None:
+            return np.broadcast_to(program[0](lambda name: self.source(table, name)), (rows,))
+
+        def given(name: str) -> Part:
+            values, fields = self.source(table, name), TABLES[self.plan.tables[table].table].columns
+            return values, values != 0 if name in fields and fields[name].kind == "key" else None
+
+        return whole(run_parts([("it", node)], given)["it"], (rows,)).values
 
 
 def sweep(plan: Plan, evidences: Sequence[Evidence], values: Ints, known: Bools) -> None:
