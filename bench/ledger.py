@@ -23,7 +23,7 @@ from bench import scratch
 from bench.claims import Claim, report
 
 ON, AT = date(2026, 1, 5), datetime(2026, 1, 5, tzinfo=UTC)
-BATCH, LOANS, SCALE, TURNS = 1000, 10_000, 16, 7
+BATCH, LOANS, SCALE, TURNS = 1000, 10_000, 16, 5
 SECONDS = 3
 CONNECTIONS = (1, 2, 4)
 
@@ -112,7 +112,7 @@ def main() -> None:
 
         def hot_one_by_one(connections: int) -> float:
             return side_by_side(
-                [(1, [[one] for one in pay_outs(2400 // connections)]) for _ in range(connections)]
+                [(1, [[one] for one in pay_outs(1600 // connections)]) for _ in range(connections)]
             )
 
         for shard in CONNECTIONS:
