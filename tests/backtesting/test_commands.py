@@ -41,9 +41,12 @@ def timelyrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 def test_decide_and_replay(timelyrain: Shell, tmp_path: Path) -> None:
     """A record replays byte for byte; each other input is named as the cause; what is no record is refused."""
     evidence, record = tmp_path / "e.json", tmp_path / "r.json"
-    evidence.write_text(json.dumps(applicant(3, 0.3)))
+    evidence.write_text(json.dumps(applicant(3, 0.9)))
     told = timelyrain("decide", "--evidence", evidence, "--record", record, "--language", "zh")
-    assert told.returncode == 0 and "可支配收入" in told.stdout and "LATE_90_IN_24_MONTHS" in told.stdout
+    outputs = json.loads(record.read_text())["outputs"]
+    assert told.returncode == 0 and outputs["reasons"]
+    for part in ("可支配收入", *(reason["code"] for reason in outputs["reasons"])):
+        assert part in told.stdout
     plain = timelyrain("decide", "--evidence", evidence, "--json")
     assert plain.stdout.encode() == record.read_bytes() + b"\n"
 
@@ -52,7 +55,7 @@ def test_decide_and_replay(timelyrain: Shell, tmp_path: Path) -> None:
     changed = tmp_path / "b.toml"
     changed.write_text(SOURCE.replace("phone_tenure_days < 90", "phone_tenure_days < 60"), encoding="utf-8")
     engine = tmp_path / "engine.json"
-    engine.write_text(record.read_text().replace('"outcome":"decline"', '"outcome":"refer"'))
+    engine.write_text(record.read_text().replace(f'"outcome":"{outputs["outcome"]}"', '"outcome":"approve"'))
     for arguments, code, cause in (
         ((record, "--evidence", evidence), 0, None),
         ((record, "--evidence", other), 1, "data"),

@@ -3,7 +3,7 @@
 Reads files and writes a folder; no Django, no clock. `backtest` is the whole of it; `report` draws its result.
 """
 
-from .applications import Applications, ApplicationsInvalid
+from .applications import Applications, ApplicationsInvalid, Batch, Past, PastApplication, batch_of
 from .deciding import KernelMismatch, Law, Side
 from .economics import Economics
 from .page import report
@@ -15,12 +15,16 @@ __all__ = [
     "Applications",
     "ApplicationsInvalid",
     "BacktestStopped",
+    "Batch",
     "Economics",
     "Job",
     "KernelMismatch",
     "Law",
+    "Past",
+    "PastApplication",
     "Side",
     "backtest",
+    "batch_of",
     "canonical_json",
     "differences",
     "inputs",

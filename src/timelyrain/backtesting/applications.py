@@ -8,16 +8,16 @@ import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from timelyrain.decisioning import FACTS, SOURCES, TABLES, Evidence
+from timelyrain.decisioning import FACTS, SOURCES, TABLES, Evidence, Request
 
 from .statistics import BUCKETS
 
@@ -26,6 +26,7 @@ Ints = npt.NDArray[np.int64]
 REQUIRED = ("application_id", "at", "amount_fen", "instalments", "purpose")
 GROUPS = ("sex", "age_band", "region")
 SEGMENTS = ("purpose", "instalments")
+AGES = ((18, 24), (25, 34), (35, 44), (45, 54))
 _CLOSED = ("settled", "closed")
 
 
@@ -52,6 +53,65 @@ class Batch:
     buckets: Ints
     cuts: Mapping[str, Sequence[str]]
     later: Ints
+
+
+class Past(Protocol):
+    """Past applications in a fixed order, wherever they are kept. sha256 names all of their content."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+    @property
+    def segments(self) -> tuple[str, ...]: ...
+    @property
+    def utc_offset_minutes(self) -> int: ...
+    def read(self, start: int, n: int) -> Batch: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PastApplication:
+    """One application with the evidence it was decided on. person: applications of one person share it."""
+
+    id: str
+    person: str
+    evidence: Evidence
+    request: Request
+    draw: int
+    bad: bool | None = None
+    loss_fen: int | None = None
+
+
+def batch_of(past: Sequence[PastApplication], utc_offset_minutes: int) -> Batch:
+    """Applications that are at hand as values; cut by month, purpose, instalments and age."""
+
+    def numbers(values: Sequence[int | None]) -> Ints:
+        return np.array([-1 if value is None else value for value in values], np.int64)
+
+    at = numbers([one.evidence.as_of for one in past])
+    return Batch(
+        [one.id for one in past],
+        at,
+        [one.evidence for one in past],
+        numbers([one.request.amount_fen for one in past]),
+        numbers([one.request.instalments for one in past]),
+        [one.request.purpose for one in past],
+        numbers([one.draw for one in past]),
+        numbers([one.bad for one in past]),
+        numbers([one.loss_fen for one in past]),
+        _buckets([one.person for one in past]),
+        {
+            "month": _months(at, utc_offset_minutes),
+            "group:age_band": [_age_band(one.evidence.facts["age"]) for one in past],
+            "segment:purpose": [one.request.purpose for one in past],
+            "segment:instalments": [str(one.request.instalments) for one in past],
+        },
+        np.zeros(len(past), np.int64),
+    )
 
 
 @dataclass(frozen=True)
@@ -114,6 +174,10 @@ class Applications:
             raise ApplicationsInvalid(f"{path} has no rows: there is nothing to decide.")
         return found
 
+    @property
+    def name(self) -> str:
+        return self.path.name
+
     @cached_property
     def rows(self) -> int:
         return pl.scan_parquet(self.path).select(pl.len()).collect().item()
@@ -154,18 +218,33 @@ class Applications:
             reading.integers("draw") if "draw" in frame.columns else _draws(ids),
             reading.outcome("outcome_bad"),
             reading.outcome("outcome_loss_fen"),
-            np.array([zlib.crc32(who.encode()) % BUCKETS for who in people], np.int64),
-            self._cuts(frame, reading.at),
+            _buckets(people),
+            self._cuts(frame, reading.at, facts["age"]),
             reading.later,
         )
 
-    def _cuts(self, frame: pl.DataFrame, at: Ints) -> dict[str, list[str]]:
-        offset = timedelta(minutes=self.utc_offset_minutes)
-        cuts = {"month": [f"{datetime.fromtimestamp(s, UTC) + offset:%Y-%m}" for s in at.tolist()]}
+    def _cuts(self, frame: pl.DataFrame, at: Ints, ages: Sequence[int | None]) -> dict[str, Sequence[str]]:
+        cuts: dict[str, Sequence[str]] = {"month": _months(at, self.utc_offset_minutes)}
         for kind, columns in (("group", self.groups), ("segment", self.segments)):
             for name in columns:
                 cuts[f"{kind}:{name}"] = frame[name].cast(pl.String).fill_null("?").to_list()
+        cuts.setdefault("group:age_band", [_age_band(age) for age in ages])
         return cuts
+
+
+def _buckets(people: Sequence[str]) -> Ints:
+    return np.array([zlib.crc32(who.encode()) % BUCKETS for who in people], np.int64)
+
+
+def _months(at: Ints, utc_offset_minutes: int) -> list[str]:
+    zone = timezone(timedelta(minutes=utc_offset_minutes))
+    return [f"{datetime.fromtimestamp(moment, zone):%Y-%m}" for moment in at.tolist()]
+
+
+def _age_band(age: int | None) -> str:
+    if age is None:
+        return "?"
+    return next((f"{low}-{high}" for low, high in AGES if low <= age <= high), "55+" if age >= 55 else "<18")
 
 
 def _of_codes(kind: Any) -> bool:

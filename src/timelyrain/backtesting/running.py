@@ -17,7 +17,7 @@ import polars as pl
 
 from timelyrain.decisioning import ENGINE, Policy
 
-from .applications import Applications, Batch
+from .applications import Batch, Past
 from .chunks import Chunks, packed
 from .deciding import Law, Side, check_one, decided, features, spoken, verdicts
 from .economics import Economics
@@ -39,7 +39,7 @@ class BacktestStopped(RuntimeError):
 class Job:
     """What is compared on what. cache: where features are kept for the next rule change; None keeps none."""
 
-    applications: Applications
+    applications: Past
     a: Side
     b: Side
     law: Law
@@ -130,7 +130,7 @@ def inputs(job: Job) -> Mapping[str, object]:
     """What the report says about what was compared."""
     return {
         "applications": {
-            "name": job.applications.path.name,
+            "name": job.applications.name,
             "sha256": job.applications.sha256,
             "rows": job.applications.rows,
         },

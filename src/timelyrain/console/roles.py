@@ -68,6 +68,7 @@ _POLICY = (
     "origination.view_policydraft",
     "origination.view_policycase",
     "origination.view_releasestep",
+    "origination.view_backtest",
 )
 
 AUDITOR = "auditor"

@@ -60,6 +60,7 @@ _MENU: list[tuple[Any, list[tuple[Any, str, str]]]] = [
         [
             (words("规则版本", "Policy versions"), "origination.policyversion", "rule"),
             (words("评分模型", "Scoring models"), "origination.scoringmodel", "model_training"),
+            (words("策略回测", "Back-tests"), "origination.backtest", "compare_arrows"),
         ],
     ),
     (

@@ -173,3 +173,30 @@ class Review(Sharded):
                 fields=["shard", "application"], condition=models.Q(answered_at=None), name="one_open_review"
             ),
         ]
+
+
+class BacktestState(models.TextChoices):
+    WAITING = "begun", "waits for the worker"
+    RUNNING = "running", "is computed"
+    DONE = "done", "done"
+    FAILED = "stopped", "stopped"
+
+
+class Backtest(models.Model):
+    """A policy tried on past applications (reference table). file: empty for this platform's own decisions up to asked_at."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    policy_sha256 = models.CharField(max_length=64)
+    against_sha256 = models.CharField(max_length=64)
+    against_source = models.TextField()
+    model_sha256 = models.CharField(max_length=64, null=True)
+    file = models.CharField(max_length=200, default="", blank=True)
+    state = models.CharField(max_length=7, choices=BacktestState.choices, default=BacktestState.WAITING)
+    chunks_done = models.IntegerField(default=0)
+    chunks = models.IntegerField(default=0)
+    attempts = models.IntegerField(default=0)
+    last_error = models.TextField(default="", blank=True)
+    result = models.JSONField(null=True)
+    asked_by = models.CharField(max_length=150)
+    asked_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)

@@ -1,0 +1,121 @@
+"""A back-test on the platform: asked for in the console, computed beside the worker, on its own decisions or a file."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from tests import borrowers
+from tests.backtesting.files import applications, write
+from tests.origination.test_releases import version
+from tests.worlds import World
+from timelyrain import decisioning
+from timelyrain.console.roles import ensure_demo_users
+from timelyrain.origination import backtests, errors, registry, releases
+from timelyrain.origination.models import Backtest, BacktestState, DecisionRecord
+from timelyrain.runtime.problems import NotFound
+
+
+@pytest.fixture
+def decided(world: World) -> None:
+    """A few decisions of different people."""
+    for profile in ("good", "gambler", "thin"):
+        borrowers.apply(borrowers.register(world, profile))
+
+
+def looser(tag: str) -> str:
+    changed = version(tag).replace("gambling_of_income_ppm > 150000", "gambling_of_income_ppm > 990000")
+    assert changed != version(tag)
+    return changed
+
+
+def test_own_decisions_come_out_as_they_were(decided: None) -> None:
+    """Under the policy and the model that decided them, every past decision comes out again; nothing of a person lies on disk."""
+    row = Backtest.objects.get(id=backtests.ask(looser("own"), "", "ann"))
+    backtests.run(row.id)
+    row.refresh_from_db()
+    assert (
+        row.state == BacktestState.DONE
+        and row.result["n"] == DecisionRecord.objects.filter(at__lte=row.asked_at).count()
+    )
+    assert (row.result["known"], row.result["cautions"][0]) == (0, "no_outcomes")
+    files = sorted((backtests.folder() / str(row.id) / "chunks").iterdir())
+    told = pl.concat([pl.read_ipc(f.read_bytes()) for f in files], how="vertical_relaxed")
+    outcomes = dict(zip(told["id"], told["a.outcome"], strict=True))
+    same = DecisionRecord.objects.filter(
+        at__lte=row.asked_at, policy_sha256=row.policy_sha256, model_sha256=row.model_sha256
+    )
+    newest = {d.application_id: d.outcome for d in same.order_by("at")}
+    assert len(newest) >= 3
+    for application, outcome in newest.items():
+        assert decisioning.OUTCOMES[outcomes[str(application)]] == outcome
+    assert not {c for c in told.columns if c.startswith(("fact.", "bank_flow"))}
+    assert "What B changes" in backtests.page(row)
+
+
+def test_a_killed_process_is_followed_by_another(platform: World) -> None:
+    """kill -9 while it computes: the next look starts another, which ends it."""
+    past = Path(settings.HOME) / "applications" / "killed.parquet"
+    past.parent.mkdir(parents=True, exist_ok=True)
+    write(applications(40), past)
+    row = Backtest.objects.get(id=backtests.ask(looser("killed"), "killed.parquet", "ann"))
+    Backtest.objects.exclude(id=row.id).filter(state__in=backtests.OPEN).update(state=BacktestState.FAILED)
+    backtests.carry_on()
+    child = backtests._children[row.id]
+    end = time.monotonic() + 60
+    while time.monotonic() < end and Backtest.objects.get(id=row.id).state == BacktestState.WAITING:
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    while time.monotonic() < end + 60 and Backtest.objects.get(id=row.id).state != BacktestState.DONE:
+        backtests.carry_on()
+        time.sleep(0.05)
+    row.refresh_from_db()
+    assert (row.state, row.attempts, row.result["n"]) == (BacktestState.DONE, 2, 40)
+    assert row.result["known"] == 40 and row.chunks_done == row.chunks == 1
+
+
+def test_what_cannot_be_tried_is_refused_or_told(platform: World) -> None:
+    with pytest.raises(NotFound, match="no file"):
+        backtests.ask(looser("x"), "nowhere.parquet", "ann")
+    with pytest.raises(errors.PolicyUnfit, match="unknown name"):
+        backtests.ask(version("y").replace("phone_tenure_days < 90", "phone_tenur < 90"), "", "ann")
+    bad = Path(settings.HOME) / "applications" / "bad.parquet"
+    bad.parent.mkdir(parents=True, exist_ok=True)
+    pl.DataFrame({"a": [1]}).write_parquet(bad)
+    row = Backtest.objects.get(id=backtests.ask(looser("bad"), "bad.parquet", "ann"))
+    backtests.run(row.id)
+    row.refresh_from_db()
+    assert row.state == BacktestState.FAILED and "no column 'at'" in row.last_error
+
+
+def test_the_console_asks_watches_reads_and_attaches(decided: None) -> None:
+    ensure_demo_users()
+    risk, operations = Client(), Client()
+    risk.force_login(User.objects.get(username="risk"))
+    operations.force_login(User.objects.get(username="operations"))
+    draft = releases.begin_draft("looser", looser("console"), "ann")
+    act = reverse("admin:origination_policydraft_act", args=[draft, "backtest"])
+    assert operations.post(act, {"text": ""}).status_code == 403
+    asked = risk.post(act, {"text": ""})
+    row = Backtest.objects.order_by("-asked_at")[0]
+    report = reverse("admin:origination_backtest_report", args=[row.id])
+    assert asked.status_code == 200 and report in asked.content.decode()
+    assert 'http-equiv="refresh"' in risk.get(report).content.decode()
+    backtests.run(row.id)
+    assert "<svg" in risk.get(report).content.decode()
+    assert operations.get(report).status_code == 403
+    page = reverse("admin:origination_backtest_change", args=[row.id])
+    assert risk.get(page).status_code == 200
+    digest = releases.submit_draft(draft, "ann", "see the back-test")
+    attach = reverse("admin:origination_backtest_act", args=[row.id, "attach"])
+    assert risk.post(attach, follow=True).status_code == 200
+    assert str(row.id) in str(releases.steps("policy", digest)[-1].report)
+    assert registry.active_hashes()["policy"] == row.policy_sha256
