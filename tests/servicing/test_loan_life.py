@@ -1,5 +1,6 @@
 """Loans from pay-out to settlement: after every step the books equal the replay of what was signed and what happened."""
 
+import json
 import random
 import time as real_time
 from collections.abc import Callable, Iterator
@@ -20,11 +21,13 @@ from timelyrain.customers import services as customers
 from timelyrain.customers.errors import ConsentMissing
 from timelyrain.ledger import chart
 from timelyrain.ledger import queries as ledger
+from timelyrain.origination import registry
+from timelyrain.origination.models import DecisionRecord
 from timelyrain.runtime import clock, law, worker
 from timelyrain.runtime.models import Saga, SagaStatus
 from timelyrain.runtime.problems import Invalid, NotFound
 from timelyrain.servicing import dayclose, errors, queries, services
-from timelyrain.servicing.models import DayRun, Loan, Repayment, RepaymentState
+from timelyrain.servicing.models import DayRun, Loan, LoanRating, Repayment, RepaymentState
 
 RICH = 100_000_000
 
@@ -419,3 +422,13 @@ def test_many_loans_many_days_random_lives(world):
         terms = services.terms_of(w.loan)
         assert terms.cap_ppm <= law.number("cost_cap_ppm", on=w.loan.opened_on)
     assert cleared() == before and ledger.drifted_accounts() == []
+
+
+def test_a_loans_first_rating_is_the_pd_it_was_decided_on(world: World) -> None:
+    """From the decision's record through offer and agreement to the allowance."""
+    who, loan_id = with_loan(world)
+    loan = Loan.objects.get(shard=who.borrower.shard, id=loan_id)
+    decision = DecisionRecord.objects.get(shard=loan.shard, application__borrower_id=who.borrower.id)
+    decided = json.loads(registry.open_sealed(decision, "record"))["outputs"]["pd_ppm"]
+    rating = LoanRating.objects.get(shard=loan.shard, loan_id=loan_id)
+    assert decided and (rating.pd_ppm, rating.on, rating.source) == (decided, loan.opened_on, "decision")

@@ -108,6 +108,12 @@ def agreement(shard: int, borrower_id: UUID, agreement_id: UUID) -> AgreementVie
     )
 
 
+def offer_of_agreement(shard: int, agreement_id: UUID) -> UUID | None:
+    """The offer that an agreement took."""
+    rows = Agreement.objects.filter(shard=shard, id=agreement_id)
+    return rows.values_list("offer_id", flat=True).first()
+
+
 def agreement_of_offer(shard: int, borrower_id: UUID, offer_id: UUID) -> AgreementView | None:
     """The agreement an offer was signed as, by whichever face; None while it is not signed."""
     found = Agreement.objects.filter(shard=shard, borrower_id=borrower_id, offer_id=offer_id).values_list(

@@ -138,6 +138,14 @@ def live_offer(shard: int, borrower_id: UUID, offer_id: UUID) -> OfferView:
     return _offer(row)
 
 
+def pd_of_offer(shard: int, offer_id: UUID) -> int | None:
+    """PD (ppm, twelve months) that the decision behind an offer came to; None where no model spoke."""
+    offer = Offer.objects.filter(shard=shard, id=offer_id).select_related("decision").first()
+    if offer is None:
+        return None
+    return json.loads(registry.open_sealed(offer.decision, "record"))["outputs"]["pd_ppm"]
+
+
 def _offer(row: Offer) -> OfferView:
     return OfferView(
         row.id,

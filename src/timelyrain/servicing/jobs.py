@@ -3,13 +3,15 @@
 from datetime import date
 from uuid import UUID
 
+from timelyrain.agreements import queries as agreements
 from timelyrain.customers import services as customers
 from timelyrain.finance import yuan
+from timelyrain.origination import queries as origination
 from timelyrain.runtime import clock, sagas
 from timelyrain.runtime.problems import Unavailable
 from timelyrain.runtime.sagas import Data, Done, Outcome, Retry, Run
 from timelyrain.runtime.worker import every
-from timelyrain.servicing import acts, services
+from timelyrain.servicing import acts, ratings, services
 from timelyrain.servicing.models import Loan, Repayment, RepaymentState
 
 
@@ -23,10 +25,19 @@ def _open_loan(run: Run, _: Data) -> Data:
         date.fromisoformat(run.data["moved_on"]),
     )
     loan = Loan.objects.get(shard=run.shard, id=run.data["loan_id"])
+    _rate(loan)
     terms = services.terms_of(loan)
     text = f"【及时雨】{yuan(terms.principal_fen)} 元已到账。首期还款日 {loan.next_due_on}，请保持还款卡余额充足。"
     customers.tell(run.shard, loan.borrower_id, f"{run.kind}:{run.key}", text)
     return {"text": text}
+
+
+def _rate(loan: Loan) -> None:
+    """The loan's first PD is the one it was decided on."""
+    offer = agreements.offer_of_agreement(loan.shard, loan.agreement_id)
+    pd_ppm = origination.pd_of_offer(loan.shard, offer) if offer else None
+    if pd_ppm:
+        ratings.rate(loan.shard, {loan.id: pd_ppm}, loan.opened_on, "decision")
 
 
 def _book_repayment(run: Run, _: Data) -> Data:
