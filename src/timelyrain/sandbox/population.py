@@ -179,7 +179,7 @@ def write_parquet(
     schema = _frame(0, 1, seed, until, months).schema
     part = out.with_name(out.name + ".part")
     register_io_source(blocks, schema=schema, is_pure=True).sink_parquet(
-        part, compression="zstd", maintain_order=True
+        part, compression="zstd", maintain_order=True, row_group_size=BLOCK
     )
     part.replace(out)
 

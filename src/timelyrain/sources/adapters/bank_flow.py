@@ -2,10 +2,11 @@
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
-from timelyrain.sources.adapters.document import Clock, fields, key, read
+from timelyrain.sources.adapters.document import read, table
 from timelyrain.sources.adapters.exchange import ask
-from timelyrain.sources.ports import Extract, RawDocument, Subject
+from timelyrain.sources.ports import Column, Extract, RawDocument, Subject
 
 MONTHS = 12
 _GAMBLING_MERCHANTS = ("7800", "7801", "7802", "7995")  # ISO 18245: lotteries, online and other betting
@@ -48,27 +49,33 @@ class BankFlowSource:
 def parse_flows(document: bytes, as_of: datetime) -> Extract:
     """Provider's rows -> bank_flow, oldest first."""
     top = read("bank", document)
-    clock = Clock(int(as_of.timestamp()))
     top.at("account", "currency").one_of("CNY")
-    rows: list[tuple[int, int, int, str, int, int]] = []
-    for where in fields(top, "ts", "amt", "bal", "code", "cp"):
-        row = where.value
-        match row:
-            case [int(ts), int(amt), int(bal), str(code), str() | None as party] if bool not in map(
-                type, row
-            ):
-                mcc = int(code[4:]) if _POS.fullmatch(code) else 0
-                kind = _KINDS.get(code) or _kind(code, amt)
-                rows.append((clock.check(where, ts), amt, bal, kind, key(where, party) if party else 0, mcc))
-            case _:
-                where.fail("must be [whole number, whole number, whole number, string, string or null]")
-    names = ("at", "amount_fen", "balance_fen", "kind", "counterparty", "mcc")
-    return Extract({}, {"bank_flow": {name: [row[i] for row in rows] for i, name in enumerate(names)}})
+    found = table(
+        top, int(as_of.timestamp()), ts="time", amt="whole", bal="whole", code="text", cp="key or null"
+    )
+    codes = found["code"]
+    columns: dict[str, Column] = {
+        "at": found["ts"],
+        "amount_fen": found["amt"],
+        "balance_fen": found["bal"],
+        "kind": [_kind(code, amount > 0) for code, amount in zip(codes, found["amt"], strict=True)],
+        "counterparty": found["cp"],
+        "mcc": [_mcc(code) for code in codes],
+    }
+    return Extract({}, {"bank_flow": columns})
 
 
-def _kind(code: str, amount: int) -> str:
+@lru_cache(maxsize=4096)
+def _mcc(code: str) -> int:
+    return int(code[4:]) if _POS.fullmatch(code) else 0
+
+
+@lru_cache(maxsize=4096)
+def _kind(code: str, inward: bool) -> str:
+    if code in _KINDS:
+        return _KINDS[code]
     if code.startswith("POS:"):
         return "gambling" if code[4:] in _GAMBLING_MERCHANTS else "shop"
     if code == "TRF":
-        return "transfer_in" if amount > 0 else "transfer_out"
+        return "transfer_in" if inward else "transfer_out"
     return "other"

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from timelyrain.sources.adapters.document import Clock, epoch, fields, key, read
+from timelyrain.sources.adapters.document import epoch, read, table
 from timelyrain.sources.adapters.exchange import ask
 from timelyrain.sources.ports import Extract, RawDocument, Subject
 
-_KINDS = ["login", "apply", "sim_change", "root", "emulator", "vpn", "location_change", "credential_reset"]
+_KINDS = ("login", "apply", "sim_change", "root", "emulator", "vpn", "location_change", "credential_reset")
 
 
 class DeviceSource:
@@ -33,20 +33,11 @@ class DeviceSource:
 def parse_events(document: bytes, as_of: datetime) -> Extract:
     """Events -> device_tenure_days; device_event, oldest first."""
     top, now = read("device", document), int(as_of.timestamp())
-    clock, since = Clock(now), top.at("first_seen_on")
+    since = top.at("first_seen_on")
     if epoch(since.day()) > now:
         since.fail(f"after {as_of:%Y-%m-%d}, the day it was asked for")
-    rows: list[tuple[int, str, int, int, int]] = []
-    for where in fields(top, "ts", "kind", "device", "accounts", "place"):
-        match where.value:
-            case [int(ts), str(kind), str(device), int(accounts), str() | None as place] if (
-                kind in _KINDS and 0 <= accounts <= 100_000 and bool not in (type(ts), type(accounts))
-            ):
-                spot = key(where, place) if place else 0
-                rows.append((clock.check(where, ts), kind, key(where, device), accounts, spot))
-            case _:
-                where.fail(f"must be [time, one of {', '.join(_KINDS)}, key, whole number, key or null]")
-    names = ("at", "kind", "device", "accounts", "place")
+    found = table(top, now, ts="time", kind=_KINDS, device="key", accounts="natural", place="key or null")
+    if max(found["accounts"], default=0) > 100_000:
+        top.at("rows").fail(f"{max(found['accounts'])} accounts on one device; at most 100000 are believed")
     tenure = min((now - epoch(since.day())) // 86_400, 20_000)
-    columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
-    return Extract({"device_tenure_days": tenure}, {"device_event": columns})
+    return Extract({"device_tenure_days": tenure}, {"device_event": {"at": found.pop("ts"), **found}})

@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from timelyrain.sources.ports import SourceMalformed
@@ -59,7 +60,10 @@ class Node:
 
     def key(self) -> int:
         """A provider's hash of a name: 16 hex digits, or null for not stated, which is 0."""
-        return 0 if self.value is None else key(self, self.value)
+        found = 0 if self.value is None else hashed(self.text())
+        if found < 0:
+            self.fail(f"{self.text()[:40]!r} is no key of 16 hex digits, the first from 0 to 7")
+        return found
 
     def day(self) -> date:
         try:
@@ -88,31 +92,80 @@ def read(source: str, document: bytes) -> Node:
         raise SourceMalformed(source, f"$: not readable as JSON: {bad}") from None
 
 
-def key(where: Node, value: object) -> int:
-    """16 hex digits as an integer below 2^63."""
-    if isinstance(value, str) and _KEY.fullmatch(value):
-        return int(value, 16)
-    where.fail(f"{str(value)[:40]!r} is no key of 16 hex digits, the first from 0 to 7")
+@lru_cache(maxsize=1 << 16)
+def hashed(text: str) -> int:
+    """16 hex digits as an integer below 2^63; -1 when they are none."""
+    return int(text, 16) if _KEY.fullmatch(text) else -1
 
 
-def fields(top: Node, *names: str) -> Iterator[Node]:
-    """The rows under `rows`, after a check that `fields` names these columns."""
-    if top.at("fields").value != list(names):
-        top.at("fields").fail(f"must be {list(names)}")
-    return top.at("rows").each()
+Kind = str | tuple[str, ...]
+_WORDS = {
+    "time": "time in order",
+    "natural": "whole number from 0",
+    "whole": "whole number",
+    "flag": "true or false",
+}
 
 
-class Clock:
-    """Instants of rows that must come oldest first and not after now."""
+def table(top: Node, now: int, **kinds: Kind) -> dict[str, list[Any]]:
+    """Column -> values of the rows under `rows`, checked a column at a time: statements are long.
 
-    def __init__(self, now: int) -> None:
-        self._last, self._now = 0, now
+    kinds: "time" (ascending, at most now), "whole", "natural", "flag" (becomes 0/1), "text", "key", "key or null"
+    (null becomes 0), or the texts that are allowed.
+    """
+    if top.at("fields").value != list(kinds):
+        top.at("fields").fail(f"must be {list(kinds)}")
+    rows: list[Any] = top.at("rows")._typed(list)
+    what = ", ".join(
+        f"{name}: {_WORDS.get(kind, kind) if isinstance(kind, str) else '|'.join(kind)}"
+        for name, kind in kinds.items()
+    )
 
-    def check(self, where: Node, ts: int) -> int:
-        if not self._last <= ts <= self._now:
-            where.fail(f"time {ts} is before the row above or after {self._now}")
-        self._last = ts
-        return ts
+    def fail(row: int) -> NoReturn:
+        Node(top.source, f"{top.path}.rows[{row}]", None).fail(f"must be [{what}]")
+
+    for i, row in enumerate(rows):
+        if type(row) is not list or len(row) != len(kinds):
+            fail(i)
+    turned = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in kinds]
+    return {
+        name: _column(top, name, kind, column, now, fail)
+        for (name, kind), column in zip(kinds.items(), turned, strict=True)
+    }
+
+
+def _column(
+    top: Node, name: str, kind: Kind, values: list[Any], now: int, fail: Callable[[int], NoReturn]
+) -> list[Any]:
+    wanted = (int,) if kind in ("time", "whole", "natural") else (bool,) if kind == "flag" else (str,)
+    if kind == "key or null":
+        wanted = (str, type(None))
+    if not set(map(type, values)) <= set(wanted):
+        fail(next(i for i, value in enumerate(values) if type(value) not in wanted))
+    match kind:
+        case "time":
+            if values and (values[0] < 0 or values[-1] > now or values != sorted(values)):
+                odd = next(i for i, at in enumerate(values) if at > now or at < (values[i - 1] if i else 0))
+                place = Node(top.source, f"{top.path}.rows[{odd}]", None)
+                place.fail(f"time {values[odd]} is before the row above or after {now}")
+        case "natural":
+            if values and min(values) < 0:
+                fail(next(i for i, value in enumerate(values) if value < 0))
+        case "flag":
+            return list(map(int, values))
+        case "key" | "key or null":
+            keys = [0 if value is None else hashed(value) for value in values]
+            if -1 in keys:
+                odd = keys.index(-1)
+                place = Node(top.source, f"{top.path}.rows[{odd}]", None)
+                place.fail(f"{name}: {values[odd][:40]!r} is no key of 16 hex digits, the first from 0 to 7")
+            return keys
+        case tuple():
+            if not set(values) <= set(kind):
+                fail(next(i for i, value in enumerate(values) if value not in kind))
+        case _:
+            pass
+    return values
 
 
 def epoch(on: date) -> int:

@@ -1,8 +1,9 @@
 """Income tax, social insurance and housing fund (个税、社保、公积金), with the applicant's warned consent. Here the sandbox's."""
 
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 
-from timelyrain.sources.adapters.document import Node, epoch, fields, key, read
+from timelyrain.sources.adapters.document import Node, epoch, read, table
 from timelyrain.sources.adapters.exchange import ask
 from timelyrain.sources.ports import Extract, RawDocument, Subject
 
@@ -32,19 +33,32 @@ class TaxSource:
 
 def parse_records(document: bytes, as_of: datetime) -> Extract:
     """Monthly records -> tax_record, oldest first."""
-    now = int(as_of.timestamp())
-    rows: list[tuple[int, str, int, int, int]] = []
-    for where in fields(read("tax", document), "on", "kind", "base", "amt", "employer"):
-        match where.value:
-            case [str(on), str(kind), int(base), int(amt), str() | None as employer] if (
-                kind in _KINDS and base >= 0 and amt >= 0 and bool not in (type(base), type(amt))
-            ):
-                at = epoch(Node("tax", f"{where.path}[0]", on).day())
-                if at > now:
-                    where.fail(f"{on} is after {as_of:%Y-%m-%d}, the day it was asked for")
-                rows.append((at, kind, base, amt, key(where, employer) if employer else 0))
-            case _:
-                where.fail(f"must be [date, one of {', '.join(_KINDS)}, fen, fen, key or null]")
-    rows.sort(key=lambda row: row[0])
-    names = ("at", "kind", "base_fen", "amount_fen", "employer")
-    return Extract({}, {"tax_record": {name: [row[i] for row in rows] for i, name in enumerate(names)}})
+    top, now = read("tax", document), int(as_of.timestamp())
+    found = table(top, now, on="text", kind=_KINDS, base="natural", amt="natural", employer="key or null")
+    at = [_instant(on) for on in found["on"]]
+    for i, on in enumerate(found["on"]):
+        if not 0 <= at[i] <= now:
+            why = (
+                "is no date like 2026-03-31"
+                if at[i] < 0
+                else f"is after {as_of:%Y-%m-%d}, the day it was asked for"
+            )
+            Node("tax", f"$.rows[{i}][0]", None).fail(f"{on[:40]!r} {why}")
+    order = sorted(range(len(at)), key=at.__getitem__)
+    columns = {
+        "at": at,
+        "kind": found["kind"],
+        "base_fen": found["base"],
+        "amount_fen": found["amt"],
+        "employer": found["employer"],
+    }
+    return Extract({}, {"tax_record": {name: [values[i] for i in order] for name, values in columns.items()}})
+
+
+@lru_cache(maxsize=4096)
+def _instant(text: str) -> int:
+    """Epoch seconds of an ISO date; -1 when it is none."""
+    try:
+        return epoch(date.fromisoformat(text))
+    except ValueError:
+        return -1
