@@ -6,9 +6,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from hypothesis import strategies as st
 
 from timelyrain.contract import (
+    Ahead,
     ContractViolation,
     Event,
     EventType,
+    Overdue,
     PrepayMode,
     Status,
     Terms,
@@ -71,6 +73,17 @@ SHAPES: tuple[dict[str, object], ...] = (
     {"month_end": MonthEnd.ROLL},
     {"grace_principal": 2, "interest_free": 1, "instalments": 9},
     {"multiple_fen": 100, "instalments": 6, "principal_fen": 123_456},
+    {"down_payment_ppm": 200_000},
+)
+SHAPES_BY_METHOD: dict[Method, tuple[dict[str, object], ...]] = {
+    Method.FLAT: ({"equal_totals": True}, {"whole_interest": True}, {"grace_interest": 2, "instalments": 9}),
+    Method.BULLET: (),
+}
+ACTUAL = {"penalty_ppm": 1_000, "prepayment_fee_ppm": 0}
+OTHER_SHAPES: tuple[dict[str, object], ...] = (
+    {"grace_interest": 2, "instalments": 9},
+    {"ahead": Ahead.NEXT, "overdue": Overdue.INTEREST, **ACTUAL},
+    {"ahead": Ahead.LAST, "overdue": Overdue.PENALTY, **ACTUAL},
 )
 
 
@@ -78,6 +91,7 @@ SHAPES: tuple[dict[str, object], ...] = (
 def terms(draw: st.DrawFn, **fixed: object) -> Terms:
     """Valid terms of every method and day basis; `fixed` fields as given."""
     method = fixed.get("method") or draw(st.sampled_from(Method))
+    shapes = SHAPES + (() if fixed.keys() & {"annual_rate_ppm", "parts"} else SHAPES_BY_METHOD.get(method, OTHER_SHAPES))
     highest = 120_000 if method is Method.FLAT else 235_000  # FLAT costs almost twice its nominal rate
     values: dict[str, object] = {
         "principal_fen": draw(st.one_of(fen, st.integers(24, 500))),
@@ -90,7 +104,7 @@ def terms(draw: st.DrawFn, **fixed: object) -> Terms:
         "penalty_ppm": draw(st.integers(0, 400_000)),
         "grace_days": draw(st.integers(0, 5)),
         "prepayment_fee_ppm": draw(st.sampled_from((0, 0, 10_000, 50_000))),
-        **({} if "instalments" in fixed else draw(st.sampled_from(SHAPES))),
+        **({} if "instalments" in fixed else draw(st.sampled_from(shapes))),
         **fixed,
     }
     return make_terms(**values)

@@ -398,10 +398,12 @@ class ActualLoan(Loan):
         super().append(extra)
 
     def spread_anew(self, rest: Sequence[Period], on: date) -> None:
-        since = self.since
         self.bank(on)
         super().spread_anew(rest, on)
-        self.since = max(self.since, since)
+
+    def restart(self, on: date) -> None:
+        """Interest that was paid to the end of a period does not run again."""
+        self.since, self.still = max(self.since, on), date.min
 
     def cut(self, on: date) -> int:
         self.count(on)

@@ -539,11 +539,15 @@ class Loan:
         self.pool.interest += self.put_off
         self.next_cost = self.put_off = 0
         self.undue += moved
-        self.base, self.since, self.oldest = self.undue, on, self.current
-        self.still = date.min
+        self.base, self.oldest = self.undue, self.current
+        self.restart(on)
         number = max((row.n for row in self.rows[: self.current]), default=0)
         self.periods[self.current :] = [p._replace(n=number + p.n) for p in rest]
         self.lay_out()
+
+    def restart(self, on: date) -> None:
+        """Interest runs from `on`, whatever stood still."""
+        self.since, self.still = on, date.min
 
     def cut(self, on: date) -> int:
         """End the running period on `on`; returns its interest."""
