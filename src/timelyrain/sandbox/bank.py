@@ -32,30 +32,12 @@ _HABITS = np.array(
         (OTH, 0.2, 0.02, 0.6, 1, 28),
     ]
 ).T
-# merchant categories and how often each is met, in thousandths
-_SHOPS = np.repeat(
-    [
-        5411,
-        5812,
-        5814,
-        4111,
-        5912,
-        5651,
-        5541,
-        5311,
-        5732,
-        5499,
-        4511,
-        7011,
-        8299,
-        6300,
-        5816,
-        5944,
-        6051,
-        5933,
-    ],
-    [240, 150, 150, 100, 50, 60, 60, 50, 25, 40, 10, 15, 12, 10, 15, 5, 5, 3],
-)
+# merchant categories (ISO 18245) and how often each is met, in thousandths
+_MET = {
+    5411: 240, 5812: 150, 5814: 150, 4111: 100, 5912: 50, 5651: 60, 5541: 60, 5311: 50, 5732: 25,
+    5499: 40, 4511: 10, 7011: 15, 8299: 12, 6300: 10, 5816: 15, 5944: 5, 6051: 5, 5933: 3,
+}  # fmt: skip
+_SHOPS = np.repeat(list(_MET), list(_MET.values()))
 _BETS = 7
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from timelyrain.sandbox import bank, credit, device, shop, tax, telecom
-from timelyrain.sandbox.days import Moments, day_number, day_start
+from timelyrain.sandbox.days import Moments, civil, day_number, day_start
 from timelyrain.sandbox.lives import Bools, Lives
 from timelyrain.sandbox.noise import Ints
 
@@ -52,11 +52,8 @@ def gather(c: Lives, when: Moments, file: credit.File, id_valid_until: Ints, no_
         "shop": registered > when.date,
         "tax": ~c.recorded,
     }
-    years = np.array(
-        [_age(born, date) for born, date in zip(c.born.tolist(), when.date.tolist(), strict=True)]
-    )
     values = {
-        "age": (years, ~nobody),
+        "age": (_years(c, when), ~nobody),
         "id_valid_days": (np.clip(id_valid_until - when.date, 0, 40_000), ~nobody),
         "id_match": (np.ones(n, np.int64), ~nobody),
         "bureau_score": (np.maximum(file.score, 0), file.score >= 0),
@@ -80,11 +77,10 @@ def gather(c: Lives, when: Moments, file: credit.File, id_valid_until: Ints, no_
     return Gathered(values, tables, missing)
 
 
-def _age(born: int, date: int) -> int:
-    from datetime import date as day
-
-    b, d = day.fromordinal(born + 719_163), day.fromordinal(date + 719_163)
-    return d.year - b.year - ((d.month, d.day) < (b.month, b.day))
+def _years(c: Lives, when: Moments) -> Ints:
+    """Full years of age."""
+    month, day = civil(c.born)
+    return (when.month - month - (when.day < day)) // 12
 
 
 def _table(n: int, owner: Ints, **columns: Ints) -> Table:
