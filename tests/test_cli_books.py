@@ -16,7 +16,7 @@ from timelyrain.ledger import services as ledger
 from timelyrain.runtime import clock
 from timelyrain.servicing import services
 
-SHARD = 9
+SHARD = 701
 OPENED = date(2026, 1, 5)
 
 

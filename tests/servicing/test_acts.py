@@ -1,6 +1,7 @@
 """What people do with a loan: the preview says what will be, two people agree where they must, the books follow, nothing is left
 of what is refused."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -24,7 +25,7 @@ from timelyrain.runtime.problems import Invalid, NotFound
 from timelyrain.servicing import acts, approvals, catalogue, errors, queries, services, wishes
 from timelyrain.servicing.models import Loan, LoanAct, LoanEvent, Wish
 
-SHARD = 7
+SHARD = 700  # nobody else closes its days
 OPENED = date(2026, 1, 5)
 
 
@@ -113,22 +114,50 @@ def test_every_act_there_is_can_be_done_and_the_books_follow(platform: World) ->
         do("RATE_CHANGED", rate_ppm=100_000)
         do("DUE_DATE_CHANGED", due_day=20)
         do("PAUSED", months=1, interest="stops")
+        do("INTEREST_STOPPED", days=10)
         do("HARDSHIP_AGREED", 50_000, instalments=3, extra=4)
         wrong = do("REFUNDED", 5_000, source="goodwill", to="principal")
         do("REVERSED", event=str(wrong.event_id))
         do("RESTRUCTURED", instalments=6, due_day=10)
+        do("ACCELERATED")
         do("SOLD", 900_000, owner="某资产管理公司")
         do("CHARGED_OFF")
         do("RECOVERED", 10_000)
         do("RECOVERED", desk.state.payoff_fen)
         do("SETTLED")
-        assert set(done) | {"PAID_BACK"} == set(catalogue.KINDS)
+        assert set(done) | {"PAID_BACK"} == set(catalogue.KINDS)  # through the rail: see below
+        elsewhere = {"DISBURSED", "PREPAID_PART", "PREPAID_FULL"}  # the pay-out, and what borrowers do
+        assert set(catalogue.KINDS) | elsewhere == set(EventType)
         assert (desk.state.status, desk.state.owner) == (Status.SETTLED, "某资产管理公司")
         assert ledger.trial_balance().balanced and ledger.drifted_accounts() == []
         clearing = ledger.lender_balances((chart.RECEIPT_CLEARING,)).get((SHARD, chart.RECEIPT_CLEARING), 0)
         assert clearing == before  # what the acts say moved at the bank is on the bank account
         for said in ("减免罚息", "银行收回", "困难帮扶已生效", "五百四十六条", "重新分为 6 期", "逾期费"):
             assert said in desk.texts()
+
+
+def test_a_mistake_is_taken_back_whole(platform: World) -> None:
+    """A reversal restores the loan, its accounts and what the act said of the bank."""
+    codes = (chart.BANK, chart.RECEIPT_CLEARING, chart.CREDIT_LOSS, chart.GOODWILL, chart.CHARGES_WAIVED)
+    with portfolio.on_day(late_day()):
+        desk = late_loan(**FEES)
+        paid = str(desk.do("REPAID", 30_000).event_id)
+        for kind, amount_fen, data in (
+            ("REPAID", 5_000, {}),
+            ("CHARGED_BACK", 30_000, {"event": paid}),
+            ("REFUNDED", 5_000, {"source": "merchant", "to": "principal"}),
+            ("WAIVED", 100, {"target": "interest"}),
+            ("FEE_CHARGED", 1_000, {"kind": "service_fee"}),
+            ("HARDSHIP_AGREED", 60_000, {"instalments": 2}),
+            ("RESTRUCTURED", 0, {"instalments": 9}),
+            ("CHARGED_OFF", 0, {}),
+        ):
+            before, held = desk.state, Counter(ledger.lender_balances(codes))
+            row = desk.do(kind, amount_fen, **data)
+            desk.do("REVERSED", event=str(row.event_id))
+            assert desk.state == before and Counter(ledger.lender_balances(codes)) == held, kind
+        with pytest.raises(errors.ActImpossible):  # once is enough
+            desk.ask("REVERSED", event=str(row.event_id))
 
 
 def test_a_second_person_who_is_not_the_first(platform: World) -> None:

@@ -63,6 +63,7 @@ def request(
     look again. Raises Invalid, ActImpossible, PreviewChanged.
     """
     content = dict(data or {})
+    loan_by_id(shard, loan_id)
     with _audited(shard, kind, by, loan_id), transaction.atomic():
         loan = _locked(shard, loan_id)
         known = LoanAct.objects.filter(shard=shard, id=request_id).first()
@@ -285,7 +286,6 @@ def _waiting(act_id: UUID) -> LoanAct:
 
 def _locked(shard: int, loan_id: UUID) -> Loan:
     dayclose.share_books(shard)
-    loan_by_id(shard, loan_id)
     return Loan.objects.select_for_update().get(shard=shard, id=loan_id)
 
 

@@ -345,8 +345,15 @@ def _answer(request: HttpRequest, wish: Wish) -> Panel | None:
     """The acts that could answer it, filled in with what was asked for."""
     if wish.state != WishState.OPEN:
         return None
+    state = services.state_of(wish.loan)
     return Panel(
         words("用一项办理来答复", "Answer it with an act"),
+        facts=[
+            ("status", state.status),
+            ("dpd", state.dpd),
+            ("amount_due_fen", state.amount_due_fen),
+            ("payoff_fen", state.payoff_fen),
+        ],
         table=Table(("what",), [(desk.answers(wish),)]),
         text=wish.note,
     )
@@ -357,13 +364,12 @@ def _queue() -> Panel:
     """What waits for a person."""
     waiting = LoanAct.objects.filter(state=ActState.WAITING).order_by("requested_at")
     asked = Wish.objects.filter(state=WishState.OPEN).order_by("asked_at")
-    rows = [(Link("servicing.wish", w.id), w.kind, w.asked_at, "") for w in asked[:5]]
+    rows = [(Link("servicing.wish", w.id), w.kind, w.asked_at) for w in asked[:5]]
     rows += [
         (
             desk.Door("servicing.loanact", a.id, "", "servicing_loanact_decide"),
             desk.said(KINDS[EventType(a.type)].title),
             a.requested_at,
-            a.requested_by,
         )
         for a in waiting[:5]
     ]
@@ -378,7 +384,7 @@ def _queue() -> Panel:
                 f"{waiting.count()} act(s) to approve, {asked.count()} request(s) to answer",
             ),
         ),
-        table=Table(("id", "kind", "at", "requested_by"), rows) if rows else None,
+        table=Table(("id", "kind", "at"), rows) if rows else None,
     )
 
 

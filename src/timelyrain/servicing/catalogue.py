@@ -174,6 +174,13 @@ KINDS: dict[EventType, Kind] = {
             ),
         ),
         Kind(
+            EventType.INTEREST_STOPPED,
+            "plan",
+            ("停止计息", "Stop interest"),
+            ("从起息日起这些天不计利息，还款日不变", "No interest on these days from the value date; due dates stand"),
+            (Field("days", "whole", ("几天", "Days"), high=3660),),
+        ),
+        Kind(
             EventType.HARDSHIP_AGREED,
             "plan",
             ("困难帮扶", "Hardship plan"),
@@ -199,6 +206,12 @@ KINDS: dict[EventType, Kind] = {
                 Field("instalments", "whole", ("期数", "Instalments"), high=600),
                 Field("due_day", "whole", ("每月几号", "Day of the month"), optional=True, high=31),
             ),
+        ),
+        Kind(
+            EventType.ACCELERATED,
+            "end",
+            ("宣布提前到期", "Call the loan due"),
+            ("全部欠款立即到期，不再计息，改计罚息", "All that is owed is due at once; interest ends, penalty runs"),
         ),
         Kind(
             EventType.CHARGED_OFF,
@@ -259,6 +272,10 @@ def told(
         case EventType.PAUSED:
             stops = "，其间不计利息" if data["interest"] == "stops" else "，其间照常计息"
             return f"您的还款已延期 {data['months']} 个月{stops}。{due}"
+        case EventType.INTEREST_STOPPED:
+            return f"您的借款有 {data['days']} 天不计利息，还款日不变。{due}"
+        case EventType.ACCELERATED:
+            return f"您的借款已被宣布提前到期，全部欠款现在应还，不再计息，逾期按合同计罚息。{due}如有困难请联系人工。"
         case EventType.HARDSHIP_AGREED:
             return f"困难帮扶已生效：接下来 {data['instalments']} 期每期最多还 {amount} 元。{due}"
         case EventType.RESTRUCTURED:

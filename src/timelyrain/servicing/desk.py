@@ -100,7 +100,13 @@ def answers(wish: Wish) -> SafeString:
     )
 
 
-_HELP = (EventType.HARDSHIP_AGREED, EventType.PAUSED, EventType.RESTRUCTURED, EventType.WAIVED)
+_HELP = (
+    EventType.HARDSHIP_AGREED,
+    EventType.PAUSED,
+    EventType.INTEREST_STOPPED,
+    EventType.RESTRUCTURED,
+    EventType.WAIVED,
+)
 
 
 # -- one act ---------------------------------------------------------------------------------------------------------------
@@ -131,7 +137,12 @@ def propose(request: HttpRequest, loan: Loan, name: str) -> HttpResponse:
 
 def _ask(request: HttpRequest, loan: Loan, kind: Kind) -> UUID:
     amount_fen, data, on = _read(kind, request.POST)
-    wish = request.POST.get("wish", "")
+    try:
+        wish_id = UUID(request.POST["wish"]) if request.POST.get("wish") else None
+    except ValueError:
+        raise Invalid(
+            "The form names no request.", field="wish", remedy="Begin again from the request."
+        ) from None
     return acts.request(
         loan.shard,
         loan.id,
@@ -142,7 +153,7 @@ def _ask(request: HttpRequest, loan: Loan, kind: Kind) -> UUID:
         by=request.user.get_username(),
         reason=request.POST.get("reason", ""),
         request_id=derived_id("console", request.user.pk, loan.id, request.POST.get("key", "")),
-        wish_id=UUID(wish) if wish else None,
+        wish_id=wish_id,
         seen=request.POST.get("seen", ""),
     )
 

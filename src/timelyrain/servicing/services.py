@@ -191,19 +191,27 @@ def _as_event(repayment: Repayment, loan: Loan, paid_on: date) -> Event:
 
 def run_due_days() -> int:
     """Run every business day that has begun and was not run yet, oldest first; returns how many shard-days were run."""
-    today = clock.today()
+    return len(close_due_days(clock.today()))
+
+
+def close_due_days(until: date) -> list[dayclose.Closed]:
+    """The same up to a day, which must have begun; returns what was closed. Raises Invalid."""
+    if until > clock.today():
+        raise Invalid(
+            f"{until} has not begun: today is {clock.today()}.",
+            field="until",
+            remedy="Close up to today or an earlier day.",
+        )
     first = dict(Loan.objects.values_list("shard").annotate(Min("opened_on")))
     last = dict(DayRun.objects.values_list("shard").annotate(Max("on")))
     days: dict[int, list[date]] = {}
     for shard, opened_on in sorted(first.items()):
         begin = max(opened_on, last[shard] + timedelta(days=1)) if shard in last else opened_on
-        if begin <= today:
-            days[shard] = [begin + timedelta(days=n) for n in range((today - begin).days + 1)]
+        if begin <= until:
+            days[shard] = [begin + timedelta(days=n) for n in range((until - begin).days + 1)]
     if not days:
-        return 0
-    return len(
-        nightly.close_days(days, processes=settings.DAY_CLOSE_PROCESSES, scheduler=settings.DASK_SCHEDULER)
-    )
+        return []
+    return nightly.close_days(days, processes=settings.DAY_CLOSE_PROCESSES, scheduler=settings.DASK_SCHEDULER)
 
 
 def run_day(shard: int, on: date) -> None:
