@@ -192,7 +192,12 @@ class ReadOnlyAdmin(ModelAdmin):
         if act is None or not request.user.has_perm(act.permission):
             raise PermissionDenied
         if request.method != "POST":
-            return self._render(request, row, "console/ask.html", {"act": act, "title": act.title, "begins": act.begins(row) if act.begins else ""})
+            return self._render(
+                request,
+                row,
+                "console/ask.html",
+                {"act": act, "title": act.title, "begins": act.begins(row) if act.begins else ""},
+            )
         try:
             with transaction.atomic():
                 told = act.run(request, row)

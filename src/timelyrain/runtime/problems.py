@@ -17,6 +17,9 @@ class Problem(Exception):
         super().__init__(f"{detail} {remedy}".strip())
         self.detail, self.remedy, self.field, self.extra = detail, remedy, field, extra
 
+    def __reduce__(self) -> tuple[Any, ...]:  # so that it comes back whole from another process
+        return _again, (type(self), self.detail, self.remedy, self.field, self.extra)
+
     def as_dict(self) -> dict[str, Any]:
         body = {
             "type": f"/problems/{self.slug}",
@@ -26,6 +29,12 @@ class Problem(Exception):
             "remedy": self.remedy,
         }
         return body | ({"field": self.field} if self.field else {}) | self.extra
+
+
+def _again(
+    kind: type[Problem], detail: str, remedy: str, field: str | None, extra: dict[str, Any]
+) -> Problem:
+    return kind(detail, remedy=remedy, field=field, **extra)
 
 
 class Invalid(Problem):

@@ -18,10 +18,12 @@ from django.db import close_old_connections, connection
 
 from timelyrain.runtime import locks, sagas
 from timelyrain.runtime.models import Schedule
+from timelyrain.runtime.problems import Problem
 
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 0.05
 THREADS = 4
+FAILED_SECONDS = 5.0  # between tries of a periodic job that failed
 
 _periodic: dict[str, tuple[float, Callable[[], object]]] = {}
 
@@ -53,9 +55,11 @@ def run_due_jobs() -> int:
             except DatabaseTrouble:
                 raise
             except Exception as failure:
-                log.exception("periodic job %s failed", name)
+                told = None if isinstance(failure, Problem) else failure  # a refusal says all in its sentence
+                log.error("periodic job %s failed: %s", name, failure, exc_info=told)
                 error = f"{type(failure).__name__}: {failure}"[:2000]
-            due_at = datetime.now(UTC) + timedelta(seconds=seconds)
+            pause = max(seconds, FAILED_SECONDS) if error else seconds
+            due_at = datetime.now(UTC) + timedelta(seconds=pause)
             Schedule.objects.filter(name=name).update(due_at=due_at, last_error=error)
             ran += 1
         finally:
