@@ -91,7 +91,9 @@ OTHER_SHAPES: tuple[dict[str, object], ...] = (
 def terms(draw: st.DrawFn, **fixed: object) -> Terms:
     """Valid terms of every method and day basis; `fixed` fields as given."""
     method = fixed.get("method") or draw(st.sampled_from(Method))
-    shapes = SHAPES + (() if fixed.keys() & {"annual_rate_ppm", "parts"} else SHAPES_BY_METHOD.get(method, OTHER_SHAPES))
+    shapes = SHAPES + (
+        () if fixed.keys() & {"annual_rate_ppm", "parts"} else SHAPES_BY_METHOD.get(method, OTHER_SHAPES)
+    )
     highest = 120_000 if method is Method.FLAT else 235_000  # FLAT costs almost twice its nominal rate
     values: dict[str, object] = {
         "principal_fen": draw(st.one_of(fen, st.integers(24, 500))),
@@ -164,7 +166,8 @@ def _possible(
         return replace(blank, amount_fen=state.amount_due_fen)
     if wish == "full" and state.outstanding_principal_fen:
         return replace(blank, type=EventType.PREPAID_FULL, amount_fen=state.payoff_fen)
-    undue = sum(row.principal_due_fen for row in state.instalments if row.due_on > day)
+    later = [row for row in state.instalments if row.due_on > day]
+    undue = sum(row.principal_due_fen - row.principal_paid_fen for row in later)
     if wish == "part" and undue > 1 and not state.amount_due_fen:
         spread = loan.method in SPREADING and undue > 10_000
         mode = draw(st.sampled_from(PrepayMode)) if spread else PrepayMode.KEEP_TERM
