@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from math import exp
 from typing import Any, cast
 
-import lightgbm
 import numpy as np
 import numpy.typing as npt
 
@@ -21,7 +20,6 @@ from .model import TrainedModel, encode
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-lgb: Any = lightgbm  # its own annotations are partly unknown to a strict checker
 MAX_ROUNDS = 400
 PATIENCE = 30
 MIN_BAD = 25
@@ -86,7 +84,7 @@ def train(
     tested = _calibrated(_raw(booster, matrix[split.test], threads), slope, intercept)
     held = _calibrated(raw_held, slope, intercept)
     manifest: dict[str, object] = {
-        "algorithm": f"lightgbm {lightgbm.__version__}",
+        "algorithm": f"lightgbm {_lightgbm().__version__}",
         "params": params,
         "rounds": booster.num_trees(),
         "seed": seed,
@@ -154,9 +152,17 @@ def data_sha256(matrix: Floats, labels: Ints, names: Sequence[str]) -> str:
     return hashlib.sha256(head + values.tobytes() + labels.astype("<i8").tobytes()).hexdigest()
 
 
+def _lightgbm() -> Any:
+    """Loaded when something is trained: whoever only scores starts a second sooner. Its annotations are partly unknown."""
+    import lightgbm
+
+    return lightgbm
+
+
 def _fit(
     matrix: Floats, labels: Ints, names: tuple[str, ...], split: Split, params: dict[str, object]
 ) -> Any:
+    lgb = _lightgbm()
     columns = [f"f{i}" for i in range(len(names))]  # LightGBM forbids some characters in names
     train_set = lgb.Dataset(matrix[split.train], labels[split.train], feature_name=columns, params=params)
     held_set = train_set.create_valid(matrix[split.held], labels[split.held])
