@@ -107,6 +107,10 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("一天内的申请次数已达上限。", "请查看已有申请的结果，或明天再试。"),
         ("You have reached the number of applications in a day.", "See their results, or try tomorrow."),
     ),
+    "policy-unfit": (
+        ("审批规则暂时不能使用。", "请稍后再试；您的申请没有受到影响。"),
+        ("The rules for deciding cannot be used right now.", "Please try later; nothing counts against you."),
+    ),
     "offer-expired": (
         ("这份报价已过有效期。", "重新申请只需几秒钟。"),
         ("This offer has expired.", "Applying again takes seconds."),
@@ -154,6 +158,10 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "repayment-on-its-way": (
         ("还有一笔还款正在处理。", "请等它入账或退回后再还，以免多扣。"),
         ("Another payment is still on its way.", "Wait until it is booked or refused, so that you never overpay."),
+    ),
+    "calendar-ends": (
+        ("这个日期超出了已公布的工作日历。", "请选择较近的日期，或联系人工。"),
+        ("That day lies beyond the published calendar of working days.", "Choose an earlier day, or call us."),
     ),
     "wish-waiting": (
         ("同样的申请还在等待答复。", "请等待答复，或联系人工修改。"),
