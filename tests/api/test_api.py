@@ -385,7 +385,7 @@ def test_an_act_is_looked_at_asked_for_and_approved(world):
     assert maker.post(f"{where}/acts", body, key).json() == made.json()
     one = f"/operations/acts/{made.json()['id']}"
     assert maker.get(one).json()["preview"]["sha256"] == shown["sha256"]
-    problem(maker.post(f"{one}/approval", {}), "second-person-needed")
+    problem(maker.post(f"{one}/approval", {}), "same-person")
     stale = {"seen": "0" * 64}
     problem(checker.post(f"{one}/approval", stale), "preview-changed", field="seen")
     done = checker.post(f"{one}/approval", {"note": "同意", "seen": shown["sha256"]})

@@ -174,7 +174,7 @@ def test_a_second_person_who_is_not_the_first(platform: World) -> None:
         with pytest.raises(errors.ActDecided):
             acts.reject(made, by="other", note="晚了")
         whys = [act.body["why"] for act in acts_of(desk.loan.id) if act.act.endswith("_refused")]
-        assert whys == ["second-person-needed", "act-decided"]
+        assert whys == ["same-person", "act-decided"]
         told = {act.act: act for act in acts_of(desk.loan.id)}
         booked = told["loan_act_booked"]
         assert booked.actor == "checker" and booked.body["requested_by"] == "maker"

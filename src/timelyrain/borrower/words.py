@@ -183,6 +183,10 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("需要另一位工作人员批准。", "请稍候。"),
         ("Another member of staff must approve.", "Please wait."),
     ),
+    "same-person": (
+        ("需要另一位工作人员批准。", "请稍候。"),
+        ("Another member of staff must approve.", "Please wait."),
+    ),
     "preview-changed": (
         ("借款在此期间有了变化。", "请重新查看后再决定。"),
         ("The loan has changed meanwhile.", "Look again and decide anew."),

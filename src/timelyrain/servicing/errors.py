@@ -26,7 +26,7 @@ class ActDecided(Conflict):
 
 
 class SamePerson(NotAllowed):
-    slug, title = "second-person-needed", "Another person must approve"
+    slug, title = "same-person", "Another person must approve"
 
 
 class PreviewChanged(Conflict):
