@@ -1,11 +1,14 @@
 """The language: what it accepts, what it means with missing values, and what it refuses, with a position."""
 
 import itertools
+import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from timelyrain.decisioning.compilers import Value, compile_row
-from timelyrain.decisioning.language import INT64, Type, read
+from timelyrain.decisioning.language import FUNCTIONS, INT64, Type, names_read, read
 
 NAMES = {
     "a": Type("int", "", -100, 100),
@@ -153,3 +156,71 @@ def test_bounds_are_exact_where_int64_ends():
     names = {"x": Type("int", "", 0, INT64 - 1)}
     assert not read("x + 1", names)[1]
     assert read("x + 2", names)[1]
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "result"),
+    [
+        ("between(a, 1, b)", {"a": 3, "b": 5}, True),
+        ("1 <= a < b <= 10", {"a": 3, "b": 3}, False),
+        ("coalesce(a, b, 7)", {}, 7),
+        ("ratio_ppm(fen, due, 0)", {"fen": 3, "due": 0}, 0),
+        ("count_of(p, q, a > 1)", {"p": True, "q": False, "a": 5}, 2),
+        ("count_of(p, q)", {"p": True}, None),
+        ("at_least(2, p, q, a > 1)", {"p": True, "a": 5}, True),
+        ("at_least(2, p, q, a > 1)", {"p": True, "a": 0}, None),
+        ("at_least(2, p, q, a > 1)", {"p": False, "a": 0}, False),
+        ("any_of(p, q)", {"q": True}, True),
+        ("all_of(p, q)", {"q": False}, False),
+        ("fen > yuan(19.99)", {"fen": 2000}, True),
+        ("ppm <= percent(2.5)", {"ppm": 25_000}, True),
+        ("a\n  + b", {"a": 1, "b": 2}, 3),
+    ],
+)
+def test_functions(source: str, given: dict[str, Value], result: Value):
+    assert value(source, **given) == result
+
+
+NASTY = [
+    *("__import__('os').system('touch /tmp/pwned')", "().__class__.__mro__[1].__subclasses__()", "eval('1')"),
+    *("print(a)", "a if a else (yield)", "await a", "lambda: a", "{**a}", "[*a]", "*a", "a;b", "a\nb", "a # b", "f'{a}'"),
+    *("a." + "b." * 900 + "c", "percent(a." + "b." * 900 + "c)", "job == '" + "x" * 1900 + "'"),
+    *("9" * 1999, "1e9999", "-" * 1999, "~" * 1999, "not " * 490 + "p", "(" * 1999, "[" * 1999, "a[" * 900),
+    *("first_instalment(" * 55 + "fen" + ",n,ppm)" * 55, "at_least(1," * 20 + "p" + ",q)" * 20),
+    *("(p==" * 55 + "p" + "==p)" * 55, "a if p else " * 160 + "a", "min(" * 300 + "a", "\x00", "\ud800", "\u202e a"),
+    *("x" * 10_000, "((((" * 2_500 + "a" + "))))" * 2_500, "1" * 10_000, "'" * 1999, "\\\n" * 900, "é" * 900, "…"),
+    *("yuan(0.001)", "percent(nan)", "date('2026-13-40')", "source_missing('" + "b" * 500 + "')", "a in (b,)", "a in ()"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", NASTY, ids=range(len(NASTY)))
+def test_nasty_texts_are_refused_with_a_position_in_no_time(source: str):
+    began = time.perf_counter()
+    node, faults = read(source, NAMES)
+    assert faults and all(0 <= fault.column <= len(source) + 1 and fault.remedy for fault in faults)
+    assert len(names_read(node)) < 100 and time.perf_counter() - began < 2  # two seconds: not exponential
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.one_of(
+        st.text(max_size=60),
+        st.text(alphabet="ab pq()[]{}.,:<>=!+-*/%'\"\n#19_@~^&|", max_size=60),
+        st.lists(
+            st.sampled_from([*NAMES, *FUNCTIONS, *"()+-*/%<>=,", "and", "or", "not", "in", "if", "else", "'student'", "7"]),
+            max_size=25,
+        ).map(" ".join),
+    )
+)  # fmt: skip
+def test_any_text_is_read_or_refused(source: str):
+    node, faults = read(source, NAMES)
+    assert all(fault.what and fault.remedy for fault in faults)
+    if not faults and node.type.kind != "bad":
+        compile_row(tuple(NAMES), [("x", node)])(
+            [None] * len(NAMES) if node.type.nullable else [1] * len(NAMES)
+        )
+
+
+def test_a_position_counts_characters_over_several_lines():
+    (fault,) = read("p and\n  '中文' == job and\n  agee > 1", NAMES)[1][-1:]
+    assert fault.what.startswith("unknown name 'agee'") and fault.column == 26

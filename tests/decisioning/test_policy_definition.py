@@ -191,3 +191,39 @@ def test_every_purpose_is_either_lent_for_or_refused_by_the_rule():
     assert set(default_policy().purposes) >= {"shopping", "house_purchase", "securities", "gambling"}
     with pytest.raises(DefinitionInvalid, match="no value here"):
         Policy.parse(text.replace('value = ["house_purchase"', 'value = ["palace"'))
+
+
+def test_positions_are_exact_inside_long_texts_and_rows():
+    text = SMALL.replace('when = "age < 18"', 'when = """\nage < 18 and \\\n    agee > 3"""')
+    (problem,) = [p for p in refused(text) if "agee" in p.what]
+    assert text.splitlines()[problem.line - 1][problem.column - 1 :].startswith("agee > 3")
+    text = SMALL.replace('{ below = 200000, name = "B", rate_ppm = 200000 }', "{ below = 40000, name = 7 }")
+    assert all(p.line == line_of(text, "rows = [") for p in refused(text) if p.where == "table.rows")
+
+
+def refused(text: str):
+    with pytest.raises(DefinitionInvalid) as caught:
+        Policy.parse(text)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = " + "9" * 10_000,
+        "x = " + "[" * 10_000,
+        "a." * 5_000 + "x = 1",
+        'name = "\ud800"',
+        "[[rule]]\n" * 3_000,
+        "rule = 3\nfigure = [1]\ntable = [[1]]\nmodel = 5",
+        "[[table]]\nname = 'x'\non = { a = 5 }\nrows = [1, {}, { a = [[[]]] }]",
+        "[[scorecard]]\ncharacteristic = 3\n[[price]]\nrates = 7\nacceptance = [{}]",
+        "[[constant]]\nname = 'c'\nvalue = nan\n[[experiment]]\narms = [{ name = 1, ppm = 'x' }]",
+        "[[aggregate]]\nwindows = [" + "1," * 5_000 + "]",
+        "[random_approval]\nrules = ['X']",
+        "\x00",
+    ],
+    ids=range(12),
+)
+def test_absurd_definitions_are_refused(text: str):
+    assert all(problem.remedy and problem.line > 0 for problem in refused(text))

@@ -30,7 +30,7 @@ from .definition import DefinitionInvalid, DefinitionProblem
 from .engine import Engine, FeatureTable
 from .evidence import FACTS, SOURCES, TABLES, Evidence, EvidenceInvalid, canonical_bytes, evidence_from_json
 from .policy import Feature, Figure, Policy, Rule
-from .record import ENGINE, RecordInvalid, Replay, decision_record, replay
+from .record import ENGINE, RecordInvalid, Replay, decide_again, decision_record, replay
 from .verdicts import OUTCOMES, STATES, Columns, Outcome, Verdicts, column, verdicts
 
 __all__ = [
@@ -78,6 +78,7 @@ __all__ = [
     "catalogue_markdown",
     "column",
     "decide",
+    "decide_again",
     "decide_batch",
     "decision_record",
     "entries",

@@ -135,6 +135,7 @@ class Decision:
     given: Mapping[str, Value]
     snoozed: tuple[str, ...]
     random_approval: bool
+    versions: Mapping[str, str]
 
     @cached_property
     def features(self) -> Mapping[str, Shown]:
@@ -216,12 +217,14 @@ def decide(
     *,
     given: Mapping[str, Value] | None = None,
     snoozed: Collection[str] = (),
+    versions: Mapping[str, str] | None = None,
 ) -> Decision:
     """Evaluate every feature, figure and rule. draw: an integer 0..999,999 that the caller stores.
 
     Without a scorer, or when it gives no PD in 0..1, model.pd_ppm is missing and the policy's `if_missing` speaks.
     given: values for names of the policy that are neither features nor request, law, model or draw; missing where absent.
-    snoozed: codes of rules that are evaluated and recorded but do not speak for this person.
+    snoozed: codes of rules that are evaluated and recorded but do not speak for this person; those the policy lets be.
+    versions: hashes of the lists and other stores that `given` was taken from, for the record.
     Raises RequestInvalid, ScorerMismatch.
     """
     _check(policy, request, draw, context)
@@ -264,6 +267,7 @@ def decide(
         extra,
         tuple(sorted(quiet)),
         taken,
+        dict(versions or {}),
     )
 
 

@@ -449,12 +449,12 @@ def _unit(op: str, args: tuple[Node, ...]) -> str | None:
     """Unit of a result, None where the units do not fit. A date plus days is a date, a date less a date is days."""
     units = [arg.type.unit for arg in args]
     if "date" in units and op in ("add", "sub", "neg", "abs", "mul", "div", "mod"):
-        other = units[1] if units[0] == "date" else units[0]
+        other = units[-1] if units[0] == "date" else units[0]
         if op == "sub" and units == ["date", "date"]:
             return "days"
         fits = op == "add" or (op == "sub" and units[0] == "date")
         literal = any(isinstance(arg, Constant) and not arg.type.unit for arg in args)
-        return "date" if fits and (other == "days" or literal) else None
+        return "date" if fits and len(units) == 2 and (other == "days" or literal) else None
     if op == "mul":
         known = [unit for unit in units if unit]
         return None if len(known) > 1 else next(iter(known), "")

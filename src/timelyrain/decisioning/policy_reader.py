@@ -366,7 +366,7 @@ class PolicyReader:
         name = block.choice("name", SOURCES)
         if name in self.fallbacks:
             block.report("name", f"{name!r} is already declared", "keep one block for each source")
-        wait = block.integer("wait_seconds", 0, 0, 86_400)
+        wait = block.integer("wait_seconds", 0, 0, 600)
         flag = Name(Type("bool", nullable=False), f"source_missing.{name}")
         rule = self._speaks(block, flag, f"source_missing('{name}')", "refer", owner)
         self.fallbacks[name] = Fallback(name, rule.code, wait)
@@ -497,9 +497,12 @@ class PolicyReader:
                 self.places[code].report(
                     "when", f"{code} can never be true", "look at the bounds of what it reads"
                 )
-            elif not possible(rule.when, False):
+            elif not possible(rule.when, False):  # somebody may mean to stop everything
                 self.places[code].report(
-                    "when", f"{code} is true whenever it is evaluated", "make it depend on something"
+                    "when",
+                    f"{code} is true whenever it is evaluated",
+                    "make it depend on something, unless it is meant to stop everybody",
+                    warn=True,
                 )
         read = {name for _, node in nodes for name in names_read(node)}
         for name in self.figures:

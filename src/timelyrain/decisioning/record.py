@@ -57,6 +57,7 @@ def decision_record(
             "context": plain(context),
             "draw": draw,
             "given": decision.given,
+            "given_versions": decision.versions,
             "snoozed": decision.snoozed,
             "features_sha256": decision.table.sha256(0),
             "outputs": decision.outputs(),
@@ -75,21 +76,46 @@ def replay(record: bytes, policy: Policy, evidence: Evidence, scorer: Scorer | N
     if told["format"] != FORMAT:
         return Replay(False, cause or "engine", ("engine", "format"))
     try:
-        request = Request(**cast(dict[str, Any], told["request"]))
-        context = LawContext(**cast(dict[str, Any], told["context"]))
-        draw = cast(int, told["draw"])
-        given, snoozed = cast(dict[str, Any], told["given"]), cast(list[str], told["snoozed"])
-        decision = decide(policy, evidence, request, scorer, draw, context, given=given, snoozed=snoozed)
+        again = _again(told, policy, evidence, scorer)[1]
     except (KeyError, TypeError, RequestInvalid, ScorerMismatch) as error:
         if cause is None or isinstance(error, (KeyError, TypeError)):
             raise RecordInvalid(
                 f"not a decision record ({error}): pass the bytes of decision_record"
             ) from None
         return Replay(False, cause, ("outputs",))
-    again = decision_record(decision, policy, evidence, request, scorer, draw, context)
     if again == record:
         return Replay(True, None, ())
     return Replay(False, cause or "engine", _differences(told, _parse(again)))
+
+
+def decide_again(
+    record: bytes, policy: Policy, evidence: Evidence, scorer: Scorer | None
+) -> tuple[Decision, bytes]:
+    """Another policy on the inputs of a record: request, draw, limits, lists and snoozes as they were; and its record.
+
+    Raises RecordInvalid, RequestInvalid, ScorerMismatch.
+    """
+    told = _parse(record)
+    if told["format"] != FORMAT:
+        raise RecordInvalid(f"a record of format {told['format']}; this engine decides again from {FORMAT}")
+    try:
+        return _again(told, policy, evidence, scorer)
+    except (KeyError, TypeError) as error:
+        raise RecordInvalid(f"not a decision record ({error}): pass the bytes of decision_record") from None
+
+
+def _again(
+    told: Mapping[str, object], policy: Policy, evidence: Evidence, scorer: Scorer | None
+) -> tuple[Decision, bytes]:
+    request = Request(**cast(dict[str, Any], told["request"]))
+    context = LawContext(**cast(dict[str, Any], told["context"]))
+    draw = cast(int, told["draw"])
+    given, versions = cast(dict[str, Any], told["given"]), cast(dict[str, str], told["given_versions"])
+    snoozed = cast(list[str], told["snoozed"])
+    decision = decide(
+        policy, evidence, request, scorer, draw, context, given=given, snoozed=snoozed, versions=versions
+    )
+    return decision, decision_record(decision, policy, evidence, request, scorer, draw, context)
 
 
 def _other_input(

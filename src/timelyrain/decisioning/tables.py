@@ -175,9 +175,9 @@ def _outside(spans: list[Span], low: int, high: int) -> list[Span]:
 def _spans(text: str, kind: Type) -> list[Span] | str:
     """Spans of codes, or what is wrong."""
     if kind.kind == "bool":
-        return (
-            [(int(text == "true"),) * 2] if text in ("true", "false") else "write true, false, missing or -"
-        )
+        if text not in ("true", "false"):
+            return "write true, false, missing or -"
+        return [(1, 1)] if text == "true" else [(0, 0)]
     if kind.kind == "enum":
         if not _TEXTS.fullmatch(text):
             return "write texts such as 'a', 'b'"
@@ -246,6 +246,7 @@ def _one_kind(block: Block, key: str, parts: Sequence[Constant]) -> list[Constan
         return list(parts)
     if any(part.type.kind != "enum" for part in parts):
         block.report("rows", f"{key!r} mixes numbers and texts", "give every row one kind")
+        return [constant(0)] * len(parts)
     kind = Type("enum", values=texts, nullable=False)
     return [Constant(kind, texts.index(v)) for part in parts for v in part.type.values]
 

@@ -200,3 +200,70 @@ class Backtest(models.Model):
     asked_by = models.CharField(max_length=150)
     asked_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
+
+
+class ListEntry(models.Model):
+    """Somebody or something put on a list, or taken off it, by keyed hash; the newest entry of a key decides (reference table).
+
+    chain: hash of the entry and of the chain before it; the last one names the state of all lists.
+    """
+
+    append_only = True
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    position = models.BigIntegerField(unique=True)
+    list = models.CharField(max_length=80)
+    key_hash = models.BinaryField(max_length=32)
+    on = models.BooleanField()
+    until = models.DateTimeField(null=True)
+    by = models.CharField(max_length=150)
+    why = models.TextField()
+    at = models.DateTimeField()
+    chain = models.BinaryField(max_length=32)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["key_hash", "list", "position"], name="list_entry_of_key")]
+
+
+class RuleSnooze(Sharded):
+    """A rule that says nothing about one person until a moment; the newest of a rule decides. It is evaluated all the same."""
+
+    append_only = True
+    borrower_id = models.UUIDField()
+    code = models.CharField(max_length=60)
+    until = models.DateTimeField()
+    by = models.CharField(max_length=150)
+    why = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["shard", "borrower_id"], name="snooze_of_borrower")]
+
+
+class ShadowPolicy(models.Model):
+    """A policy that decides everything once more, after the answer has gone out, and changes nothing (reference table)."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    policy_sha256 = models.CharField(max_length=64)
+    by = models.CharField(max_length=150)
+    begun_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+
+class ShadowDecision(Sharded):
+    """What a shadow policy would have decided: a whole record, sealed."""
+
+    append_only = True
+    decision = models.ForeignKey(
+        DecisionRecord, models.DO_NOTHING, db_constraint=False, related_name="shadows"
+    )
+    policy_sha256 = models.CharField(max_length=64)
+    outcome = models.CharField(max_length=14)
+    agrees = models.BooleanField()
+    record_sha256 = models.CharField(max_length=64)
+    record_sealed = models.BinaryField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["shard", "decision", "policy_sha256"], name="shadow_once")
+        ]

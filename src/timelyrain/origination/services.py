@@ -14,17 +14,38 @@ from timelyrain.audit import services as audit
 from timelyrain.customers import services as customers
 from timelyrain.customers.services import Borrower
 from timelyrain.decisioning import LawContext, Outcome, Request
-from timelyrain.origination import errors, queries, registry
+from timelyrain.origination import errors, queries, registry, shadows
 from timelyrain.origination.models import Application, ApplicationState, DecisionRecord, Offer, Review
 from timelyrain.origination.pricing import max_rate_ppm
-from timelyrain.runtime import clock, law, locks, rows
+from timelyrain.origination.standing import (
+    Keys,
+    key_hash,
+    put_on_list,
+    snooze_rule,
+    standing,
+    take_off_list,
+)
+from timelyrain.runtime import clock, law, locks, rows, sagas
 from timelyrain.runtime.crypto import encrypt
 from timelyrain.runtime.ids import new_id
 from timelyrain.runtime.problems import Conflict, Invalid, NotFound
 from timelyrain.sources import services as sources
 
+__all__ = [
+    "answer_review",
+    "decide_waiting",
+    "key_hash",
+    "put_on_list",
+    "replay_decision",
+    "request_review",
+    "snooze_rule",
+    "submit_application",
+    "take_off_list",
+]
+
 log = logging.getLogger(__name__)
 DRAWS = 1_000_000
+WAITING = "decide_application"
 
 _STATES = {
     Outcome.APPROVE: ApplicationState.APPROVED,
@@ -63,8 +84,31 @@ def submit_application(
                 )
                 rows.insert(application)
     if application.state == ApplicationState.GATHERING:
-        _decide(application, *active)
+        keys = {"person": borrower.id_number_index, "phone": borrower.phone_index}
+        known = {kind: bytes(key) for kind, key in keys.items() if key}
+        if _decide(application, *active, known):
+            hexes = {kind: key.hex() for kind, key in known.items()}
+            data = {"application": str(application.id), "keys": hexes}
+            sagas.start(WAITING, str(application.id), application.shard, data)
     return application.id
+
+
+def decide_waiting(shard: int, application_id: str, keys: dict[str, str]) -> list[str]:
+    """Ask again for an application whose sources are waited for; the sources that are still waited for, none once decided."""
+    application = Application.objects.get(shard=shard, id=application_id)
+    if application.state != ApplicationState.GATHERING:
+        return []
+    return _decide(application, *registry.active(), {kind: bytes.fromhex(key) for kind, key in keys.items()})
+
+
+def _awaited(policy: decisioning.Policy, application: Application, gathered: sources.Gathered) -> list[str]:
+    """Sources that failed or are late, and for which the policy waits longer than has passed since the application."""
+    waits = {fallback.source: fallback.wait_seconds for fallback in policy.fallbacks if fallback.wait_seconds}
+    passed = (clock.now() - application.submitted_at).total_seconds()
+    asked = [
+        read.source.name for read in gathered.reads if read.consent_id is not None and read.extract is None
+    ]
+    return [name for name in asked if waits.get(name, 0) > passed]
 
 
 def _judge_frequency(recent: int) -> None:
@@ -109,8 +153,14 @@ def _judge_request(product_id: str, amount_fen: int, instalments: int, purpose: 
         )
 
 
-def _decide(application: Application, policy: decisioning.Policy, model: risk.TrainedModel | None) -> None:
+def _decide(
+    application: Application, policy: decisioning.Policy, model: risk.TrainedModel | None, keys: Keys
+) -> list[str]:
+    """Decide, unless a source is waited for: then these are returned and nothing is kept."""
     gathered = sources.gather(application.shard, application.borrower_id)
+    if awaited := _awaited(policy, application, gathered):
+        return awaited
+    held = standing(policy, application.shard, application.borrower_id, keys)
     evidence = decisioning.evidence_from_json(gathered.evidence)
     cap, product = law.number("cost_cap_ppm"), law.pack().product(application.product)
     context = LawContext(
@@ -122,7 +172,17 @@ def _decide(application: Application, policy: decisioning.Policy, model: risk.Tr
     request = Request(application.amount_fen, application.instalments, application.purpose)
     draw = secrets.randbelow(DRAWS)
     began = time.perf_counter_ns()
-    decision = decisioning.decide(policy, evidence, request, model, draw, context)
+    decision = decisioning.decide(
+        policy,
+        evidence,
+        request,
+        model,
+        draw,
+        context,
+        given=held.given,
+        snoozed=held.snoozed,
+        versions=held.versions,
+    )
     record = decisioning.decision_record(decision, policy, evidence, request, model, draw, context)
     microseconds = (time.perf_counter_ns() - began) // 1000
     decision_id = new_id()
@@ -132,7 +192,7 @@ def _decide(application: Application, policy: decisioning.Policy, model: risk.Tr
             Application, "WHERE shard = %s AND id = %s FOR UPDATE", [application.shard, application.id]
         )[0]
         if locked.state != ApplicationState.GATHERING:
-            return  # the same request was decided beside us
+            return []  # the same request was decided beside us
         sources.keep(application.shard, application.id, application.borrower_id, gathered)
         row = DecisionRecord(
             shard=application.shard,
@@ -180,6 +240,8 @@ def _decide(application: Application, policy: decisioning.Policy, model: risk.Tr
             policy=policy.sha256,
             model=row.model_sha256,
         )
+        shadows.ask(locked.shard, row.id)
+    return []
 
 
 def _make_offer(
