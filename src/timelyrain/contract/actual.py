@@ -18,6 +18,12 @@ from .loan import Loan, Row, turns
 from .terms import PPM, Terms
 
 _DAY = timedelta(days=1)
+_NOTHING = Fraction(0)
+
+
+def _part(years: Fraction, fen_ppm: int) -> Fraction:
+    """A yearly rate on a balance, for so long."""
+    return Fraction(years.numerator * fen_ppm, years.denominator * PPM)
 
 
 def planned(terms: Terms) -> bool:
@@ -62,26 +68,42 @@ class ActualLoan(Loan):
 
     def years(self, since: date, until: date) -> Fraction:
         """What part of a year these days are, up to the last due date."""
-        total = Fraction(0)
+        num, den = 0, 1
         for period in self.days_ahead():
+            if period.start >= until:
+                break
             begin, end = max(since, period.start), min(until, period.due_on)
             if begin < end:
-                total += Fraction(period.weight(begin, end) * period.num, period.den)
-        return total
+                num, den = num * period.den + period.weight(begin, end) * period.num * den, den * period.den
+        return Fraction(num, den)
 
     def interest(self, base: int, since: date, until: date) -> Fraction:
-        return self.years(since, until) * base * self.rate / PPM if base and since < until else Fraction(0)
+        if not base or since >= until:
+            return _NOTHING
+        return _part(self.years(since, until), base * self.rate)
 
     def cap_worth_of(self, owed: int, since: date, until: date) -> Fraction:
         """The cap on a debt over these days; its year has 365 days where the terms' is shorter, and after the last due date."""
         if since >= until or not owed:
-            return Fraction(0)
+            return _NOTHING
         end = self.rows[-1].due_on if self.current < len(self.rows) else since
         inside = min(until, max(since, end))
         years = Fraction((inside - since).days, 365) if self.short_year else self.years(since, inside)
-        return (years + Fraction((until - inside).days, 365)) * owed * self.terms.cap_ppm / PPM
+        if inside < until:
+            years += Fraction((until - inside).days, 365)
+        return _part(years, owed * self.terms.cap_ppm)
 
     def count(self, on: date) -> None:
+        if on == self.since == self.cap_to:
+            return
+        together = self.since == self.cap_to < on and not self.short_year and self.current < len(self.rows)
+        if together and on <= self.rows[-1].due_on:  # the same days for interest and cap
+            years, late = self.years(self.since, on), self.late()
+            self.running += _part(years, (self.undue + (late if self.bears else 0)) * self.rate)
+            self.cap_share += _part(years, (self.undue + late) * self.terms.cap_ppm)
+            self.since = self.cap_to = on
+            self.behind = [period for period in self.behind if period.due_on > on]
+            return
         if on > self.cap_to:
             self.cap_share += self.cap_worth_of(self.undue + self.late(), self.cap_to, on)
             self.cap_to = on
@@ -254,7 +276,7 @@ class ActualLoan(Loan):
 
     def finish(self, on: date) -> None:
         """Where nothing is left to pay, no instalment is left to come."""
-        if self.current >= len(self.rows) or self.to_come(on):
+        if self.current >= len(self.rows) or self.undue or self.to_come(on):
             return
         for row in [row for row in self.rows[self.current :] if not _paid(row)]:
             place = self.rows.index(row)
