@@ -7,7 +7,7 @@ lists, `missing`, `outcome_bad`, `outcome_loss_fen`. Optional besides: `person`,
 import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +37,8 @@ class ApplicationsInvalid(ValueError):
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """n applications. outcome: 1 bad, 0 good, -1 not known; loss_fen: lost of the amount asked for, -1 where not known.
-    cuts: name -> a value for each. later: how many events stood in the file though they were later than the application,
+    cuts: name -> a value for each. given: values for names that a policy asks its caller for (lists, experiments), where
+    the file has them; null is missing. later: how many events stood in the file though they were later than the application,
     and were left out.
     """
 
@@ -52,6 +53,7 @@ class Batch:
     loss_fen: Ints
     buckets: Ints
     cuts: Mapping[str, Sequence[str]]
+    given: Mapping[str, Sequence[int | None]]
     later: Ints
 
 
@@ -84,6 +86,7 @@ class PastApplication:
     draw: int
     bad: bool | None = None
     loss_fen: int | None = None
+    given: Mapping[str, int | None] = field(default_factory=dict[str, int | None])
 
 
 def batch_of(past: Sequence[PastApplication], utc_offset_minutes: int) -> Batch:
@@ -109,6 +112,10 @@ def batch_of(past: Sequence[PastApplication], utc_offset_minutes: int) -> Batch:
             "group:age_band": [_age_band(one.evidence.facts["age"]) for one in past],
             "segment:purpose": [one.request.purpose for one in past],
             "segment:instalments": [str(one.request.instalments) for one in past],
+        },
+        {
+            name: [one.given.get(name) for one in past]
+            for name in sorted({n for one in past for n in one.given})
         },
         np.zeros(len(past), np.int64),
     )
@@ -156,7 +163,8 @@ class Applications:
         problems += [
             f"{name!r} is {kind}, not whole numbers"
             for name, kind in schema.items()
-            if name.startswith("fact.") and not _of_codes(kind)
+            if (name.startswith("fact.") and not _of_codes(kind))
+            or (name.startswith("given.") and not (kind.is_integer() or kind in (pl.Boolean, pl.Null)))
         ]
         if problems:
             shown = "; ".join(problems[:12]) + (
@@ -220,6 +228,11 @@ class Applications:
             reading.outcome("outcome_loss_fen"),
             _buckets(people),
             self._cuts(frame, reading.at, facts["age"]),
+            {
+                name.removeprefix("given."): frame[name].cast(pl.Int64).to_list()
+                for name in frame.columns
+                if name.startswith("given.")
+            },
             reading.later,
         )
 
@@ -342,7 +355,7 @@ class _Reading:
         sizes = frame[f"{name}.at"].list.len().fill_null(0).to_numpy().astype(np.int64)
         owner = np.repeat(np.arange(len(frame)), sizes)
         columns: dict[str, Ints] = {}
-        for column, field in fields.items():
+        for column, kind in fields.items():
             where = f"{name}.{column}"
             if where not in frame.columns:
                 columns[column] = np.zeros(len(owner), np.int64)
@@ -354,7 +367,7 @@ class _Reading:
                     row, f"{where} has {lengths[row]} values, {name}.at has {sizes[row]}: one for each event"
                 )
             codes = self._codes(
-                field, frame[where].explode(empty_as_null=False, keep_nulls=False), where, owner
+                kind, frame[where].explode(empty_as_null=False, keep_nulls=False), where, owner
             )
             if codes.null_count():
                 raise self._refuse(

@@ -135,7 +135,10 @@ def verdicts(
         name: Column(values, all_known) for name, values in given.items()
     }
     columns |= {name: _column(rows[name]) for name in (*side.reads, PD)}
-    columns |= dict.fromkeys(policy.given_names)
+    columns |= {
+        name: _column(rows[f"given.{name}"]) if f"given.{name}" in rows.columns else None
+        for name in policy.given_names
+    }
     return decisioning.verdicts(policy, columns, len(rows), before=before)
 
 
@@ -152,17 +155,27 @@ def decided(policy: Policy, found: Verdicts, rows: pl.DataFrame, economics: Econ
 
 
 def spoken(policy: Policy, states: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
-    """bool[rules, n]: the rule gave a reason."""
-    silent = np.array([rule.if_missing == "skip" for rule in policy.rules])[:, None]
-    return (states == STATES.index("true")) | ((states == STATES.index("not_evaluated")) & ~silent)
+    """bool[rules, n]: the rule stood against approval."""
+    speaks, lacking = (
+        np.array([effect not in ("note", "skip") for effect in effects])[:, None]
+        for effects in ([r.then for r in policy.rules], [r.if_missing for r in policy.rules])
+    )
+    return ((states == STATES.index("true")) & speaks) | ((states == STATES.index("not_evaluated")) & lacking)
 
 
 def check_one(side: Side, batch: Batch, row: int, law: Law, decided: Decided) -> None:
     """One application through the online kernel: raises KernelMismatch where the columns said otherwise."""
     request = Request(int(batch.amount_fen[row]), int(batch.instalments[row]), batch.purposes[row])
     moment = int(batch.at[row])
+    given = {name: values[row] for name, values in batch.given.items() if name in side.policy.given_names}
     online = decisioning.decide(
-        side.policy, batch.evidences[row], request, side.scorer, int(batch.draws[row]), law.at(moment)
+        side.policy,
+        batch.evidences[row],
+        request,
+        side.scorer,
+        int(batch.draws[row]),
+        law.at(moment),
+        given=given,
     )
     told = (online.outcome.value, online.limit_fen, online.amount_fen, online.rate_ppm, online.pd_ppm)
     told += tuple(STATES.index(line.state) for line in online.trace)

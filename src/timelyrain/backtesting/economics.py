@@ -1,12 +1,16 @@
 """What a loan earns and loses, by one plain account for both policies, so that only the decisions differ."""
 
+import re
+import tomllib
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 PPM = 1_000_000
+_PERCENT = re.compile(r"percent\(([\d.]+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +21,17 @@ class Economics:
 
     funding_ppm: int = 35_000
     lgd_ppm: int = 650_000
-    cost_fen: int = 6_000
+    cost_fen: int = 1_200
+
+    @staticmethod
+    def of(source: str) -> "Economics":
+        """The constants funding_ppm and lgd_ppm of a definition, where it has them in percent."""
+        found: dict[str, int] = {}
+        for block in tomllib.loads(source).get("constant", []):
+            told = _PERCENT.fullmatch(str(block.get("value", "")))
+            if told and block.get("name") in ("funding_ppm", "lgd_ppm"):
+                found[block["name"]] = int(Decimal(told[1]) * 10_000)
+        return Economics(**found)
 
     def expected(self, amount: Ints, rate: Ints, instalments: Ints, pd_ppm: Ints) -> Ints:
         """Profit in fen if the chance of a bad loan is pd_ppm; 0 where nothing is lent."""

@@ -95,7 +95,7 @@ def _headline(result: Result) -> str:
         ("approval", ("通过率", "approved"), lambda v: percent(v, 1), points, True),
         ("bad_rate", ("坏账率", "bad of known"), lambda v: percent(v, 2), points, False),
         ("expected_fen", ("预期利润", "expected profit"), yuan, money, True),
-        ("realised_fen", ("实现利润", "realised profit"), yuan, money, True),
+        ("realised_fen", ("实现利润（结果已知者）", "realised profit, of known"), yuan, money, True),
     )
     parts: list[str] = []
     for measure, words, tell, tell_change, more_is_good in cards:

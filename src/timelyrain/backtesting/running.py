@@ -272,6 +272,7 @@ def _base(batch: Batch) -> pl.DataFrame:
     return pl.DataFrame(
         dict(zip(_BASE, columns, strict=True))
         | {f"cut:{name}": values for name, values in batch.cuts.items()}
+        | {f"given.{name}": pl.Series(values, dtype=pl.Int64) for name, values in batch.given.items()}
     )
 
 

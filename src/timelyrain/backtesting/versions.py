@@ -11,6 +11,7 @@ Words = tuple[str, str]
 Block = Mapping[str, object]
 
 BLOCKS: Mapping[str, Words] = {
+    "constant": ("常量", "constant"), "source": ("来源", "source"), "random_approval": ("随机放行", "random approvals"),
     "aggregate": ("聚合族", "aggregate"), "feature": ("特征", "feature"), "model": ("模型", "model"), "table": ("决策表", "table"),
     "scorecard": ("评分卡", "scorecard"), "figure": ("中间值", "figure"), "price": ("定价", "price"), "rule": ("规则", "rule"),
     "list": ("名单", "list"), "experiment": ("实验", "experiment"), "request": ("申请", "request"), "case": ("测试案例", "test case"),
@@ -114,7 +115,8 @@ def _value(key: Words, old: object, new: object, where: Words) -> Iterator[Words
         and (changed := _thresholds(old, new))
     ):
         for what, x, y in changed:
-            yield f"{lead[0]}{what} 的阈值 {x} → {y}", f"{lead[1]}threshold of {what}: {x} → {y}"
+            zh, en = (f"{what} 的阈值 ", f"threshold of {what}: ") if what else ("", "")
+            yield f"{lead[0]}{zh}{x} → {y}", f"{lead[1]}{en}{x} → {y}"
         return
     if _blocks(old) and _blocks(new):
         yield from _rows(lead, cast(list[Block], old), cast(list[Block], new))
@@ -165,14 +167,21 @@ def _thresholds(old: str, new: str) -> list[tuple[str, str, str]]:
     for i, (x, y) in enumerate(zip(a, b, strict=True)):
         if x != y:
             name = next((t for t in reversed(a[:i]) if re.fullmatch(r"[a-z_][\w.]*_\w+", t)), "")
-            around = name or " ".join(a[max(0, i - 2) : i])
-            changed.append((f"`{around}`", _shown(name, _int(x)), _shown(name, _int(y))))
+            unit = (
+                a[i - 2] if i > 1 and a[i - 1] == "(" else ""
+            )  # yuan(150) and percent(60) say their unit themselves
+            around = name or ("" if unit else " ".join(a[max(0, i - 2) : i]))
+            changed.append((around and f"`{around}`", _threshold(name, unit, x), _threshold(name, unit, y)))
     return changed
 
 
-def _int(text: str) -> object:
+def _threshold(name: str, unit: str, text: str) -> str:
     plain = text.replace("_", "")
-    return int(plain) if plain.isdigit() else text
+    if unit == "yuan":
+        return f"¥{plain}"
+    if unit == "percent":
+        return f"{plain}%"
+    return _shown(name, int(plain) if plain.isdigit() else text)
 
 
 def _shown(key: str, value: object) -> str:
@@ -184,7 +193,7 @@ def _shown(key: str, value: object) -> str:
         and value % 100 == 0
     ):
         return f"¥{value // 100:,}"
-    if type(value) is int and re.search(r"_ppm$|_share_|_trend_", key):
+    if type(value) is int and re.search(r"(^|_)ppm$|_share_|_trend_", key):
         return f"{value / 10_000:g}%"
     return f"{value:,}" if type(value) is int else _line(value)
 

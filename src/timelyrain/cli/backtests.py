@@ -74,7 +74,7 @@ def _job(given: argparse.Namespace) -> Job:
     try:
         law = limits_over_time(pack, product, given.licence)
         applications = Applications.open(given.applications, given.groups, given.segments)
-        defaults = Economics()
+        defaults = Economics.of(side_a.source)
         economics = Economics(
             defaults.funding_ppm if given.funding_ppm is None else given.funding_ppm,
             defaults.lgd_ppm if given.lgd_ppm is None else given.lgd_ppm,
@@ -143,7 +143,7 @@ def _tell(result: Mapping[str, Any], zh: bool) -> None:
         ("通过率" if zh else "approved", "approval", rate),
         ("坏账率" if zh else "bad, of known", "bad_rate", rate),
         ("预期利润" if zh else "expected profit", "expected_fen", yuan),
-        ("实现利润" if zh else "realised profit", "realised_fen", yuan),
+        ("实现利润（结果已知者）" if zh else "realised profit, of known", "realised_fen", yuan),
     ):
         value, low, high = (tell(x).replace("%", " pp") for x in change[measure])
         table.add_row(name, tell(a[measure][0]), tell(b[measure][0]), value, f"{low} … {high}")

@@ -32,6 +32,8 @@ from .commands import Refusal, load_django
 
 REQUEST = {"amount_fen": 2_000_000, "instalments": 12}
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
+NEIGHBOURS = 4
+"""Rates shown on either side of the one chosen."""
 DEEDS = {
     "approve": ("通过", "Approved", "green"),
     "decline": ("拒绝", "Declined", "red"),
@@ -100,6 +102,8 @@ def _explain(decision: Decision, source: str, request: Request, zh: bool) -> Non
             table.add_row(reason.code, reason.effect, reason.zh if zh else reason.en, values)
         out.print(table)
     out.print(_figures(decision, source, zh))
+    for grid in decision.policy.grids:
+        out.print(_price(decision, grid, zh))
     if decision.factors:
         table = Table(
             "推高违约概率的因素" if zh else "what raised the chance of default",
@@ -138,6 +142,33 @@ def _figures(decision: Decision, source: str, zh: bool) -> Table:
             _shown(decision.policy, figure.name, decision.affordability[figure.name]),
             "\n[dim]".join(filter(None, lines)) + ("[/]" if reads and lines[0] else ""),
         )
+    return table
+
+
+def _price(decision: Decision, grid: Any, zh: bool) -> Table:
+    """The rates around the one chosen: what each would earn, and how many would take it."""
+    heads = (
+        ("年利率", "接受比例", "毛利", "预期损失", "预期利润")
+        if zh
+        else ("rate", "would accept", "margin", "expected loss", "expected profit")
+    )
+    title = (
+        f"{grid.zh if zh else grid.en}：期望利润最大者" if zh else f"{grid.en}: the greatest expected profit"
+    )
+    table = Table(*heads, title=title, title_justify="left")
+    chosen = decision.seen[grid.name]
+    rates = [
+        i
+        for i in range(len(grid.rates))
+        if chosen is None or abs(i - grid.rates.index(int(chosen))) <= NEIGHBOURS
+    ]
+    loss = decision.seen.get(f"{grid.name}.loss")
+    for i in rates:
+        margin, profit = (decision.seen.get(grid.column(part)[i]) for part in ("margin", "profit"))
+        cells = (_share(grid.rates[i]), _share(grid.acceptance[i]))
+        money = (margin, loss, None if profit is None else profit // 1_000_000)
+        row = [*cells, *("—" if fen is None else _money(fen) for fen in money)]
+        table.add_row(*row, style="bold" if grid.rates[i] == chosen else "")
     return table
 
 

@@ -31,7 +31,9 @@ def check(given: argparse.Namespace) -> int:
         print(say, file=sys.stderr)
         return 1
     if given.json:
-        print("[]")
+        print(json.dumps([asdict(warning) for warning in policy.warnings], ensure_ascii=False))
+    for warning in () if given.json else policy.warnings:
+        print(f"{given.policy}:{warning} (warning)")
     print(f"{policy.name} {policy.version} is in order: {policy.sha256}", file=sys.stderr)
     return 0
 

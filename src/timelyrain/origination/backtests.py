@@ -22,7 +22,7 @@ from django.db.models import F
 
 from timelyrain import backtesting, decisioning
 from timelyrain.audit import services as audit
-from timelyrain.backtesting import Applications, Batch, Job, PastApplication, Side, batch_of
+from timelyrain.backtesting import Applications, Batch, Economics, Job, PastApplication, Side, batch_of
 from timelyrain.origination import errors, registry
 from timelyrain.origination.limits import limits_over_time
 from timelyrain.origination.models import Backtest, BacktestState, DecisionRecord, PolicyVersion
@@ -130,7 +130,7 @@ def job_of(row: Backtest) -> Job:
     source = PolicyVersion.objects.get(sha256=row.policy_sha256).source
     pack = law.pack()
     limits = limits_over_time(pack, pack.products()[0], settings.LENDER["licence"])
-    return Job(past, Side(source, model), Side(row.against_source, model), limits)
+    return Job(past, Side(source, model), Side(row.against_source, model), limits, Economics.of(source))
 
 
 def run(backtest_id: UUID) -> None:
