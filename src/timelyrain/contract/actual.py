@@ -14,7 +14,8 @@ from math import lcm
 from timelyrain.finance import DayBasis, Method, Period, even, level_part, round_ratio
 
 from .charges import Ahead, Overdue
-from .loan import Loan, Row, turns
+from .loan import Loan, turns
+from .rows import Row
 from .terms import PPM, Terms
 
 _DAY = timedelta(days=1)

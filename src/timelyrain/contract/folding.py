@@ -8,7 +8,8 @@ from typing import Any
 from . import changes, money
 from .actual import ActualLoan, planned
 from .events import Event, EventType
-from .loan import Loan, Row
+from .loan import Loan
+from .rows import Row
 from .state import InstalmentState, LoanState, Sale, Status, Totals, bucket_of
 from .terms import Terms
 from .violations import ContractViolation

@@ -10,7 +10,8 @@ from datetime import date
 from timelyrain.finance import CalendarEnds, Method, TermsInvalid
 
 from .events import Event, PrepayMode
-from .loan import Loan, Row
+from .loan import Loan
+from .rows import Row
 from .state import ChargeOff
 from .terms import PPM, Terms, plan
 from .violations import ContractViolation
