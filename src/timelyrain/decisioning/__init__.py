@@ -31,6 +31,7 @@ from .engine import Engine, FeatureTable
 from .evidence import FACTS, SOURCES, TABLES, Evidence, EvidenceInvalid, canonical_bytes, evidence_from_json
 from .policy import Feature, Figure, Policy, Rule
 from .record import ENGINE, RecordInvalid, Replay, decide_again, decision_record, replay
+from .states import State, StateInvalid, merge
 from .verdicts import OUTCOMES, STATES, Columns, Outcome, Verdicts, column, verdicts
 
 __all__ = [
@@ -69,6 +70,8 @@ __all__ = [
     "ScoreLike",
     "Scorer",
     "ScorerMismatch",
+    "State",
+    "StateInvalid",
     "TraceLine",
     "Tried",
     "Verdicts",
@@ -84,6 +87,7 @@ __all__ = [
     "entries",
     "evidence_from_json",
     "features_matrix",
+    "merge",
     "replay",
     "scores",
     "try_cases",

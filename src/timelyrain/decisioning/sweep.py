@@ -81,6 +81,21 @@ class Plan:
         return np.repeat(np.arange(len(self.tables)), [len(plan.outputs) for plan in self.tables])
 
     @cached_property
+    def value_keys(self) -> tuple[tuple[int, int, int], ...]:
+        """What families take values of: table, source, sign; each once."""
+        keys = ((at, *value) for at, plan in enumerate(self.tables) for value in plan.selection.values)
+        return tuple(dict.fromkeys(keys))
+
+    @cached_property
+    def value_of(self) -> Ints:
+        """Of each family, which of `value_keys`."""
+        place = {key: at for at, key in enumerate(self.value_keys)}
+        return np.array(
+            [place[at, *value] for at, plan in enumerate(self.tables) for value in plan.selection.values],
+            np.int64,
+        )
+
+    @cached_property
     def wanted(self) -> dict[Stat, Wanted]:
         """What is to be read off, by statistic."""
         found: dict[Stat, list[tuple[int, int, int]]] = {}
@@ -126,6 +141,7 @@ class Events:
     def __init__(self, plan: Plan, evidences: Sequence[Evidence]):
         self.plan = plan
         self.applicants = len(evidences)
+        self._sources: dict[tuple[int, str | int], Ints] = {}
         self.as_of = np.array([evidence.as_of for evidence in evidences], np.int64)
         names = [each.table for each in plan.tables]
         self._columns = [[evidence.tables[name] for evidence in evidences] for name in names]
@@ -169,6 +185,13 @@ class Events:
         }
 
     def source(self, table: int, source: str | Node) -> Ints:
+        """`_source`, once."""
+        key = table, source if isinstance(source, str) else id(source)
+        if key not in self._sources:
+            self._sources[key] = self._source(table, source)
+        return self._sources[key]
+
+    def _source(self, table: int, source: str | Node) -> Ints:
         """One column of one table: its own, of the clock, or an expression's (0 where that is missing)."""
         here = slice(self.ends[table], self.ends[table + 1])
         if not isinstance(source, str):
@@ -277,9 +300,11 @@ class _Pairs:
         rows: list[Ints] = []
         for at, each in enumerate(plan.tables):
             if events.ends[at] < events.ends[at + 1]:
-                family, row = np.nonzero(self._members(at, each).T)
+                members = np.ascontiguousarray(self._members(at, each).T)
+                found = np.flatnonzero(members)  # quicker than nonzero in two dimensions
+                family = found // members.shape[1]
                 families.append(family + plan.first_family[at])
-                rows.append(row + events.ends[at])
+                rows.append(found - family * members.shape[1] + events.ends[at])
         self.family = np.concatenate(families) if families else np.zeros(0, np.int64)
         self._row = np.concatenate(rows) if rows else np.zeros(0, np.int64)
         self._segment = self.family if n == 1 else self.family * n + events.owner[self._row]
@@ -304,10 +329,12 @@ class _Pairs:
         events, selection = self._events, plan.selection
         inside = self._ring[events.ends[table] : events.ends[table + 1]] < len(plan.windows)
         words: npt.NDArray[np.uint64] | None = None
+        one = len(plan.outputs) <= 64
         for digit in selection.digits:
             column = events.source(table, selection.sources[digit.source])
             code = column if digit.breaks is None else np.searchsorted(digit.breaks, column, side="right")
-            words = digit.bits[code] if words is None else words & digit.bits[code]
+            bits = digit.bits[:, 0].take(code)[:, None] if one else digit.bits.take(code, axis=0)
+            words = bits if words is None else np.bitwise_and(words, bits, out=words)
         if words is None:
             return np.broadcast_to(inside[:, None], (len(inside), len(plan.outputs)))
         if not inside.all():
@@ -318,20 +345,45 @@ class _Pairs:
     @cached_property
     def values(self) -> Ints:
         """The value of each pair, in its family's terms."""
+        columns = [self._column(*key) for key in self._events.plan.value_keys]
+        return np.concatenate(columns)[self._bases(columns)[self.family] + self._row]
+
+    def _column(self, table: int, source: int, sign: int) -> Ints:
+        events = self._events
+        column = events.source(table, events.plan.tables[table].selection.sources[source])
+        return np.abs(column) if sign == 0 else -column if sign < 0 else column
+
+    def _bases(self, columns: Sequence[Ints | None]) -> Ints:
+        """Per family, what to add to a row to find its value among all columns end to end."""
+        bases, used = list[int](), 0
+        for (table, _, _), column in zip(self._events.plan.value_keys, columns, strict=True):
+            bases.append(used - self._events.ends[table])
+            used += 0 if column is None else len(column)
+        return np.array(bases, np.int64)[self._events.plan.value_of]
+
+    def _numbers(self, wanted: Bools) -> tuple[Ints, Ints]:
+        """(each value as a dense number among its applicant's values of its column, bases as for `values`)."""
         events, plan = self._events, self._events.plan
-        arrays: list[Ints] = []
-        bases, used, at = list[int](), 0, dict[tuple[int, int, int], int]()
-        for table, each in enumerate(plan.tables):
-            for source, sign in each.selection.values:
-                key = (table, source, sign)
-                if key not in at:
-                    column = events.source(table, each.selection.sources[source])
-                    arrays.append(np.abs(column) if sign == 0 else -column if sign < 0 else column)
-                    at[key], used = used - events.ends[table], used + len(column)
-                bases.append(at[key])
-        if not arrays:
-            return np.zeros(0, np.int64)
-        return np.concatenate(arrays)[np.array(bases)[self.family] + self._row]
+        needed = np.bincount(plan.value_of, wanted, len(plan.value_keys)) > 0
+        columns = [
+            self._column(*key) if need else None for key, need in zip(plan.value_keys, needed, strict=True)
+        ]
+        groups = [
+            events.owner[events.ends[key[0]] : events.ends[key[0] + 1]] + at * events.applicants
+            for at, key in enumerate(plan.value_keys)
+            if needed[at]
+        ]
+        values = np.concatenate([column for column in columns if column is not None])
+        group = np.concatenate(groups)
+        order = np.lexsort((values, group))
+        values, group = values[order], group[order]
+        fresh, first = np.ones(len(order), np.bool_), np.ones(len(order), np.bool_)
+        first[1:] = group[1:] != group[:-1]
+        fresh[1:] = first[1:] | (values[1:] != values[:-1])
+        number = np.cumsum(fresh)
+        found = np.empty(len(order), np.int64)
+        found[order] = number - np.maximum.accumulate(np.where(first, number, 0))
+        return found, self._bases(columns)
 
     @cached_property
     def days(self) -> Ints:
@@ -349,18 +401,30 @@ class _Pairs:
 
     def distinct(self, wanted: Bools) -> Ints:
         """Per run, how many values have their newest event there."""
-        steady = wanted & self._events.plan.steady
         total = np.zeros(len(self.starts), np.int64)
-        if not len(self.starts):
-            return total
-        if steady.any():
-            total += np.add.reduceat(self.changes(self.values) * steady[self.family], self.starts)
+        steady = wanted & self._events.plan.steady
+        pick = np.flatnonzero(steady[self.family])
+        if len(pick):
+            last = np.ones(len(pick), np.int64)
+            value, segment = self.values[pick], self._segment[pick]
+            last[:-1] = (value[1:] != value[:-1]) | (segment[1:] != segment[:-1])
+            total += np.bincount(self._run[pick], last, len(total)).astype(np.int64)
         pick = np.flatnonzero((wanted & ~steady)[self.family])
         if len(pick):
-            _, value = np.unique(self.values[pick], return_inverse=True)
-            key = self._segment[pick] * (int(value.max()) + 1) + value
-            order = np.argsort(key, kind="stable")
-            newest = np.append(key[order][1:] != key[order][:-1], True)
-            run = np.searchsorted(self.starts, pick[order][newest], side="right") - 1
-            total += np.bincount(run, minlength=len(total))
+            numbers, bases = self._numbers(wanted & ~steady)
+            number = numbers[bases[self.family[pick]] + self._row[pick]]
+            segment, width = self._segment[pick], int(number.max()) + 1
+            fresh = np.ones(len(pick), np.int64)
+            fresh[1:] = segment[1:] != segment[:-1]
+            place = np.cumsum(fresh) - 1
+            newest = np.full((int(place[-1]) + 1) * width, -1, np.int64)
+            newest[place * width + number] = self._run[
+                pick
+            ]  # of several the last stays, and that is the newest
+            total += np.bincount(newest[newest >= 0], minlength=len(total))
         return total
+
+    @cached_property
+    def _run(self) -> Ints:
+        """Of each pair, its run."""
+        return np.repeat(np.arange(len(self.starts)), self.counts)

@@ -1,0 +1,178 @@
+"""The same work by others: zen-engine for rules; pandas, polars, duckdb and featuretools for features; LightGBM for one row."""
+
+import json
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from timelyrain.decisioning import Policy, evidence_from_json
+from timelyrain.decisioning.sweep import DAY, Events, Plan, _Pairs  # pyright: ignore[reportPrivateUsage]
+from timelyrain.risk import TrainedModel
+
+
+def _microseconds(work: Callable[[], object], repeat: int = 20) -> float:
+    work()
+    times: list[float] = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)) * 1e6
+
+
+def zen(texts: list[str], fields: list[str]) -> float:
+    """One call from Python of a decision with all rules in one expression node."""
+    import zen as engine
+
+    expressions = [{"id": f"e{i}", "key": f"r{i}", "value": text} for i, text in enumerate(texts)]
+    nodes = [
+        {"id": "in", "type": "inputNode", "name": "in", "position": {"x": 0, "y": 0}},
+        {"id": "ex", "type": "expressionNode", "name": "ex", "position": {"x": 1, "y": 0},
+         "content": {"expressions": expressions}},
+        {"id": "out", "type": "outputNode", "name": "out", "position": {"x": 2, "y": 0}},
+    ]  # fmt: skip
+    edges = [
+        {"id": "a", "sourceId": "in", "targetId": "ex", "type": "edge"},
+        {"id": "b", "sourceId": "ex", "targetId": "out", "type": "edge"},
+    ]
+    decision = engine.ZenEngine().create_decision(json.dumps({"nodes": nodes, "edges": edges}))
+    row = {name: (37 + at * 91) % 1_000 for at, name in enumerate(fields)}
+    assert len(decision.evaluate(row)["result"]) >= len(texts)
+    return _microseconds(lambda: decision.evaluate(row), 2_000)
+
+
+def lightgbm_row(model: TrainedModel, rows: Any) -> dict[str, float]:
+    booster = lgb.Booster(model_str=model.booster)
+    one = rows[:1]
+    return {
+        "Booster.predict (no reasons)": _microseconds(
+            lambda: booster.predict(one, raw_score=True, num_threads=1), 500
+        ),
+        "Booster.predict(pred_contrib=True)": _microseconds(
+            lambda: booster.predict(one, pred_contrib=True, num_threads=1)
+        ),
+    }
+
+
+def features(policy: Policy, raw: dict[str, Any]) -> dict[str, float]:
+    """Aggregates of one applicant. What others get ready-made is said in the label."""
+    person = evidence_from_json(raw)
+    plan = policy.aggregation.plan
+    pairs = _Pairs(Events(plan, [person]))
+    tables = {
+        name: {key: np.array(column) for key, column in columns.items()}
+        for name, columns in person.tables.items()
+    }
+    long = {"family": pairs.family, "ring": pairs._ring[pairs._row], "x": pairs.values, "days": pairs.days}  # pyright: ignore[reportPrivateUsage]
+    return {
+        "pandas, family by family": _microseconds(lambda: _pandas(plan, person.as_of, tables), 3),
+        "pandas groupby of events already sorted into families": _microseconds(lambda: _grouped(long)),
+        "polars group_by of events already sorted into families": _microseconds(lambda: _polars(long)),
+        "duckdb GROUP BY of events already sorted into families": _duckdb(long),
+        "featuretools over account movements alone": _featuretools(raw),
+    }
+
+
+def _pandas(plan: Plan, as_of: int, tables: dict[str, dict[str, Any]]) -> list[Any]:
+    """What an analyst writes: a frame, a mask per family, the statistics of each window. Conditions come ready as masks."""
+    found: list[Any] = []
+    for each in plan.tables:
+        frame = pd.DataFrame(tables[each.table])
+        age = as_of - frame["at"]
+        for family, (source, _) in enumerate(each.selection.values):
+            mask = np.ones(len(frame), bool)
+            for digit in each.selection.digits:
+                name = each.selection.sources[digit.source]
+                if isinstance(name, str) and name in frame:
+                    column = frame[name].to_numpy()
+                    code = (
+                        column
+                        if digit.breaks is None
+                        else np.searchsorted(digit.breaks, column, side="right")
+                    )
+                    mask &= (digit.bits[code, family // 64] >> np.uint64(family % 64) & np.uint64(1)).astype(
+                        bool
+                    )
+            mine, ages = frame[mask], age[mask]
+            name = each.selection.sources[source]
+            values = mine[name] if isinstance(name, str) and name in frame else mine["at"]
+            by_window: dict[int, list[str]] = {}
+            for stat, window, _ in each.outputs[family]:
+                by_window.setdefault(window, []).append(stat)
+            for window, stats in by_window.items():
+                inside = values[ages <= window * DAY]
+                for stat in stats:
+                    found.append(_STATISTICS[stat](inside))
+    return found
+
+
+_STATISTICS: dict[str, Callable[[Any], Any]] = {
+    "count": lambda s: s.count(), "sum": lambda s: s.sum(), "mean": lambda s: s.mean(), "min": lambda s: s.min(),
+    "max": lambda s: s.max(), "std": lambda s: s.std(ddof=0), "distinct": lambda s: s.nunique(),
+    "periods": lambda s: s.nunique(), "last": lambda s: s.iloc[-1:], "first": lambda s: s.iloc[:1],
+    "recency": lambda s: s.iloc[-1:],
+}  # fmt: skip
+
+
+def _grouped(long: dict[str, Any]) -> Any:
+    frame = pd.DataFrame(long).groupby(["family", "ring"], sort=False)
+    return frame.agg({"x": ["count", "sum", "min", "max", "std", "last", "nunique"], "days": ["min", "max"]})
+
+
+def _polars(long: dict[str, Any]) -> Any:
+    x, days = pl.col("x"), pl.col("days")
+    return pl.DataFrame(long).group_by("family", "ring").agg(
+        x.count().alias("n"), x.sum().alias("s"), x.min().alias("a"), x.max().alias("b"), x.std().alias("d"),
+        x.last().alias("l"), x.n_unique().alias("u"), days.min().alias("r"), days.max().alias("f"),
+    )  # fmt: skip
+
+
+def _duckdb(long: dict[str, Any]) -> float:
+    import duckdb
+
+    connection = duckdb.connect()
+    frame = pd.DataFrame(long)
+    connection.register("pairs", frame)
+    query = (
+        "SELECT family, ring, count(x), sum(x), min(x), max(x), stddev_pop(x), last(x), count(DISTINCT x), min(days), max(days) "
+        "FROM pairs GROUP BY family, ring"
+    )
+    return _microseconds(lambda: connection.execute(query).fetchall())
+
+
+def _featuretools(raw: dict[str, Any]) -> float:
+    """Deep feature synthesis over one table: eight statistics of each number, by kind, over seven windows."""
+    warnings.simplefilter("ignore")
+    import featuretools as ft
+
+    flows = pd.DataFrame(raw["events"]["bank_flow"])
+    flows["at"] = pd.to_datetime(flows["at"], unit="s")
+    flows["flow"], flows["person"] = range(len(flows)), 0
+    entities = ft.EntitySet("one")
+    entities.add_dataframe(dataframe=flows, dataframe_name="flows", index="flow", time_index="at")
+    people = pd.DataFrame({"person": [0]})
+    entities.add_dataframe(dataframe=people, dataframe_name="people", index="person")
+    entities.add_relationship("people", "person", "flows", "person")
+    entities.add_interesting_values(
+        dataframe_name="flows", values={"kind": list(set(raw["events"]["bank_flow"]["kind"]))}
+    )
+    primitives = ["count", "sum", "mean", "min", "max", "std", "num_unique", "last"]
+    wanted = ft.dfs(
+        entityset=entities, target_dataframe_name="people", agg_primitives=primitives, trans_primitives=[],
+        where_primitives=primitives, features_only=True,
+    )  # fmt: skip
+    now = pd.Timestamp(raw["as_of"], unit="s")
+
+    def windows() -> None:
+        for days in (7, 30, 60, 90, 180, 365, 730):
+            ft.calculate_feature_matrix(wanted, entities, cutoff_time=now, training_window=f"{days} days")
+
+    start = time.perf_counter()
+    windows()
+    return (time.perf_counter() - start) * 1e6
