@@ -6,9 +6,10 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.http import HttpRequest
 
 from tests.borrowers import Applicant, apply, approved, register
-from timelyrain.origination import registry, releases, services, shadows, standing
+from timelyrain.origination import explanation_admin, registry, releases, services, shadows, standing
 from timelyrain.origination.models import Application, DecisionRecord, ShadowDecision
 from timelyrain.runtime import clock, worker
 from timelyrain.runtime.problems import Invalid
@@ -110,3 +111,14 @@ def test_a_source_that_is_waited_for_is_asked_again(world):
         releases.install(source=registry.default_policy_source())
     assert registry.active()[0].sha256 == policy.sha256
     assert connection.in_atomic_block is False and model is not None
+
+
+def test_the_page_of_a_decision_shows_the_price_and_the_points(world):
+    who, view = approved(world)
+    row, _ = record_of(who)
+    price = explanation_admin._price(HttpRequest(), row)
+    points = explanation_admin._scorecards(HttpRequest(), row)
+    assert price is not None and points is not None and len(points.bars) == 5
+    (chosen,) = [bar for bar in price.bars if bar.tone == "good"]
+    assert view.offer is not None and str(chosen.label) == f"{view.offer.rate_ppm / 10_000:.1f}%"
+    assert chosen.length == max(bar.length for bar in price.bars if bar.tone != "wait")

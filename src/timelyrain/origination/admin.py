@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from timelyrain import decisioning
 from timelyrain.audit import services as audit
 from timelyrain.origination import backtests_admin as backtests_admin  # registers its pages
+from timelyrain.origination import explanation_admin as explanation_admin  # registers its pages
 from timelyrain.origination import registry, releases, services
 from timelyrain.origination import releases_admin as releases_admin  # registers its pages
 from timelyrain.origination.models import (
