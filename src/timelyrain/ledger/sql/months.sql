@@ -12,7 +12,8 @@ BEGIN
     IF to_regclass(month) IS NULL THEN
         PERFORM pg_advisory_xact_lock(hashtextextended('ledger_months', 0));
     END IF;
-    IF to_regclass(month) IS NULL THEN
+    -- Asked of the catalogue's rows: a name that was not there a moment ago is remembered as absent, and a lock refreshes nothing.
+    IF NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'ledger_months'::regnamespace AND 'ledger_months.' || relname = month) THEN
         EXECUTE format('CREATE TABLE %s (LIKE ledger_loanday INCLUDING ALL)', month);
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %s
                         FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', month);
