@@ -282,6 +282,20 @@ def test_refused_people_of_then_are_not_known(model: bytes, tmp_path: Path) -> N
     assert result["a"]["bad_rate_bounds"][0] == result["a"]["bad_rate_bounds"][1]
 
 
+def test_lists_of_then_are_handed_on(tmp_path: Path) -> None:
+    """A column `given.<name>` reaches the rules: who stood on a list is declined, in columns as in `decide`."""
+    rows = [row | {"given.on_list.fraud_person": i % 2 == 0} for i, row in enumerate(applications(16))]
+    backtest(job(write(rows, tmp_path / "x.parquet"), chunk_rows=1), tmp_path / "out")
+    told = pl.concat(
+        [pl.read_ipc(f.read_bytes()) for f in sorted((tmp_path / "out" / "chunks").iterdir())],
+        how="vertical_relaxed",
+    )
+    assert (
+        told["a.ON_FRAUD_LIST"].to_list() == [1, 2] * 8
+    )  # true; not evaluated, because the other list is not known
+    assert set(told["a.outcome"][::2]) == {0}
+
+
 def test_money_is_counted_by_hand() -> None:
     amount, rate, months = np.array([1_200_000, 0]), np.array([180_000, 0]), np.array([12, 12])
     e = Economics(funding_ppm=30_000, lgd_ppm=500_000, cost_fen=5_000)

@@ -50,14 +50,14 @@ def report(result: Result, differences: Sequence[Words] = ()) -> str:
         _differences(differences),
         "<main>",
         _figure(("通过率与坏账率", "Approval and bad rates"), pictures.rates(result), ("细线为 95% 区间（Wilson）。", "Thin lines are 95 % intervals (Wilson).")),
-        _figure(("换了谁", "Who changes"), pictures.swaps(result), ("颜色越深，坏账率越高；粗框为两策略意见不同的人。", "The darker, the more are bad; framed are those on whom the policies differ.")),
+        _figure(("换了谁", "Who changes"), pictures.swaps(result), ("颜色越深，坏账率越高（不足 30 份结果者不着色）；粗框为两策略意见不同的人。", "The darker, the more are bad (no colour under 30 outcomes); framed are those on whom the policies differ.")),
         _figure(("利润曲线", "Profit curve"), pictures.curve(result), ("从最安全的人开始放款的累计利润：实线为实际，虚线为预期。", "Running profit when lending starts with the safest: solid as it turned out, dashed as expected.")),
         _figure(("模型校准", "Calibration"), pictures.calibration(result), _calibrated(result)),
         _figure(("各月通过率", "Approved by month"), pictures.months(result, "approval", ("通过率", "approved")), ("色带为 95% 区间。", "Bands are 95 % intervals.")),
         _figure(("各月坏账率", "Bad by month"), pictures.months(result, "bad_rate", ("坏账率（已知结果）", "bad, of known")), ("按申请月份。", "By month of application.")),
         *(_figure(("各群体通过率：" + NAMES.get(n, (n, n))[0], "Approved by " + NAMES.get(n, (n, n))[1]), pictures.groups(n, g), (
             "虚线为最高者的五分之四；低于它的以红字标出比值；空心点不足 30 人，不作判断。",
-            "Dashed: four fifths of the highest; the ratio is written in red where a group is below. Hollow: under 30 people, not judged."))
+            "Dashed: four fifths of the highest; the ratio is written in red where a group is below. Hollow: under 30 people, not judged."), "tall" if len(g["rows"]) > 10 else "")
           for n, g in result["groups"].items()),
         _figure(("利率分布", "Prices"), pictures.histogram(result, "rates", lambda v: percent(v / 1e6), ("年利率，已通过者", "yearly rate of the approved"))),
         _figure(("额度分布", "Limits"), pictures.histogram(result, "limits", yuan, ("额度，已通过者", "limit of the approved"))),

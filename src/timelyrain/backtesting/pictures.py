@@ -8,6 +8,7 @@ from typing import Any
 Point = tuple[float, float]
 Words = tuple[str, str]
 SIDES = ("a", "b")
+FEW = 30
 
 
 class Canvas:
@@ -140,8 +141,7 @@ def swaps(result: Mapping[str, Any]) -> str:
     c = Canvas(560, 300)
     sets, n = result["swap_sets"], result["n"]
     places = {"both": (0, 0), "a_only": (0, 1), "b_only": (1, 0), "neither": (1, 1)}
-    rates = [s["bad_rate"][0] for s in sets.values() if s["bad_rate"][0] is not None]
-    worst = max(rates, default=0) or 1
+    worst = max((s["bad_rate"][0] for s in sets.values() if s["known"] >= FEW), default=0) or 1
     c.text(215, 16, ("B 通过", "B approves"), "middle", "of-b strong")
     c.text(435, 16, ("B 不通过", "B does not"), "middle", "of-b strong")
     c.text(0, 90, ("A 通过", "A approves"), style="of-a strong")
@@ -149,7 +149,7 @@ def swaps(result: Mapping[str, Any]) -> str:
     for name, (row, column) in places.items():
         found, x, y = sets[name], 110 + column * 222, 28 + row * 132
         rate = found["bad_rate"][0]
-        shade = 0 if rate is None else round(rate / worst * 4)
+        shade = round(rate / worst * 4) if found["known"] >= FEW else 0  # few cases have no colour
         c.bar(x, y, 214, 124, f"swap shade-{shade} {'changed' if row != column else ''}")
         c.text(x + 14, y + 38, f"{found['n']:,}", style="large")
         c.text(x + 200, y + 38, percent(found["n"] / n, 1), "end")

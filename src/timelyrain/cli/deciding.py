@@ -56,10 +56,12 @@ def decide(given: argparse.Namespace) -> None:
     scorer = definitions.model(definitions.model_content(given.model))
     pack, product = definitions.pack_and_product(given)
     told = definitions.json_object(given.request) if given.request else {}
+    handed = definitions.json_object(given.given) if given.given else {}
+    _judge(policy, handed)
     try:
         request = Request(**({"purpose": policy.purposes[0]} | REQUEST | told))
         context = limits_on(pack, product, given.licence, definitions.moment(evidence.as_of).date())
-        decision = decisioning.decide(policy, evidence, request, scorer, given.draw, context)
+        decision = decisioning.decide(policy, evidence, request, scorer, given.draw, context, given=handed)
     except TypeError:
         raise Refusal(f"--request {told} is not amount_fen, instalments and purpose.") from None
     except (RequestInvalid, ScorerMismatch, RuleNotInForce) as error:
@@ -71,6 +73,23 @@ def decide(given: argparse.Namespace) -> None:
         sys.stdout.write(record.decode() + "\n")
     else:
         _explain(decision, source, request, definitions.chinese(given))
+
+
+def _judge(policy: Policy, handed: dict[str, Any]) -> None:
+    """What is handed in has names the policy asks for and values of their types."""
+    for name, value in handed.items():
+        if name not in policy.given_names:
+            asked = ", ".join(policy.given_names) or "nothing"
+            raise Refusal(f"--given: {policy.name} asks for {asked}, not for {name!r}.")
+        kind = policy.verdict_types[name]
+        wanted = "true or false" if kind.kind == "bool" else f"a whole number from {kind.low} to {kind.high}"
+        fits = (
+            type(value) is bool
+            if kind.kind == "bool"
+            else type(value) is int and kind.low <= value <= kind.high
+        )
+        if value is not None and not fits:
+            raise Refusal(f"--given: {name} is {value!r}: give {wanted}, or null.")
 
 
 def _explain(decision: Decision, source: str, request: Request, zh: bool) -> None:

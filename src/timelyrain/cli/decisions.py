@@ -71,6 +71,9 @@ def add(commands: Commands) -> None:
         default=OUT_OF_ANY_BAND,
         help=f"0 to 999999 (usually {OUT_OF_ANY_BAND}: no random approval)",
     )
+    one.add_argument(
+        "--given", metavar="JSON", help="what the policy asks its caller for: lists, experiment buckets"
+    )
     one.add_argument("--record", type=Path, metavar="FILE", help="write the decision record, for `replay`")
     one.add_argument("--json", action="store_true", help="print the record instead of the explanation")
     _under_the_law(one)
