@@ -119,3 +119,16 @@ def test_the_default_policy_agrees(n: int, seed: int):
     ):
         columns, rows = both({name: types[name] for name in inputs}, list(steps), n, seed)
         assert columns == rows
+
+
+def test_a_hundred_thousand_rows_agree():
+    sources = (
+        "clip(a * b, -1000, 1000) // b % 7",
+        "coalesce(ratio_ppm(a, c), b) if p else share(c, clip(a, -9, 2000000))",
+        "p and (q or not (a < c)) and e in ('x', 'z')",
+        "missing(a // b) or e == 'y' and a != b",
+        "max(min(a, b), -a) + abs(c - a)",
+    )
+    steps = [(f"s{i}", read(source, NAMES)[0]) for i, source in enumerate(sources)]
+    columns, rows = both(NAMES, steps, 100_000, 7)
+    assert columns == rows

@@ -70,6 +70,11 @@ class CompiledSweep:
             self._sources.append(key)
         return self._sources.index(key)
 
+    def _place(self, table: int, source: str | Node, first: int) -> int:
+        """Where the loop finds a source of an event: the clock, then the table's sources."""
+        at = self._source(table, source)
+        return -1 - at if at < 0 else len(CLOCK) + at - first
+
     def _flatten(self) -> tuple[Any, ...]:
         plan, module = self._plan, self._module
         tables, families = len(plan.tables), plan.families
@@ -77,7 +82,7 @@ class CompiledSweep:
         digits: list[tuple[int, int, int, int]] = []
         bits: list[Any] = []
         breaks: list[Any] = []
-        digit_first, word_count = [0], []
+        digit_first, source_first, word_count = [0], [0], []
         value_source, value_sign = np.zeros(families, np.int64), np.ones(families, np.int64)
         wants, stamp_at, ids_at = (np.zeros(families, np.int64) for _ in range(3))
         numbered: list[int] = []
@@ -88,7 +93,7 @@ class CompiledSweep:
             edges[t, : len(each.windows)] = np.array(each.windows, np.int64) * DAY
             selection = each.selection
             for digit in selection.digits:
-                source = self._source(t, selection.sources[digit.source])
+                source = self._place(t, selection.sources[digit.source], source_first[t])
                 length = -1 if digit.breaks is None else len(digit.breaks)
                 digits.append((source, sum(map(len, breaks)), length, sum(map(len, bits))))
                 bits.append(digit.bits.ravel())
@@ -110,7 +115,7 @@ class CompiledSweep:
                     + module.WANTS_STEADY * ("distinct" in stats and steady)
                     + module.WANTS_DISTINCT * ("distinct" in stats and not steady)
                 )
-                value_source[f], value_sign[f] = self._source(t, name), sign
+                value_source[f], value_sign[f] = self._place(t, name, source_first[t]), sign
                 if "distinct" in stats and not steady:
                     key = self._plain(t, name, sign)
                     if key not in numbered[numbered_first[-1] :]:
@@ -123,11 +128,12 @@ class CompiledSweep:
                 outputs += sorted(rows)
                 output_first.append(len(outputs))
             numbered_first.append(len(numbered))
+            source_first.append(len(self._sources))
         table = np.array(outputs, np.int64).reshape(-1, 3).T.copy()
         by_digit = np.array(digits, np.int64).reshape(-1, 4).T.copy()
         return (
             edges, np.array([len(each.windows) for each in plan.tables], np.int64),
-            np.array(digit_first, np.int64), *by_digit,
+            np.array(source_first, np.int64), np.array(digit_first, np.int64), *by_digit,
             np.concatenate([*bits, np.zeros(0, np.uint64)]), np.concatenate([*breaks, np.zeros(0, np.int64)]).astype(np.int64),
             np.array(word_count, np.int64), np.array(plan.first_family, np.int64),
             value_source, value_sign, wants, stamp_at, ids_at,

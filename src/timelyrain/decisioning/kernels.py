@@ -88,7 +88,7 @@ def deviation(count, total, aa, ab, bb):
 def sweep(
     as_of, given, starts, utc_offset, day_of_month,
     pool, bases, edges, ring_count,
-    digit_first, digit_source, digit_break_first, digit_break_count, digit_bits, bits, breaks, word_count,
+    source_first, digit_first, digit_source, digit_break_first, digit_break_count, digit_bits, bits, breaks, word_count,
     family_first, value_source, value_sign, wants, stamp_at, ids_at,
     numbered_first, numbered_source,
     output_first, output_stat, output_ring, output_column,
@@ -97,7 +97,7 @@ def sweep(
     """Fills values and known [applicants, columns].
 
     Rows of table t of applicant a are starts[t, a] to starts[t, a + 1]; source s of a row is pool[bases[s] + row], and
-    pool[row] is its time. A source below 0 is of the clock: -1 days_ago, -2 period, -3 day_of_month, -4 weekday, -5 hour.
+    pool[row] is its time. Digits and values name a place in `here`.
     """
     applicants, tables = len(as_of), len(given)
     families, rings = len(wants), edges.shape[1]
@@ -114,7 +114,7 @@ def sweep(
     slots = np.empty(size, np.int64)
     ids = np.empty((len(numbered_source), longest), np.int64)
     stamps = np.zeros((stamp_at.max() + 1, longest), np.int64)
-    clock = np.zeros(6, np.int64)
+    here = np.zeros(5 + len(bases), np.int64)  # all that is read of one event: the clock, then its columns
     word = np.zeros(64, np.uint64)
     for a in range(applicants):
         for t in range(tables):
@@ -139,14 +139,15 @@ def sweep(
                 day = local // DAY
                 days = age // DAY
                 period = days // 30
-                clock[1], clock[2], clock[3] = days, period, day_of_month[day + 2]
-                clock[4], clock[5] = (day + 3) % 7, (local - day * DAY) // 3600
+                here[0], here[1], here[2] = days, period, day_of_month[day + 2]
+                here[3], here[4] = (day + 3) % 7, (local - day * DAY) // 3600
+                for source in range(source_first[t], source_first[t + 1]):
+                    here[5 + source - source_first[t]] = pool[bases[source] + row]
                 for w in range(words):
-                    here = min(end - first - 64 * w, 64)
-                    word[w] = ~_NONE if here == 64 else (_ONE << np.uint64(here)) - _ONE
+                    some = min(end - first - 64 * w, 64)
+                    word[w] = ~_NONE if some == 64 else (_ONE << np.uint64(some)) - _ONE
                 for d in range(digit_first[t], digit_first[t + 1]):
-                    source = digit_source[d]
-                    code = clock[-source] if source < 0 else pool[bases[source] + row]
+                    code = here[digit_source[d]]
                     if digit_break_count[d] >= 0:
                         left = digit_break_first[d]
                         right = left + digit_break_count[d]
@@ -177,18 +178,14 @@ def sweep(
                             state[f, ring, KEPT_PERIODS] += 1
                         if not want & WANTS_VALUE:
                             continue
-                        source, sign = value_source[f], value_sign[f]
-                        x = clock[-source] if source < 0 else pool[bases[source] + row]
-                        if sign < 0 or (sign == 0 and x < 0):
-                            x = -x
+                        x, sign = here[value_source[f]], value_sign[f]
+                        x = abs(x) if sign == 0 else x * sign
                         if newcomer:
                             seen[f, SEEN_LAST] = x
                         state[f, ring, KEPT_TOTAL] += x
                         if want & WANTS_RANGE:
-                            if fresh or x < state[f, ring, KEPT_LEAST]:
-                                state[f, ring, KEPT_LEAST] = x
-                            if fresh or x > state[f, ring, KEPT_MOST]:
-                                state[f, ring, KEPT_MOST] = x
+                            state[f, ring, KEPT_LEAST] = x if fresh else min(state[f, ring, KEPT_LEAST], x)
+                            state[f, ring, KEPT_MOST] = x if fresh else max(state[f, ring, KEPT_MOST], x)
                         if want & WANTS_SQUARES:
                             if fresh:
                                 squares[f, ring] = 0
