@@ -1,7 +1,7 @@
 """The sandbox's own answers, given at once: the first asking goes on to the sandbox, every later one comes from memory.
 
-`granian --interface wsgi bench.answering_world:application` with TIMELYRAIN_WORLD naming the sandbox. What a source answers does not
-depend on the consent's number or the minute, so those do not count as another question.
+`granian --interface wsgi bench.answering_world:application` with TIMELYRAIN_WORLD naming the sandbox. What a source answers does
+not depend on the consent's number or the minute, so those do not count as another question.
 """
 
 import http.client
