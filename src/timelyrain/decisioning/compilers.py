@@ -185,7 +185,14 @@ def run_parts(steps: Sequence[tuple[str, Node]], given: Callable[[str], Part]) -
     with np.errstate(all="ignore"):  # where nothing is known stands anything
         for name, node in steps:
             named[name] = part(node)
-    return named
+    found = dict(named)
+    for kept in (
+        named,
+        read,
+        done,
+    ):  # `part` refers to itself: what it holds would wait for the garbage collector
+        kept.clear()
+    return found
 
 
 def whole(part: Part, shape: tuple[int, ...]) -> Column:

@@ -168,7 +168,7 @@ class _Plan:
         for at, (code, ranks) in enumerate(zip(self._codes, self._ranks, strict=True)):
             states = self._old[code][here] if code in self._old else _states(parts[code], end - start)
             to.states[at, here] = states
-            rank = ranks[states]
+            rank = _rank(states, ranks)
             if aside is not None and code in self._aside:
                 rank = np.where(aside, np.int8(_APPROVE), rank)
             np.minimum(outcome, rank, out=outcome)
@@ -203,6 +203,15 @@ class _Plan:
             return column, None
         values: Ints = column.values[here].astype(np.int64, copy=False)
         return values, column.known[here]
+
+
+def _rank(states: Codes, ranks: Codes) -> Codes:
+    """ranks[states], by arithmetic on bytes: several times as quick as looking up."""
+    rank = np.full(len(states), ranks[0], np.int8)
+    for state in (1, 2):
+        if ranks[state] != ranks[0]:
+            rank -= (states == state).view(np.int8) * (ranks[0] - ranks[state])
+    return rank
 
 
 def _states(part: Part, rows: int) -> Codes:
