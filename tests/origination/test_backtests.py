@@ -30,15 +30,28 @@ def decided(world: World) -> None:
         borrowers.apply(borrowers.register(world, profile))
 
 
-def looser(tag: str) -> str:
-    changed = version(tag).replace("gambling_of_income_ppm > 150000", "gambling_of_income_ppm > 990000")
-    assert changed != version(tag)
-    return changed
+PROBE = """
+[[rule]]
+code = "AGE_PROBE"
+stage = "credit"
+when = "age > 120"
+then = "refer"
+if_missing = "skip"
+zh = "年龄超过120周岁"
+en = "You are over 120"
+change_zh = "无需操作"
+change_en = "Nothing to do"
+note = "One rule more than the policy in force."
+"""
+
+
+def with_a_rule_more(tag: str) -> str:
+    return version(tag) + PROBE
 
 
 def test_own_decisions_come_out_as_they_were(decided: None) -> None:
     """Under the policy and the model that decided them, every past decision comes out again; nothing of a person lies on disk."""
-    row = Backtest.objects.get(id=backtests.ask(looser("own"), "", "ann"))
+    row = Backtest.objects.get(id=backtests.ask(with_a_rule_more("own"), "", "ann"))
     backtests.run(row.id)
     row.refresh_from_db()
     assert (
@@ -65,7 +78,7 @@ def test_a_killed_process_is_followed_by_another(platform: World) -> None:
     past = Path(settings.HOME) / "applications" / "killed.parquet"
     past.parent.mkdir(parents=True, exist_ok=True)
     write(applications(40), past)
-    row = Backtest.objects.get(id=backtests.ask(looser("killed"), "killed.parquet", "ann"))
+    row = Backtest.objects.get(id=backtests.ask(with_a_rule_more("killed"), "killed.parquet", "ann"))
     Backtest.objects.exclude(id=row.id).filter(state__in=backtests.OPEN).update(state=BacktestState.FAILED)
     backtests.carry_on()
     child = backtests._children[row.id]
@@ -84,13 +97,13 @@ def test_a_killed_process_is_followed_by_another(platform: World) -> None:
 
 def test_what_cannot_be_tried_is_refused_or_told(platform: World) -> None:
     with pytest.raises(NotFound, match="no file"):
-        backtests.ask(looser("x"), "nowhere.parquet", "ann")
+        backtests.ask(with_a_rule_more("x"), "nowhere.parquet", "ann")
     with pytest.raises(errors.PolicyUnfit, match="unknown name"):
-        backtests.ask(version("y").replace("phone_tenure_days < 90", "phone_tenur < 90"), "", "ann")
+        backtests.ask(with_a_rule_more("y").replace("age > 120", "agee > 120"), "", "ann")
     bad = Path(settings.HOME) / "applications" / "bad.parquet"
     bad.parent.mkdir(parents=True, exist_ok=True)
     pl.DataFrame({"a": [1]}).write_parquet(bad)
-    row = Backtest.objects.get(id=backtests.ask(looser("bad"), "bad.parquet", "ann"))
+    row = Backtest.objects.get(id=backtests.ask(with_a_rule_more("bad"), "bad.parquet", "ann"))
     backtests.run(row.id)
     row.refresh_from_db()
     assert row.state == BacktestState.FAILED and "no column 'at'" in row.last_error
@@ -101,7 +114,7 @@ def test_the_console_asks_watches_reads_and_attaches(decided: None) -> None:
     risk, operations = Client(), Client()
     risk.force_login(User.objects.get(username="risk"))
     operations.force_login(User.objects.get(username="operations"))
-    draft = releases.begin_draft("looser", looser("console"), "ann")
+    draft = releases.begin_draft("looser", with_a_rule_more("console"), "ann")
     act = reverse("admin:origination_policydraft_act", args=[draft, "backtest"])
     assert operations.post(act, {"text": ""}).status_code == 403
     asked = risk.post(act, {"text": ""})
