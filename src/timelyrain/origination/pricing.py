@@ -1,6 +1,9 @@
 """The highest nominal rate whose annualised cost stays under the cap, whichever way it is annualised."""
 
+from functools import cache
 
+
+@cache
 def max_rate_ppm(cap_ppm: int) -> int:
     """Largest r (ppm a year, monthly instalments) with (1 + r/12)^12 - 1 <= cap: exact, by integers.
 

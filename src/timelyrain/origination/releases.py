@@ -71,7 +71,7 @@ def review(source: str) -> Review:
     if "policy" in in_force:
         told = differences(PolicyVersion.objects.get(sha256=in_force["policy"]).source, source)
     model = registry.model(in_force["model"]) if "model" in in_force else None
-    return Review(policy, (), (), told, decisioning.try_cases(policy, cases(policy.name), model))
+    return Review(policy, (), policy.warnings, told, decisioning.try_cases(policy, cases(policy.name), model))
 
 
 def begin_draft(title: str, source: str, by: str) -> UUID:

@@ -7,16 +7,17 @@ import time
 from datetime import timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from timelyrain import decisioning, risk
 from timelyrain.audit import services as audit
 from timelyrain.customers import services as customers
 from timelyrain.customers.services import Borrower
-from timelyrain.decisioning import LawContext, Outcome, Request
+from timelyrain.decisioning import Outcome, Request
 from timelyrain.origination import errors, queries, registry, shadows
+from timelyrain.origination.limits import limits_on
 from timelyrain.origination.models import Application, ApplicationState, DecisionRecord, Offer, Review
-from timelyrain.origination.pricing import max_rate_ppm
 from timelyrain.origination.standing import (
     Keys,
     key_hash,
@@ -162,13 +163,8 @@ def _decide(
         return awaited
     held = standing(policy, application.shard, application.borrower_id, keys)
     evidence = decisioning.evidence_from_json(gathered.evidence)
-    cap, product = law.number("cost_cap_ppm"), law.pack().product(application.product)
-    context = LawContext(
-        cap_ppm=cap,
-        max_rate_ppm=min(max_rate_ppm(cap), product.max_rate_ppm),
-        limit_max_fen=min(law.number("consumer_unsecured_limit_fen"), product.max_amount_fen),
-        instalments_max=max(product.instalments),
-    )
+    product = law.pack().product(application.product)
+    context = limits_on(law.pack(), product, settings.LENDER["licence"], clock.today())
     request = Request(application.amount_fen, application.instalments, application.purpose)
     draw = secrets.randbelow(DRAWS)
     began = time.perf_counter_ns()
@@ -224,9 +220,9 @@ def _decide(
         )
         rows.insert(row)
         locked.state, locked.decided_at = _STATES[decision.outcome], now
-        locked.save(update_fields=["state", "decided_at"])
+        rows.update(locked, "state", "decided_at")
         if decision.outcome == Outcome.APPROVE:
-            _make_offer(locked, row, decision.limit_fen, decision.rate_ppm, cap)
+            _make_offer(locked, row, decision.limit_fen, decision.rate_ppm, context.cap_ppm)
         elif decision.outcome == Outcome.REFER:
             Review.objects.create(shard=locked.shard, application=locked, asked_by="policy", opened_at=now)
         audit.record(

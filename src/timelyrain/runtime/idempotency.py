@@ -43,6 +43,11 @@ ON CONFLICT (id) DO NOTHING
 """
 
 
+_ANSWER = """
+UPDATE runtime_idempotentrequest SET answer_sealed = %s WHERE id = %s AND answer_sealed IS NULL
+"""
+
+
 @dataclass(frozen=True)
 class Answer:
     status: int
@@ -87,7 +92,10 @@ def once(principal: str, key: str, request: bytes, work: Callable[[UUID], tuple[
         _unanswered(request_id, until).delete()
         raise
     sealed = encrypt(json.dumps([status, body]).encode(), _PLACE.format(request_id))
-    if not IdempotentRequest.objects.filter(pk=request_id, answer_sealed=None).update(answer_sealed=sealed):
+    with connection.cursor() as cursor:
+        cursor.execute(_ANSWER, [sealed, request_id])
+        kept = cursor.rowcount == 1
+    if not kept:
         return _remembered(IdempotentRequest.objects.get(pk=request_id))  # whoever took over was faster
     return Answer(status, body)
 

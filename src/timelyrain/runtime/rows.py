@@ -21,6 +21,17 @@ def insert(*rows: models.Model) -> None:
         cursor.execute(head + ", ".join([group] * len(rows)), values)
 
 
+def update(row: models.Model, *names: str) -> None:
+    """Write the named fields of a row that is there."""
+    table, columns = row._meta.db_table, ", ".join(f'"{name}" = %s' for name in names)
+    fields = [row._meta.get_field(name) for name in names]
+    values = [f.get_db_prep_save(getattr(row, f.attname), connection) for f in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'UPDATE "{table}" SET {columns} WHERE shard = %s AND id = %s', [*values, row.shard, row.id]
+        )
+
+
 def select(
     model: type[Row], rest: str, parameters: Sequence[Any], without: tuple[str, ...] = ()
 ) -> list[Row]:

@@ -109,12 +109,12 @@ class Stack:
         )
 
     def web(self) -> Child:
-        """granian; one process, a thread per request in work."""
+        """granian; a process per core up to four, a thread per request in work."""
         serve = (
             "--interface",
             "wsgi",
             "--workers",
-            "1",
+            os.environ.get("TIMELYRAIN_WEB_PROCESSES") or str(min(4, os.cpu_count() or 1)),
             "--blocking-threads",
             "8",
             "--workers-kill-timeout",
