@@ -90,7 +90,7 @@ OTHER_SHAPES: tuple[dict[str, object], ...] = (
 @st.composite
 def terms(draw: st.DrawFn, **fixed: object) -> Terms:
     """Valid terms of every method and day basis; `fixed` fields as given."""
-    method = fixed.get("method") or draw(st.sampled_from(Method))
+    method = Method(fixed.get("method") or draw(st.sampled_from(Method)))
     shapes = SHAPES + (
         () if fixed.keys() & {"annual_rate_ppm", "parts"} else SHAPES_BY_METHOD.get(method, OTHER_SHAPES)
     )

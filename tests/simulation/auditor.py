@@ -165,7 +165,7 @@ _CLAIM = (
     chart.LOAN_PRINCIPAL, chart.INTEREST_RECEIVABLE, chart.PENALTY_RECEIVABLE, chart.COST_RECEIVABLE,
     chart.INTEREST_SUSPENSE, chart.PENALTY_SUSPENSE,
 )  # fmt: skip
-_PARTNERS = dict(
+_PARTNERS: dict[str, str] = dict(
     zip(
         _CLAIM,
         (

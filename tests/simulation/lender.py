@@ -309,7 +309,7 @@ class Lender:
             on = max(self.today, loan.posted_on)
             naive = live(terms, events, on)
             wrong = rules.loan_differences(fold(terms, events, on), naive) + rules.above_cap(naive)
-            parts = funding.parts_of(self.shard, [loan.id]).get(loan.id, ())
+            parts = next(iter(funding.parts_of(self.shard, [loan.id]).values()), ())
             for (code, owner), fen in rules.expected(loan.id, naive, parts).items():
                 due[code, UUID(int=0) if owner == loan.id else owner] += fen
             if wrong:

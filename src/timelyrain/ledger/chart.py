@@ -53,7 +53,7 @@ CHART = (
     ChartLine(INTEREST_RECEIVABLE, "Interest receivable", "应收利息", "asset"),
     ChartLine(PENALTY_RECEIVABLE, "Penalty interest receivable", "应收罚息", "asset"),
     ChartLine(COST_RECEIVABLE, "Fees receivable", "应收费用", "asset"),
-    # What partners fund of a loan is theirs: it stands against the whole claim on the borrower, so that the lender's part is left.
+    # What partners fund of a loan is theirs: it stands against the whole claim, so that the lender's part is left.
     ChartLine(PARTNERS_INTEREST, "Interest receivable, partners' part", "应收利息-合作方份额", "asset"),
     ChartLine(
         PARTNERS_PENALTY, "Penalty interest receivable, partners' part", "应收罚息-合作方份额", "asset"
