@@ -6,7 +6,7 @@ from datetime import date
 from timelyrain import contract, finance, policies
 from timelyrain.contract import ContractViolation, Event, EventType, LoanState
 from timelyrain.origination import queries as origination
-from timelyrain.origination.services import max_rate_ppm
+from timelyrain.origination.queries import max_rate_ppm
 from timelyrain.runtime import clock, law
 from timelyrain.servicing import services as servicing
 

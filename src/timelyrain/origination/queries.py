@@ -12,6 +12,7 @@ from django.conf import settings
 from timelyrain import policies
 from timelyrain.origination import errors, registry
 from timelyrain.origination.models import Application, DecisionRecord, Offer, Review
+from timelyrain.origination.pricing import max_rate_ppm as max_rate_ppm
 from timelyrain.runtime import clock, law, rows
 from timelyrain.runtime.problems import NotFound
 from timelyrain.sources import queries as sources
