@@ -49,6 +49,20 @@ def diff(given: argparse.Namespace) -> None:
     policies.diff(given)
 
 
+def import_jdm(given: argparse.Namespace) -> int:
+    """Decision tables of a JDM document (zen) as TOML for a policy; differences of meaning are told, status 1 when refused."""
+    from . import jdm
+
+    return jdm.bring_in(given)
+
+
+def export_jdm(given: argparse.Namespace) -> int:
+    """The decision tables of a policy as a JDM document for zen; differences of meaning are told, status 1 when refused."""
+    from . import jdm
+
+    return jdm.hand_out(given)
+
+
 def backtest(given: argparse.Namespace) -> None:
     """Decide past applications again under two policies and tell the difference; needs no database."""
     from . import backtests
@@ -95,17 +109,51 @@ def add(commands: Commands) -> None:
     for name in ("a", "b"):
         compared.add_argument(name, help=_POLICY)
 
+    taken, given = acts.add(import_jdm), acts.add(export_jdm)
+    _jdm(taken, given)
+
     tried = commands.add(backtest)
     _backtest(tried)
     _under_the_law(tried)
-    for act in (again, checked, shown, compared, tried):
+    for act in (again, checked, shown, compared, taken, given, tried):
         act.add_argument("--json", action="store_true", help="print JSON")
-    for act in (again, checked, shown, compared):
+    for act in (again, checked, shown, compared, taken, given):
         act.add_argument(
             "--jurisdiction", default="cn", help="policy pack in which names are looked up (usually cn)"
         )
     for act in (one, again, shown, compared, tried):
         act.add_argument("--language", choices=("zh", "en"), help="usually that of the shell")
+
+
+def _jdm(taken: argparse.ArgumentParser, given: argparse.ArgumentParser) -> None:
+    taken.add_argument("file", type=Path, metavar="FILE.json")
+    taken.add_argument("--policy", default=SHIPPED, help=f"whose names its columns may read: {_POLICY}")
+    taken.add_argument(
+        "--field",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FIELD=NAME",
+        help="what a field is here: a name or expression",
+    )
+    taken.add_argument(
+        "--scale",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FIELD=100",
+        help="how many of ours make one of its unit (yuan: 100 fen)",
+    )
+    taken.add_argument(
+        "--collect",
+        choices=("sum", "max", "min", "count"),
+        default="",
+        help="what becomes of a list of results, where the document does not say",
+    )
+    given.add_argument("policy", help=_POLICY)
+    given.add_argument("--table", default="", metavar="NAME", help="one table only")
+    for act in (taken, given):
+        act.add_argument("--out", type=Path, metavar="FILE", help="write there instead of to stdout")
 
 
 def _backtest(act: argparse.ArgumentParser) -> None:

@@ -29,6 +29,9 @@ from .decide import (
 from .definition import DefinitionInvalid, DefinitionProblem
 from .engine import Engine, FeatureTable
 from .evidence import FACTS, SOURCES, TABLES, Evidence, EvidenceInvalid, canonical_bytes, evidence_from_json
+from .jdm import JdmInvalid, Told
+from .jdm_export import Exported, export_jdm
+from .jdm_import import Imported, import_jdm
 from .policy import Feature, Figure, Policy, Rule
 from .record import ENGINE, RecordInvalid, Replay, decide_again, decision_record, replay
 from .states import State, StateInvalid, merge
@@ -54,10 +57,13 @@ __all__ = [
     "Entry",
     "Evidence",
     "EvidenceInvalid",
+    "Exported",
     "Factor",
     "Feature",
     "FeatureTable",
     "Figure",
+    "Imported",
+    "JdmInvalid",
     "LawContext",
     "Outcome",
     "Policy",
@@ -72,6 +78,7 @@ __all__ = [
     "ScorerMismatch",
     "State",
     "StateInvalid",
+    "Told",
     "TraceLine",
     "Tried",
     "Verdicts",
@@ -86,7 +93,9 @@ __all__ = [
     "decision_record",
     "entries",
     "evidence_from_json",
+    "export_jdm",
     "features_matrix",
+    "import_jdm",
     "merge",
     "replay",
     "scores",

@@ -1,0 +1,81 @@
+"""Decision tables to and from JDM: the converted text goes to stdout or a file, what is told about it to stderr."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from timelyrain.decisioning import DefinitionInvalid, JdmInvalid, Told, export_jdm, import_jdm
+
+from . import definitions
+from .commands import Refusal
+
+
+def bring_in(given: argparse.Namespace) -> int:
+    try:
+        text = Path(given.file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refusal(f"{given.file} cannot be read ({error}): give a JDM document in UTF-8.") from None
+    source = definitions.policy_source(given.policy, given.jurisdiction)
+    names = definitions.parsed(source, given.policy).verdict_types
+    try:
+        made = import_jdm(
+            text, names, fields=_pairs(given.field), scale=_factors(given.scale), collect=given.collect
+        )
+    except JdmInvalid as error:
+        return _refused(error, given)
+    return _done(made.toml, made.told, given)
+
+
+def hand_out(given: argparse.Namespace) -> int:
+    try:
+        made = export_jdm(definitions.policy_source(given.policy, given.jurisdiction), given.table)
+    except DefinitionInvalid as error:
+        raise Refusal(
+            f"{given.policy} cannot be read: `timelyrain policy check` says why ({error.problems[0]})."
+        ) from None
+    except JdmInvalid as error:
+        return _refused(error, given)
+    return _done(made.json + "\n", made.told, given)
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    for word in words:
+        if "=" not in word.strip("="):
+            raise Refusal(f"{word!r} is no pair: write FIELD=NAME.")
+    return {left.strip(): right.strip() for left, _, right in (word.partition("=") for word in words)}
+
+
+def _factors(words: list[str]) -> dict[str, int]:
+    found = _pairs(words)
+    bad = next((key for key, factor in found.items() if not factor.isdecimal() or len(factor) > 9), None)
+    if bad is not None:
+        raise Refusal(f"{bad}={found[bad]}: a scale is a whole number, such as 100 for yuan in fen.")
+    return {key: int(factor) for key, factor in found.items()}
+
+
+def _refused(error: JdmInvalid, given: argparse.Namespace) -> int:
+    if given.json:
+        print(json.dumps({"told": [asdict(one) for one in error.told]}, ensure_ascii=False))
+    for one in () if given.json else error.told:
+        print(one, file=sys.stderr)
+    print(f"{len(error.told)} problem(s): nothing was converted", file=sys.stderr)
+    return 1
+
+
+def _done(text: str, told: tuple[Told, ...], given: argparse.Namespace) -> int:
+    if given.out:
+        try:
+            given.out.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise Refusal(f"{given.out} cannot be written ({error}).") from None
+    if given.json:
+        shown = {"told": [asdict(one) for one in told]}
+        print(json.dumps(shown if given.out else {"text": text, **shown}, ensure_ascii=False))
+        return 0
+    if not given.out:
+        sys.stdout.write(text)
+    for one in told:
+        print(one, file=sys.stderr)
+    return 0

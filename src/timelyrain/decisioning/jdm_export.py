@@ -1,0 +1,182 @@
+"""Tables of a policy -> a JDM document that zen 2.1 loads, with equal results but for the differences told."""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from .jdm import COLLECTED, CONTENT_TYPE, OURS, PATH, JdmInvalid, Json, Report, Told, objects, text_of
+from .language import Type, read
+from .policy import Policy
+from .unary import Unreadable, our_cells, read_output, read_unary, zen_cell, zen_output
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    json: str
+    tables: tuple[str, ...]
+    told: tuple[Told, ...]
+
+
+def export_jdm(source: str, table: str = "") -> Exported:
+    """The tables of a policy (TOML), or one of them, as a JDM document for zen 2.1.
+
+    Raises DefinitionInvalid for a policy that cannot be read, JdmInvalid for an unknown table or one zen has no words for.
+    """
+    policy = Policy.parse(source, activated=True)
+    raws = objects(tomllib.loads(source).get("table"))
+    names = [text_of(raw.get("name")) for raw in raws]
+    if not names or (table and table not in names):
+        wanted = f"no table {table!r}" if names else "this policy has no tables"
+        raise JdmInvalid(
+            [Told("refused", policy.name, wanted, f"its tables are {', '.join(names) or 'none'}")]
+        )
+    return _Export(policy.verdict_types, [raw for raw in raws if table in ("", raw["name"])]).run()
+
+
+class _Export:
+    def __init__(self, names: Mapping[str, Type], raws: list[Json]):
+        self.names, self.raws = names, raws
+        self.report = Report()
+        self.nodes = [_node("request", "inputNode", "request", None, 0, 0)]
+        self.edges: list[Json] = []
+        self.ends: dict[str, str] = {}  # table -> the node that holds its outputs
+        self.given: set[str] = set()
+
+    def run(self) -> Exported:
+        for i, raw in enumerate(self.raws):
+            self._table(raw, i)
+        self.nodes.append(_node("response", "outputNode", "response", None, 4, 0))
+        for end in self.ends.values():
+            self._edge(end, "response")
+        if self.given:
+            self.report.differ(
+                "document", f"the caller of zen has to hand in {', '.join(sorted(self.given))}"
+            )
+        self.report.differ(
+            "document",
+            "zen takes whatever it is handed; here evidence is checked first, "
+            "and what is out of bounds is refused or missing",
+        )
+        told = self.report.finish()
+        document = {
+            "contentType": CONTENT_TYPE,
+            "nodes": self.nodes,
+            "edges": self.edges,
+        }
+        return Exported(json.dumps(document, ensure_ascii=False, indent=1), tuple(self.ends), told)
+
+    def _edge(self, source: str, target: str) -> None:
+        edge = {"id": f"{source}-{target}", "type": "edge", "sourceId": source, "targetId": target}
+        if edge not in self.edges:
+            self.edges.append(edge)
+
+    def _table(self, raw: Json, at: int) -> None:
+        name, rows = str(raw["name"]), objects(raw["rows"])
+        place = f"table {name}"
+        steps = not isinstance(raw["on"], dict)
+        hit = "first" if steps else text_of(raw.get("hit", "unique"))
+        written = {"below": raw["on"]} if steps else cast(Json, raw["on"])
+        on = {key: str(source) for key, source in written.items()}
+        inputs = [self._input(place, name, key, source) for key, source in on.items()]
+        kinds = {key: read(source, self.names)[0].type for key, source in on.items()}
+        keys = list(dict.fromkeys(key for row in rows for key in row if key not in on))
+        collected = hit in COLLECTED
+        content: Json = {
+            "hitPolicy": "collect" if collected else "first",
+            "inputs": inputs,
+            "outputs": [{"id": f"out:{k}", "name": k, "field": k if collected else f"{name}.{k}"} for k in keys],
+            "rules": [self._rule(f"{place}, row {i + 1}", i, row, kinds, keys, steps) for i, row in enumerate(rows)],
+            "passThrough": False,
+            "inputField": None,
+            "outputPath": f"{name}_rows" if collected else None,
+            "executionMode": "single",
+            OURS: {k: v for k, v in raw.items() if k not in ("on", "rows")} | {"on": on} | ({"steps": True} if steps else {}),
+        }  # fmt: skip
+        self.nodes.append(_node(name, "decisionTableNode", name, content, 1, at))
+        self._edge("request", name)
+        for source in on.values():
+            before = source.partition(".")[0]
+            if PATH.fullmatch(source) and before in self.ends:
+                self._edge(self.ends[before], name)
+        self.ends[name] = name
+        if collected:
+            self._collected(name, hit, keys, at)
+        elif not steps:
+            self.report.differ(place, f"the number of the row, {name}.row, has no place in zen")
+        if hit == "unique":
+            self.report.keep(
+                place, "one row at most fits, which is proved here; zen takes the first that fits"
+            )
+
+    def _input(self, place: str, name: str, key: str, source: str) -> Json:
+        plain = bool(PATH.fullmatch(source))
+        path = source if plain else f"{name}.{key}"
+        if not plain:
+            self.report.differ(
+                f"{place}, column {key}", f"zen has to be given {path} = {' '.join(source.split())}"
+            )
+        elif source.partition(".")[0] not in self.ends:
+            self.given.add(source)
+        kind = read(source, self.names)[0].type
+        if kind.unit:
+            unit = {"date": "days since 1970", "ppm": "millionths (ppm)"}.get(kind.unit, kind.unit)
+            self.report.differ(f"{place}, column {key}", f"{path} is a whole number of {unit}")
+        return {"id": f"in:{key}", "name": key, "field": path}
+
+    def _rule(
+        self, place: str, number: int, row: Json, kinds: Mapping[str, Type], keys: Sequence[str], steps: bool
+    ) -> Json:
+        rule: Json = {"_id": f"row-{number + 1}"}
+        original: Json = {}
+        for key, kind in kinds.items():
+            raw = f"< {row[key]}" if steps else row.get(key)
+            try:
+                cell = zen_cell(raw, kind)
+                back = our_cells(read_unary(cell, kind), kind) if cell else [""]
+                if back != [raw] and raw is not None:
+                    original[key] = raw
+                rule[f"in:{key}"] = cell
+            except Unreadable as error:
+                self.report.refuse(f"{place}, column {key}", error.what, error.remedy)
+        for key in keys:
+            try:
+                rule[f"out:{key}"] = zen_output(row.get(key))
+                if read_output(rule[f"out:{key}"], 1)[1] != row.get(key):
+                    original[key] = row.get(key)
+            except Unreadable as error:
+                self.report.refuse(f"{place}, output {key}", error.what, error.remedy)
+        return rule | ({f"_{OURS}": json.dumps(original, ensure_ascii=False)} if original else {})
+
+    def _collected(self, name: str, hit: str, keys: Sequence[str], at: int) -> None:
+        """zen's collect gives a list: a node behind it puts the list together."""
+        rows = f"{name}_rows"
+        forms = {
+            "count": "len({rows})",
+            "sum": "sum(map({rows}, #.{key}))",
+            "max": "len({rows}) > 0 ? max(map({rows}, #.{key})) : null",
+            "min": "len({rows}) > 0 ? min(map({rows}, #.{key})) : null",
+        }
+        items = [
+            {"id": f"{name}:{k}", "key": f"{name}.{k}", "value": forms[hit].format(rows=rows, key=k)}
+            for k in keys
+        ]
+        content = {
+            "expressions": items,
+            "passThrough": False,
+            "inputField": None,
+            "outputPath": None,
+            "executionMode": "single",
+        }
+        self.ends[name] = f"{name}:{hit}"
+        self.nodes.append(_node(self.ends[name], "expressionNode", f"{hit} of {name}", content, 2, at))
+        self._edge(name, self.ends[name])
+        self.report.keep(
+            f"table {name}", f"zen collects a list; the node '{hit} of {name}' behind it gives the {hit}"
+        )
+
+
+def _node(name: str, kind: str, title: str, content: Json | None, x: int, y: int) -> Json:
+    node: Json = {"id": name, "type": kind, "name": title, "position": {"x": 80 + 300 * x, "y": 80 + 120 * y}}
+    return node if content is None else {**node, "content": content}

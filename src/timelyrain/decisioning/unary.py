@@ -1,0 +1,413 @@
+"""Cells of zen's decision tables ("unary tests") read as sets of values, and written in our words; and the reverse.
+
+What zen 2.1 does, found by asking it: `and`, `or` and the comma, which is an `or`, are read strictly from left to right; a
+comparison or range over null fails, and a cell that fails makes its row not fit; `!= 5` and `not in [5]` do fit null.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Literal
+
+from .checks import domain
+from .language import INT64, Constant, Type, read
+
+MAX_CELL = 2_000
+Span = tuple[int, int]
+_TOKEN = re.compile(
+    r"\s*(?:(?P<text>'[^']*'|\"[^\"]*\")|(?P<number>-?\s*\d+(?:_\d+)*(?:\.\d+)?(?![\w]))|(?P<mark>\.\.|<=|>=|==|!=|[<>\[\](),])"
+    r"|(?P<word>\$\w*|[^\W\d]\w*)|(?P<other>[\w.]+|\S))"
+)
+_LISTED = frozenset("-0123456789'")
+"""How our cells begin that may be listed with commas."""
+_LITERALS = ("true", "false", "null")
+_FLIPPED = {"<=": ">", ">=": "<", "<": ">=", ">": "<="}
+
+
+class Unreadable(ValueError):
+    """A cell that our language has no words for."""
+
+    def __init__(self, what: str, remedy: str):
+        super().__init__(what)
+        self.what, self.remedy = what, remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """spans: the codes that fit, ascending and apart; null: whether a missing value fits; None: zen fails on it.
+
+    ours: the cell in our words where one says exactly the same.
+    """
+
+    spans: tuple[Span, ...]
+    null: bool | None
+    ours: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    kind: str
+    text: str
+
+
+def tokens(text: str) -> list[Token]:
+    if len(text) > MAX_CELL:
+        raise Unreadable(f"{len(text)} characters", f"keep a cell under {MAX_CELL}")
+    return [Token(m.lastgroup or "", m[m.lastgroup or 0].strip()) for m in _TOKEN.finditer(text)]
+
+
+def scaled(text: str, scale: int) -> int:
+    """A written decimal times its scale, which has to be a whole number."""
+    digits = text.replace("_", "").replace(" ", "")
+    if len(digits) > 30:
+        raise Unreadable(f"{digits[:40]} has more digits than zen's decimals", "no amount is that large")
+    value = Decimal(digits) * scale
+    if value != value.to_integral_value():
+        said = f"{digits} times its scale {scale}" if scale > 1 else digits
+        raise Unreadable(
+            f"{said} is not a whole number", "declare a scale for this column, such as 100 for yuan in fen"
+        )
+    if abs(value) > INT64:
+        raise Unreadable(f"{digits} does not fit int64", "no amount is that large")
+    return int(value)
+
+
+@lru_cache(maxsize=20_000)
+def read_unary(text: str, kind: Type, scale: int = 1) -> Test:
+    """A cell over a column of this type; numbers are multiplied by scale. Raises Unreadable."""
+    words = tokens(text)
+    odd = next((word.text for word in words if word.kind == "other"), "")
+    if odd:
+        raise Unreadable(f"{odd[:60]!r} is nothing that a cell can hold", "write literals: 5, 'a', [1..5]")
+    reader = _Reader(words, kind, scale)
+    found = reader.test()
+    if reader.at < len(reader.tokens):
+        shown = f"{text[:60]!r} goes on with {reader.peek()[:60]!r}"
+        raise Unreadable(shown, "write literal tests joined by and, or, commas")
+    return found
+
+
+class _Reader:
+    """Tokens of one cell; each method reads one form and says what it means."""
+
+    def __init__(self, found: Sequence[Token], kind: Type, scale: int):
+        self.tokens, self.kind, self.scale, self.at = found, kind, scale, 0
+        self.domain = domain(kind)
+
+    def peek(self) -> str:
+        return self.tokens[self.at].text if self.at < len(self.tokens) else "the end"
+
+    def take(self, *texts: str) -> str:
+        """The next token if it is one of these, else ''."""
+        here = self.tokens[self.at] if self.at < len(self.tokens) else Token("", "")
+        if here.kind in ("mark", "word") and here.text in texts:
+            self.at += 1
+            return here.text
+        return ""
+
+    def test(self) -> Test:
+        """Terms from left to right; a comma is an `or`."""
+        found = self.term()
+        while word := self.take("and", "or", ","):
+            other = self.term()
+            if word == "and":
+                spans = _intersection(found.spans, other.spans)
+                null = other.null if found.null is True else found.null
+                full = other.spans == (self.domain,) and other.null is False  # != null
+                found = Test(spans, null, found.ours if full else "")
+            else:
+                spans = _union(found.spans, other.spans)
+                null = other.null if found.null is False else found.null
+                listed = all(part.ours[:1] in _LISTED and ".." not in part.ours for part in (found, other))
+                found = Test(spans, null, f"{found.ours}, {other.ours}" if listed else "")
+        return found
+
+    def term(self) -> Test:
+        if self.take("not"):
+            if not self.take("in"):
+                raise Unreadable("'not' before something other than 'in'", "write != or not in [ … ]")
+            inside = self.members()
+            null = None if inside.null is None else not inside.null
+            ours = f"not {inside.ours}" if inside.ours and inside.ours != "missing" else ""
+            return Test(self.outside(inside.spans), null, ours)
+        if self.take("in"):
+            found = self.members()
+            wrapped = ".." in found.ours and found.ours[0] not in "(["
+            return Test(found.spans, found.null, f"[{found.ours}]" if wrapped else found.ours)
+        if mark := self.take("==", "!=", "<", "<=", ">", ">="):
+            return self.side(mark)
+        if self.peek() in ("[", "("):
+            return self.members()
+        return self.literal()
+
+    def side(self, mark: str) -> Test:
+        if mark in ("==", "!="):
+            found = self.literal()
+            if mark == "==":
+                equal = (
+                    f"= {found.ours}" if self.kind.kind == "int" and found.ours != "missing" else found.ours
+                )
+                return Test(found.spans, found.null, equal)
+            ours = f"not {found.ours}" if found.ours != "missing" else ""
+            return Test(self.outside(found.spans), not found.null, ours)
+        if self.kind.kind != "int":
+            raise Unreadable(
+                f"{mark} over texts or flags, which zen cannot order", "write the values that fit"
+            )
+        value = self.number()
+        low, high = self.domain
+        spans = {"<": (low, value - 1), "<=": (low, value), ">": (value + 1, high), ">=": (value, high)}
+        return Test(_clipped(spans[mark], self.domain), None, f"{mark} {value}")
+
+    def members(self) -> Test:
+        """A range or a list."""
+        opened = self.take("[", "(")
+        if not opened:
+            raise Unreadable(f"{self.peek()!r} where a list or range should begin", "write [1, 2] or [1..5]")
+        first = self.tokens[self.at + 1].text if self.at + 1 < len(self.tokens) else ""
+        if first == "..":
+            return self.range(opened)
+        if opened == "(":
+            raise Unreadable("a bracket around a test, which zen cannot read in a cell", "leave it out")
+        parts = [self.literal()]
+        while self.take(","):
+            parts.append(self.literal())
+        self.closed("]")
+        spans: tuple[Span, ...] = ()
+        for part in parts:
+            spans = _union(spans, part.spans)
+        plain = all(part.ours != "missing" for part in parts)
+        null = any(part.null for part in parts)
+        return Test(
+            spans, null, ", ".join(p.ours for p in parts) if plain else "missing" if len(parts) == 1 else ""
+        )
+
+    def range(self, opened: str) -> Test:
+        if self.kind.kind != "int":
+            raise Unreadable("a range over texts or flags", "write the values that fit")
+        low = self.number()
+        self.at += 1
+        high = self.number()
+        if self.peek() == "[":
+            raise Unreadable("a range that ends in [, which zen reads as what lies outside", "write (a..b)")
+        ended = self.closed("]", ")")
+        span = (low + (opened == "("), high - (ended == ")"))
+        plain = f"{low}..{high}"
+        ours = plain if (opened, ended) == ("[", "]") else f"{opened}{plain}{ended}"
+        return Test(_clipped(span, self.domain), None, ours if span[0] <= span[1] else "")
+
+    def closed(self, *marks: str) -> str:
+        found = self.take(*marks)
+        if not found:
+            raise Unreadable(
+                f"{self.peek()!r} where {' or '.join(marks)} should stand", "close the list or range"
+            )
+        return found
+
+    def number(self) -> int:
+        here = self.tokens[self.at] if self.at < len(self.tokens) else Token("", "")
+        if here.kind != "number":
+            raise self.odd(here, "a number")
+        self.at += 1
+        return scaled(here.text, self.scale)
+
+    def literal(self) -> Test:
+        here = self.tokens[self.at] if self.at < len(self.tokens) else Token("", "")
+        if here.text == "null" and here.kind == "word":
+            self.at += 1
+            return Test((), True, "missing")
+        match self.kind.kind:
+            case "int":
+                value = self.number()
+                return Test(_clipped((value, value), self.domain), False, str(value))
+            case "enum":
+                return self.word(here)
+            case _:
+                if here.text not in ("true", "false") or here.kind != "word":
+                    raise self.odd(here, "true or false")
+                self.at += 1
+                code = int(here.text == "true")
+                return Test(((code, code),), False, here.text)
+
+    def word(self, here: Token) -> Test:
+        if here.kind != "text":
+            raise self.odd(here, "a text in quotes")
+        value = here.text[1:-1]
+        if value not in self.kind.values:
+            raise Unreadable(f"{value[:60]!r} is none of {', '.join(self.kind.values)}", "correct the text")
+        if "'" in value:
+            raise Unreadable(f"{value[:60]!r} holds a quote", "no cell of ours can")
+        self.at += 1
+        code = self.kind.values.index(value)
+        return Test(((code, code),), False, f"'{value}'")
+
+    def odd(self, here: Token, wanted: str) -> Unreadable:
+        after = self.tokens[self.at + 1].text if self.at + 1 < len(self.tokens) else ""
+        if here.text.startswith("$"):
+            return Unreadable("a reference to the column itself ($)", "write the test without it: > 5")
+        if here.kind == "word" and after == "(":
+            return Unreadable(f"a call of {here.text}()", "cells hold literals only: make it a feature")
+        if here.kind == "word" and here.text not in _LITERALS:
+            return Unreadable(f"{here.text!r} is read from the context", "cells hold literals only")
+        if here.text == "]":
+            return Unreadable(
+                "a range that begins with ], which zen reads as what lies outside", "write (a..b)"
+            )
+        return Unreadable(
+            f"{here.text[:60] or 'the end'!r} where {wanted} should stand", f"the column holds {wanted}"
+        )
+
+    def outside(self, spans: Sequence[Span]) -> tuple[Span, ...]:
+        low, high = self.domain
+        return _complement(spans, low, high)
+
+
+def _clipped(span: Span, within: Span) -> tuple[Span, ...]:
+    low, high = max(span[0], within[0]), min(span[1], within[1])
+    return ((low, high),) if low <= high else ()
+
+
+def _union(a: Sequence[Span], b: Sequence[Span]) -> tuple[Span, ...]:
+    found: list[Span] = []
+    for low, high in sorted((*a, *b)):
+        if found and low <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], high))
+        else:
+            found.append((low, high))
+    return tuple(found)
+
+
+def _complement(spans: Sequence[Span], low: int, high: int) -> tuple[Span, ...]:
+    found: list[Span] = []
+    for a, b in spans:
+        if a > low:
+            found.append((low, a - 1))
+        low = b + 1
+    return (*found, (low, high)) if low <= high else tuple(found)
+
+
+def _intersection(a: Sequence[Span], b: Sequence[Span]) -> tuple[Span, ...]:
+    pairs = ((max(x[0], y[0]), min(x[1], y[1])) for x in a for y in b)
+    return tuple(sorted((low, high) for low, high in pairs if low <= high))
+
+
+def our_cells(test: Test, kind: Type) -> list[str]:
+    """Cells that together fit what the test fits, no value twice: none when nothing fits; '' for a cell left out."""
+    low, high = domain(kind)
+    missing = bool(test.null) and kind.nullable
+    if test.spans == ((low, high),) and (missing or (not kind.nullable and not test.ours)):
+        return [""]
+    if test.ours and test.ours != "missing" and test.spans:
+        return [test.ours, *(["missing"] if missing else [])]
+    return [*_written(test.spans, kind), *(["missing"] if missing else [])]
+
+
+def _written(spans: tuple[Span, ...], kind: Type) -> list[str]:
+    if kind.kind == "bool":
+        return [("false", "true")[code] for a, b in spans for code in range(a, b + 1)]
+    if kind.kind == "enum":
+        words = [f"'{kind.values[code]}'" for a, b in spans for code in range(a, b + 1)]
+        return [", ".join(words)] if words else []
+    low, high = domain(kind)
+    rest = _complement(spans, low, high)
+    if len(spans) > 1 and all(a == b for a, b in spans):
+        return [", ".join(str(a) for a, _ in spans)]
+    if len(spans) == 2 and len(rest) == 1:
+        return [f"not {_between(rest[0], low, high)}"]
+    return [_between(span, low, high) for span in spans]
+
+
+def _between(span: Span, low: int, high: int) -> str:
+    a, b = span
+    if a == b:
+        return str(a)
+    return f">= {a}" if b == high else f"<= {b}" if a == low else f"{a}..{b}"
+
+
+_RANGE = re.compile(r"([\[(])\s*(.+?)\s*\.\.\s*(.+?)\s*([\])])")
+_CLOSED = re.compile(r"()(.+?)\s*\.\.\s*(.+?)()")
+_SIDE = re.compile(r"(<=|>=|<|>|=)\s*(.+)")
+_TEXTS = re.compile(r"'[^']*'(?:\s*,\s*'[^']*')*")
+
+
+def zen_cell(raw: object, kind: Type) -> str:
+    """A cell of a table that has been read, in zen's words, with equal meaning. Raises Unreadable for what is no cell."""
+    text = str(raw).lower() if isinstance(raw, bool) else str(raw).strip()
+    if raw is None or text == "-":
+        return ""
+    if text == "missing":
+        return "null"
+    body, negated = text.removeprefix("not ").strip(), text.startswith("not ")
+    if kind.kind == "bool":
+        words = [body]
+    elif kind.kind == "enum":
+        words = [f"'{word}'" for word in re.findall(r"'([^']*)'", body)]
+        if not _TEXTS.fullmatch(body):
+            raise Unreadable(f"{text[:60]!r} is no list of texts", "write 'a', 'b'")
+    elif found := _RANGE.fullmatch(body) or _CLOSED.fullmatch(body):
+        opened, ended = found[1] or "[", found[4] or "]"
+        plain = f"{opened}{_number(found[2])}..{_number(found[3])}{ended}"
+        return (
+            f"not in {plain}"
+            if negated
+            else f"in {plain}"
+            if found[1] and plain[0] + plain[-1] == "[]"
+            else plain
+        )
+    elif found := _SIDE.fullmatch(body):
+        mark, value = found[1], _number(found[2])
+        if not negated:
+            return f"{'==' if mark == '=' else mark} {value}"
+        return f"!= {value} and != null" if mark == "=" else f"{_FLIPPED[mark]} {value}"
+    else:
+        words = [str(_number(word)) for word in body.split(",")]
+    if not negated:
+        return ", ".join(words)
+    return f"!= {words[0]} and != null" if len(words) == 1 else f"not in [{', '.join(words)}] and != null"
+
+
+def _number(text: str) -> int:
+    node, faults = read(text, {}, "int")
+    if faults or not isinstance(node, Constant):
+        raise Unreadable(f"{text[:60]!r} is not a number", "write a number")
+    return node.value
+
+
+Output = tuple[Literal["number", "text", "flag"], int | str]
+
+
+def read_output(text: str, scale: int) -> Output:
+    """A literal output of a row. Raises Unreadable for an empty one, a null, and whatever would have to be worked out."""
+    found = tokens(text)
+    if not found:
+        raise Unreadable("no output", "give every row a value: a table of ours cannot leave one out")
+    only = found[0]
+    match only.kind if len(found) == 1 else "":
+        case "number":
+            return "number", scaled(only.text, scale)
+        case "text":
+            return "text", only.text[1:-1]
+        case "word" if only.text in ("true", "false"):
+            return "flag", int(only.text == "true")
+        case "word" if only.text == "null":
+            raise Unreadable("null as an output", "give every row a value")
+        case _:
+            raise Unreadable(
+                f"{text.strip()[:60]!r} has to be worked out",
+                "write a number or a text; work it out in a figure",
+            )
+
+
+def zen_output(raw: object) -> str:
+    """An output of a table that has been read, in zen's words. Raises Unreadable."""
+    if type(raw) is int:
+        return str(raw)
+    text = str(raw)
+    if re.fullmatch(r"(yuan|percent)\(.*\)", text):
+        return str(_number(text))
+    quote = next((q for q in "'\"" if q not in text), "")
+    if not quote:
+        raise Unreadable(f"{text[:60]!r} holds both kinds of quotes", "zen has no way to write it")
+    return f"{quote}{text}{quote}"
