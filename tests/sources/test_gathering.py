@@ -113,6 +113,6 @@ def test_reads_of_several_applications_come_by_one_query(world, django_queries):
     who = register(world)
     ids = [apply(who).id, apply(who).id]
     with django_queries() as seen:
-        found = queries.reads_of_each(who.borrower.shard, ids)
+        found = queries.reads_of_each_later(who.borrower.shard, ids)()
     assert len(seen) == 1 and "document_sealed" not in seen[0]["sql"]
     assert [len(found[id]) for id in ids] == [7, 7]

@@ -1,7 +1,7 @@
 """Reads of applications, decisions and offers."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -70,35 +70,48 @@ class ApplicationView:
 
 def application(shard: int, borrower_id: UUID, application_id: UUID) -> ApplicationView:
     own = "WHERE shard = %s AND borrower_id = %s AND id = %s"
-    found = rows.select(Application, own, [shard, borrower_id, application_id])
-    if not found:
-        raise NotFound(
-            f"You have no application {application_id}.",
-            remedy="List your applications (GET /api/v1/applications).",
-        )
-    return _views(shard, found)[0]
+    with rows.together():
+        asked = rows.select_later(Application, own, [shard, borrower_id, application_id])
+        parts = _ask(shard, [application_id])
+        found = asked()
+        if not found:
+            raise NotFound(
+                f"You have no application {application_id}.",
+                remedy="List your applications (GET /api/v1/applications).",
+            )
+        return parts(found)[0]
 
 
 def applications(shard: int, borrower_id: UUID) -> list[ApplicationView]:
     """The newest fifty, newest first."""
     found = Application.objects.filter(shard=shard, borrower_id=borrower_id)
-    return _views(shard, list(found.order_by("-submitted_at")[:50]))
+    newest = list(found.order_by("-submitted_at")[:50])
+    with rows.together():
+        return _ask(shard, [row.id for row in newest])(newest)
 
 
-def _views(shard: int, found: Sequence[Application]) -> list[ApplicationView]:
-    """One query for each kind of part, whatever the number of applications; what is sealed stays where it is."""
-    ids = [row.id for row in found]
-    of_these, asked = "WHERE shard = %s AND application_id = ANY(%s) ORDER BY id", [shard, ids]
+def _ask(shard: int, ids: list[UUID]) -> Callable[[Sequence[Application]], list[ApplicationView]]:
+    """Ask for the parts of applications, one query for each kind; what is sealed stays where it is."""
+    of_these, about = "WHERE shard = %s AND application_id = ANY(%s) ORDER BY id", [shard, ids]
     sealed = ("record_sealed", "evidence_sealed")
-    decisions = {d.application_id: d for d in rows.select(DecisionRecord, of_these, asked, without=sealed)}
-    offers = {o.application_id: o for o in rows.select(Offer, of_these, asked)}
-    reviews: dict[Any, list[ReviewView]] = {id: [] for id in ids}
-    for r in rows.select(Review, of_these, asked):
-        reviews[r.application_id].append(ReviewView(r.asked_by, r.opened_at, r.answer, r.answered_at))
-    reads = sources.reads_of_each(shard, ids)
-    return [
-        _view(row, decisions.get(row.id), offers.get(row.id), reviews[row.id], reads[row.id]) for row in found
-    ]
+    decided = rows.select_later(DecisionRecord, of_these, about, without=sealed)
+    offered = rows.select_later(Offer, of_these, about)
+    reviewed = rows.select_later(Review, of_these, about)
+    read = sources.reads_of_each_later(shard, ids)
+
+    def views(found: Sequence[Application]) -> list[ApplicationView]:
+        decisions = {d.application_id: d for d in decided()}
+        offers = {o.application_id: o for o in offered()}
+        reviews: dict[Any, list[ReviewView]] = {id: [] for id in ids}
+        for r in reviewed():
+            reviews[r.application_id].append(ReviewView(r.asked_by, r.opened_at, r.answer, r.answered_at))
+        reads = read()
+        return [
+            _view(row, decisions.get(row.id), offers.get(row.id), reviews[row.id], reads[row.id])
+            for row in found
+        ]
+
+    return views
 
 
 def _view(

@@ -189,54 +189,58 @@ def _decide(
         )[0]
         if locked.state != ApplicationState.GATHERING:
             return []  # the same request was decided beside us
-        sources.keep(application.shard, application.id, application.borrower_id, gathered)
-        row = DecisionRecord(
-            shard=application.shard,
-            id=decision_id,
-            application=locked,
-            outcome=decision.outcome,
-            reasons=[
-                {
-                    "code": r.code,
-                    "effect": r.effect,
-                    "zh": r.zh,
-                    "en": r.en,
-                    "change_zh": r.change_zh,
-                    "change_en": r.change_en,
-                    "values": dict(r.values),
-                }
-                for r in decision.reasons
-            ],
-            policy_sha256=policy.sha256,
-            model_sha256=model.sha256 if model else None,
-            record_sha256=registry.sha256(record),
-            record_sealed=encrypt(record, f"origination_decisionrecord.record:{decision_id}"),
-            evidence_sealed=encrypt(
-                decisioning.canonical_bytes(evidence), f"origination_decisionrecord.evidence:{decision_id}"
-            ),
-            microseconds=microseconds,
-            gather_milliseconds=gathered.milliseconds,
-            at=now,
-        )
-        rows.insert(row)
-        locked.state, locked.decided_at = _STATES[decision.outcome], now
-        rows.update(locked, "state", "decided_at")
-        if decision.outcome == Outcome.APPROVE:
-            _make_offer(locked, row, decision.limit_fen, decision.rate_ppm, context.cap_ppm)
-        elif decision.outcome == Outcome.REFER:
-            Review.objects.create(shard=locked.shard, application=locked, asked_by="policy", opened_at=now)
-        audit.record(
-            locked.shard,
-            "application_decided",
-            actor="origination",
-            subject=locked.id,
-            outcome=decision.outcome,
-            reasons=[r.code for r in decision.reasons],
-            record=row.record_sha256,
-            policy=policy.sha256,
-            model=row.model_sha256,
-        )
-        shadows.ask(locked.shard, row.id)
+        with rows.together():
+            sources.keep(application.shard, application.id, application.borrower_id, gathered)
+            row = DecisionRecord(
+                shard=application.shard,
+                id=decision_id,
+                application=locked,
+                outcome=decision.outcome,
+                reasons=[
+                    {
+                        "code": r.code,
+                        "effect": r.effect,
+                        "zh": r.zh,
+                        "en": r.en,
+                        "change_zh": r.change_zh,
+                        "change_en": r.change_en,
+                        "values": dict(r.values),
+                    }
+                    for r in decision.reasons
+                ],
+                policy_sha256=policy.sha256,
+                model_sha256=model.sha256 if model else None,
+                record_sha256=registry.sha256(record),
+                record_sealed=encrypt(record, f"origination_decisionrecord.record:{decision_id}"),
+                evidence_sealed=encrypt(
+                    decisioning.canonical_bytes(evidence),
+                    f"origination_decisionrecord.evidence:{decision_id}",
+                ),
+                microseconds=microseconds,
+                gather_milliseconds=gathered.milliseconds,
+                at=now,
+            )
+            rows.insert(row)
+            locked.state, locked.decided_at = _STATES[decision.outcome], now
+            rows.update(locked, "state", "decided_at")
+            if decision.outcome == Outcome.APPROVE:
+                _make_offer(locked, row, decision.limit_fen, decision.rate_ppm, context.cap_ppm)
+            elif decision.outcome == Outcome.REFER:
+                Review.objects.create(
+                    shard=locked.shard, application=locked, asked_by="policy", opened_at=now
+                )
+            audit.record(
+                locked.shard,
+                "application_decided",
+                actor="origination",
+                subject=locked.id,
+                outcome=decision.outcome,
+                reasons=[r.code for r in decision.reasons],
+                record=row.record_sha256,
+                policy=policy.sha256,
+                model=row.model_sha256,
+            )
+            shadows.ask(locked.shard, row.id)
     return []
 
 

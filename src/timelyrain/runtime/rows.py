@@ -4,13 +4,22 @@ The ORM composes a statement anew each time, at several times the cost of its ex
 everything else uses the ORM.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
 from django.db import connection, models
 
 Row = TypeVar("Row", bound=models.Model)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Statements inside are sent without waiting for each one's answer; what went wrong is raised at the end at the latest."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
 
 
 def insert(*rows: models.Model) -> None:
@@ -36,13 +45,26 @@ def select(
     model: type[Row], rest: str, parameters: Sequence[Any], without: tuple[str, ...] = ()
 ) -> list[Row]:
     """`SELECT <all columns but some> FROM <table> <rest>`; columns that were left out are read when touched."""
+    return select_later(model, rest, parameters, without)()
+
+
+def select_later(
+    model: type[Row], rest: str, parameters: Sequence[Any], without: tuple[str, ...] = ()
+) -> Callable[[], list[Row]]:
+    """`select` in two halves for `together`: it is asked now, the rows are called for later."""
     head, names, readers = _selection(model, without)
-    with connection.cursor() as cursor:
-        cursor.execute(f"{head} {rest}", parameters)
-        found = cursor.fetchall()
-    return [
-        model.from_db("default", names, [read(v) for v, read in zip(r, readers, strict=True)]) for r in found
-    ]
+    cursor = connection.cursor()
+    cursor.execute(f"{head} {rest}", parameters)
+
+    def fetch() -> list[Row]:
+        with cursor:
+            found = cursor.fetchall()
+        return [
+            model.from_db("default", names, [read(v) for v, read in zip(row, readers, strict=True)])
+            for row in found
+        ]
+
+    return fetch
 
 
 @cache

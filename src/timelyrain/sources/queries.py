@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -19,15 +19,24 @@ class ReadView:
 
 
 def reads_of(shard: int, application_id: UUID) -> list[ReadView]:
-    return reads_of_each(shard, [application_id])[application_id]
+    return reads_of_each_later(shard, [application_id])()[application_id]
 
 
-def reads_of_each(shard: int, application_ids: Sequence[UUID]) -> dict[UUID, list[ReadView]]:
-    """The reads of several applications, in the order they were asked, by one query that leaves the documents alone."""
-    found: dict[UUID, list[ReadView]] = {application_id: [] for application_id in application_ids}
+def reads_of_each_later(
+    shard: int, application_ids: Sequence[UUID]
+) -> Callable[[], dict[UUID, list[ReadView]]]:
+    """The reads of several applications, in the order they were asked; asked now and called for later (`rows.together`)."""
     of_these = "WHERE shard = %s AND application_id = ANY(%s) ORDER BY id"
-    for r in rows.select(SourceRead, of_these, [shard, list(application_ids)], without=("document_sealed",)):
-        found[r.application_id].append(
-            ReadView(r.source, r.recipient, r.status, r.detail, r.document_sha256, r.milliseconds, r.at)
-        )
-    return found
+    asked = rows.select_later(
+        SourceRead, of_these, [shard, list(application_ids)], without=("document_sealed",)
+    )
+
+    def reads() -> dict[UUID, list[ReadView]]:
+        found: dict[UUID, list[ReadView]] = {application_id: [] for application_id in application_ids}
+        for r in asked():
+            found[r.application_id].append(
+                ReadView(r.source, r.recipient, r.status, r.detail, r.document_sha256, r.milliseconds, r.at)
+            )
+        return found
+
+    return reads
