@@ -10,22 +10,15 @@ import httpx
 from django.conf import settings
 
 from timelyrain.agreements import documents
-from timelyrain.agreements.disclosures import standard
 from timelyrain.agreements.models import Agreement, Confirmation, ContractDocument
-from timelyrain.contract import Allocation, ChargeKind, Terms
+from timelyrain.agreements.wording import METHODS, conditions, overdue, prepayment
+from timelyrain.contract import Allocation, Terms
 from timelyrain.customers import queries as customers
 from timelyrain.customers import services as customers_services
 from timelyrain.finance import percent
 from timelyrain.payments import services as payments
 from timelyrain.runtime import clock, law
 
-METHODS = {
-    "EQUAL_INSTALMENT": "等额本息",
-    "EQUAL_PRINCIPAL": "等额本金",
-    "INTEREST_ONLY": "先息后本",
-    "BULLET": "到期一次还本付息",
-    "FLAT": "等本等息",
-}
 ORDER = {Allocation.COSTS: "费用", Allocation.INTEREST: "罚息、利息", Allocation.PRINCIPAL: "本金"}
 
 
@@ -147,13 +140,9 @@ def _data(agreement: Agreement) -> documents.ContractData:
             documents.ContingentRow(name=c["name_zh"], payee=c["payee"], standard=c["standard_zh"])
             for c in body["contingent"]
         ),
-        penalty=f"{standard(ChargeKind.PENALTY, terms)[0]}；全部息费合计不超过年化 {percent(terms.cap_ppm)}。",
-        prepayment="可随时提前部分或全部还款，利息按实际占用天数计收，"
-        + (
-            "不收手续费。"
-            if terms.prepayment_fee_ppm == 0
-            else f"手续费为提前归还本金的 {percent(terms.prepayment_fee_ppm)}。"
-        ),
+        penalty=f"{overdue(terms)[0]}；全部息费合计不超过年化 {percent(terms.cap_ppm)}。",
+        prepayment=prepayment(terms)[0],
+        conditions=tuple(zh for zh, _ in conditions(terms)),
         allocation=tuple(ORDER[a] for a in terms.allocation),
         consents=tuple(
             documents.ConsentRef(

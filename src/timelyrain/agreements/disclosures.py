@@ -4,30 +4,44 @@ Terms and disclosure are made from the same numbers: what the borrower reads is 
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from timelyrain import policies
 from timelyrain.agreements.errors import AboveCap
-from timelyrain.contract import Charge, ChargeKind, Terms, disclosed_charges, plan
+from timelyrain.agreements.wording import NAMES, conditions, standard
+from timelyrain.contract import (
+    Ahead,
+    Allocation,
+    Charge,
+    ChargeKind,
+    Overdue,
+    Terms,
+    disclosed_charges,
+    plan,
+)
 from timelyrain.finance import (
+    Advance,
+    AllInCost,
     DayBasis,
+    Instalment,
     Method,
+    MonthEnd,
     Rounding,
+    Shift,
+    Unit,
+    WorkCalendar,
+    all_in_cost,
     annualised_irr_ppm,
     annualised_simple_ppm,
+    due_dates,
     percent,
-    yuan,
 )
 
-NAMES = {
-    ChargeKind.INTEREST: ("利息", "Interest"),
-    ChargeKind.PENALTY: ("罚息（逾期时）", "Penalty interest (if overdue)"),
-    ChargeKind.PREPAYMENT_FEE: ("提前还款手续费", "Prepayment fee"),
-    ChargeKind.LATE_FEE: ("逾期违约金", "Late fee"),
-    ChargeKind.SERVICE_FEE: ("服务费（按次）", "Service fee (each time)"),
-}
+PPM = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -46,18 +60,25 @@ def make_terms(
     instalments: int,
     rate_ppm: int,
     cap_ppm: int,
+    calendar: WorkCalendar | None = None,
 ) -> Terms:
-    """The executable terms of a loan of this product. Raises TermsInvalid naming every contradiction."""
-    penalty_ppm = min(rate_ppm * product.penalty_multiplier_ppm // 1_000_000, cap_ppm)
-    method = Method(product.method)
+    """The executable terms of a loan of this product. calendar: where due dates keep to working days.
+
+    Raises TermsInvalid naming every contradiction.
+    """
+    basis, overdue = DayBasis(product.day_basis), Overdue(product.overdue)
     numbers: dict[str, Any] = {
         "annual_rate_ppm": rate_ppm,
-        "method": method,
-        "day_basis": DayBasis(product.day_basis),
+        "method": Method(product.method),
+        "day_basis": basis,
         "cap_ppm": cap_ppm,
-        "penalty_ppm": penalty_ppm,
+        "penalty_ppm": _penalty_ppm(rate_ppm, product.penalty_multiplier_ppm, cap_ppm, basis, overdue),
         "grace_days": product.grace_days,
         "prepayment_fee_ppm": product.prepayment_fee_ppm,
+        "late_fee_fen": product.late_fee_fen,
+        "service_fee_fen": product.service_fee_fen,
+        "overdue": overdue,
+        "to_period_end": product.to_period_end,
     }
     return Terms(
         principal_fen=amount_fen,
@@ -68,8 +89,32 @@ def make_terms(
         product=product.id,
         rounding=Rounding(product.rounding),
         charges=disclosed_charges(lender.name, **numbers),
+        allocation=tuple(Allocation(name) for name in product.allocation),
+        every=product.every,
+        unit=Unit(product.unit),
+        month_end=MonthEnd(product.month_end),
+        due_day=product.due_day,
+        calendar=calendar,
+        shift=Shift(product.shift),
+        ahead=Ahead(product.ahead),
+        **{name: getattr(product, name) for name in _AS_THEY_ARE},
         **numbers,
     )
+
+
+_AS_THEY_ARE = ("grace_principal", "grace_interest", "interest_free", "down_payment_ppm", "multiple_fen", "smooth",
+                "whole_interest", "equal_totals")  # fmt: skip
+_YEAR = {DayBasis.ACT_360: 360, DayBasis.ACT_364: 364}
+
+
+def _penalty_ppm(rate_ppm: int, multiplier_ppm: int, cap_ppm: int, basis: DayBasis, overdue: Overdue) -> int:
+    """Penalty by its multiple of the contract rate (银发〔2003〕251号), within the cap; beside interest it is the multiple less
+    the interest that goes on, so that both together are the multiple."""
+    if overdue is Overdue.PENALTY:
+        return min(rate_ppm * multiplier_ppm // PPM, cap_ppm)
+    beside = rate_ppm * max(0, multiplier_ppm - PPM) // PPM
+    interest = -(-rate_ppm * 365 // _YEAR.get(basis, 365))  # of a year of 365 days, rounded up
+    return max(0, min(beside, cap_ppm - interest))
 
 
 def make_disclosure(
@@ -77,8 +122,8 @@ def make_disclosure(
 ) -> dict[str, Any]:
     """The disclosure as plain JSON values. Dates assume that the money arrives on `on`. Refuses a cost above the cap."""
     rows = plan(terms, on)
-    flows = [terms.principal_fen, *(-row.total_fen for row in rows)]
-    compound, simple = annualised_irr_ppm(flows), annualised_simple_ppm(flows)
+    cost = all_in_cost(lender.name, [Advance(on, terms.principal_fen)], rows)
+    compound, simple, even = annual_rates(terms, on, rows, cost)
     # The cap's basis is open in the rule's wording; the stricter reading is the one that cannot be wrong.
     if max(compound, simple) > terms.cap_ppm or terms.cap_ppm > int(cap.value):
         raise AboveCap(
@@ -87,14 +132,14 @@ def make_disclosure(
             field="instalments",
             remedy="Choose another amount or term; nothing was agreed.",
         )
-    interest = sum(row.interest_fen for row in rows)
     by_kind = {charge.kind: charge for charge in terms.charges}
+    agreed = [{"zh": zh, "en": en} for zh, en in conditions(terms)]
     return {
         "version": 1,
         "lender": {"name": lender.name, "licence_no": lender.licence_no, "complaints": lender.complaints},
         "purpose": purpose,
         "principal_fen": terms.principal_fen,
-        "received_fen": terms.principal_fen,
+        "received_fen": cost.received_fen,
         "annual_rate_ppm": terms.annual_rate_ppm,
         "annualised_irr_ppm": compound,
         "annualised_simple_ppm": simple,
@@ -113,46 +158,41 @@ def make_disclosure(
         ],
         "normal": [
             _charge(by_kind[ChargeKind.INTEREST], terms)
-            | {"amount_fen": interest, "collected": "with each instalment"}
+            | {"amount_fen": cost.interest_fen, "collected": "with each instalment"}
         ]
         if ChargeKind.INTEREST in by_kind
         else [],
         "contingent": [
             _charge(charge, terms) for kind, charge in by_kind.items() if kind is not ChargeKind.INTEREST
         ],
-        "total_cost_fen": interest,
+        "total_cost_fen": cost.normal_fen,
         "total_repaid_fen": sum(row.total_fen for row in rows),
         "nothing_else": True,
         "read_seconds": read_seconds,
         "policy_pack": terms.policy_pack,
         "terms_sha256": terms.sha256(),
+        **({} if even else {"rates_by": "days"}),
+        **({"conditions": agreed} if agreed else {}),
     }
 
 
-def standard(kind: ChargeKind, terms: Terms) -> tuple[str, str]:
-    """How a charge is computed, in words for the borrower: (zh, en)."""
-    match kind:
-        case ChargeKind.INTEREST:
-            rate = percent(terms.annual_rate_ppm)
-            return (
-                f"年利率 {rate}，按未到期本金计收，随每期还款",
-                f"{rate} a year on principal not yet due, with each instalment",
-            )
-        case ChargeKind.PENALTY:
-            rate, grace = percent(terms.penalty_ppm), terms.grace_days
-            return (
-                f"逾期本金 × 年利率 {rate} × 逾期天数 / 365，宽限 {grace} 日，不再计收正常利息",
-                f"overdue principal at {rate} a year by days overdue / 365 after {grace} days of grace, instead of interest",
-            )
-        case ChargeKind.PREPAYMENT_FEE:
-            rate = percent(terms.prepayment_fee_ppm)
-            return f"提前归还的本金 × {rate}", f"{rate} of the principal repaid early"
-        case ChargeKind.LATE_FEE:
-            fee = yuan(terms.late_fee_fen)
-            return f"每个逾期期次一次，最高 {fee} 元", f"at most ¥{fee} once for each overdue instalment"
-        case ChargeKind.SERVICE_FEE:
-            fee = yuan(terms.service_fee_fen)
-            return f"应您要求的每次服务最高 {fee} 元", f"at most ¥{fee} for each service you ask for"
+def annual_rates(
+    terms: Terms, on: date, rows: Sequence[Instalment], cost: AllInCost
+) -> tuple[int, int, bool]:
+    """(compound, simple) in ppm a year, and whether periods are even steps of months, which are counted as equal.
+
+    Where they are not (a down payment, a first period of its own length, weeks, working days, one payment for many months),
+    the compound rate is that of the dated flows, and the simple one is twelve times the monthly rate that compounds to it.
+    """
+    steps = 12 // terms.every
+    even = terms.unit is Unit.MONTHS and steps * terms.every == 12 and not terms.down_payment_ppm
+    if even and tuple(row.due_on for row in rows) == due_dates(
+        on, len(rows), every=terms.every, month_end=terms.month_end
+    ):
+        flows = [terms.principal_fen, *(-row.total_fen for row in rows)]
+        return annualised_irr_ppm(flows, steps), annualised_simple_ppm(flows, steps), True
+    monthly = (1 + cost.annual_rate) ** (Decimal(1) / 12) - 1
+    return round(cost.annual_rate * PPM), round(monthly * 12 * PPM), False
 
 
 def canonical(body: dict[str, Any]) -> str:

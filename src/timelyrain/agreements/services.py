@@ -8,13 +8,13 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from timelyrain.agreements import errors
+from timelyrain.agreements import errors, workdays
 from timelyrain.agreements.disclosures import Lender, canonical, make_disclosure, make_terms
 from timelyrain.agreements.models import Agreement, AgreementState, Confirmation, Disclosure
 from timelyrain.audit import services as audit
-from timelyrain.contract import Terms
+from timelyrain.contract import Terms, TermsInvalid
 from timelyrain.customers import services as customers
-from timelyrain.finance import percent, yuan
+from timelyrain.finance import CalendarEnds, percent, yuan
 from timelyrain.ledger import services as ledger
 from timelyrain.origination import queries as origination
 from timelyrain.payments import services as payments
@@ -111,9 +111,19 @@ def _work_out(
     cap = law.rule("cost_cap_ppm")
     product = law.pack().product(offer.product)
     cap_ppm = min(offer.cap_ppm, int(cap.value))
-    terms = make_terms(product, lender(), law.pack().id, amount_fen, instalments, offer.rate_ppm, cap_ppm)
-    read_seconds = law.number("min_read_seconds")
-    return terms, make_disclosure(terms, lender(), clock.today(), cap, read_seconds, offer.purpose)
+    read_seconds, today = law.number("min_read_seconds"), clock.today()
+    try:
+        calendar = workdays.signed(product, today, instalments)
+        terms = make_terms(
+            product, lender(), law.pack().id, amount_fen, instalments, offer.rate_ppm, cap_ppm, calendar
+        )
+        return terms, make_disclosure(terms, lender(), today, cap, read_seconds, offer.purpose)
+    except (TermsInvalid, CalendarEnds) as error:
+        raise errors.OutsideOffer(
+            f"{amount_fen} fen over {instalments} instalments of {product.id!r}: {error}.",
+            field="instalments",
+            remedy="Choose another amount or fewer instalments; nothing was agreed.",
+        ) from error
 
 
 def confirm(shard: int, borrower_id: UUID, disclosure_id: UUID, sha256: str) -> None:

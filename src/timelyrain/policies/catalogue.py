@@ -4,11 +4,19 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from enum import StrEnum
 from typing import Any
+
+from timelyrain.finance import DayBasis, Method, MonthEnd, Rounding, Shift, Unit, schedule_problems
 
 from .reading import Entry
 
 Tables = dict[str, list[dict[str, Any]]]
+PPM = 1_000_000
+# Names that `contract` gives a meaning to; a room beside this one, so they stand here by name.
+AHEAD = ("WAITS", "NEXT", "LAST")
+OVERDUE = ("PENALTY", "INTEREST", "TO_PERIOD_END")
+ALLOCATION = ("COSTS", "INTEREST", "PRINCIPAL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +33,11 @@ class Product:
     """A loan on offer. Enum names as `finance` has them; money in fen, rates and multipliers in ppm (1_500_000 = 1.5 x).
 
     max_rate_ppm: the house's own ceiling, beside the cap of the law. penalty_multiplier_ppm: of the contract rate, on
-    overdue principal. forbidden_purposes: what the borrower promises not to use the money for.
+    overdue principal; where interest goes on beside it (overdue), of both together. forbidden_purposes: what the borrower
+    promises not to use the money for.
+
+    From `every` on: words of the signed terms that a product may set, as contract.Terms has them; what it leaves out keeps
+    their default. working_days: due dates move by `shift` to working days of the calendar of the day of signing.
     """
 
     id: str
@@ -48,6 +60,26 @@ class Product:
     prepayment_fee_ppm: int
     purposes: tuple[Purpose, ...]
     forbidden_purposes: tuple[Purpose, ...]
+    every: int = 1
+    unit: str = "MONTHS"
+    month_end: str = "CLAMP"
+    due_day: int | None = None
+    working_days: bool = False
+    shift: str = "FOLLOWING"
+    grace_principal: int = 0
+    grace_interest: int = 0
+    interest_free: int = 0
+    down_payment_ppm: int = 0
+    multiple_fen: int = 1
+    smooth: bool = False
+    whole_interest: bool = False
+    equal_totals: bool = False
+    ahead: str = "WAITS"
+    overdue: str = "PENALTY"
+    to_period_end: bool = False
+    late_fee_fen: int = 0
+    service_fee_fen: int = 0
+    allocation: tuple[str, ...] = ALLOCATION
 
     def name(self, language: str = "zh") -> str:
         return self.name_en if language == "en" else self.name_zh
@@ -121,6 +153,12 @@ def _product(entry: Entry, purposes: dict[str, Purpose]) -> Product:
                 entry.problem(f"{field}: {code!r} is no purpose; add a [[purpose]]")
         return tuple(purposes[code] for code in codes if code in purposes)
 
+    def one_of(field: str, known: type[StrEnum] | tuple[str, ...], default: str | None = None) -> str:
+        value = entry.text(field, default)
+        if value and value not in tuple(known):
+            entry.problem(f"{field} = {value!r} must be one of {', '.join(known)}")
+        return value
+
     product = Product(
         id=entry.text("id"),
         name_zh=entry.text("name_zh"),
@@ -128,9 +166,9 @@ def _product(entry: Entry, purposes: dict[str, Purpose]) -> Product:
         licences=entry.texts("licences"),
         in_force_from=entry.day("in_force_from"),
         in_force_to=entry.optional_day("in_force_to"),
-        method=entry.text("method"),
-        day_basis=entry.text("day_basis"),
-        rounding=entry.text("rounding"),
+        method=one_of("method", Method),
+        day_basis=one_of("day_basis", DayBasis),
+        rounding=one_of("rounding", Rounding),
         instalments=entry.integers("instalments"),
         min_amount_fen=entry.integer("min_amount_fen"),
         max_amount_fen=entry.integer("max_amount_fen"),
@@ -142,6 +180,26 @@ def _product(entry: Entry, purposes: dict[str, Purpose]) -> Product:
         prepayment_fee_ppm=entry.integer("prepayment_fee_ppm"),
         purposes=named("purposes"),
         forbidden_purposes=named("forbidden_purposes"),
+        every=entry.integer("every", 1),
+        unit=one_of("unit", Unit, "MONTHS"),
+        month_end=one_of("month_end", MonthEnd, "CLAMP"),
+        due_day=entry.integer("due_day") if "due_day" in entry.table else None,
+        working_days=entry.flag("working_days", False),
+        shift=one_of("shift", Shift, "FOLLOWING"),
+        grace_principal=entry.integer("grace_principal", 0),
+        grace_interest=entry.integer("grace_interest", 0),
+        interest_free=entry.integer("interest_free", 0),
+        down_payment_ppm=entry.integer("down_payment_ppm", 0),
+        multiple_fen=entry.integer("multiple_fen", 1),
+        smooth=entry.flag("smooth", False),
+        whole_interest=entry.flag("whole_interest", False),
+        equal_totals=entry.flag("equal_totals", False),
+        ahead=one_of("ahead", AHEAD, "WAITS"),
+        overdue=one_of("overdue", OVERDUE, "PENALTY"),
+        to_period_end=entry.flag("to_period_end", False),
+        late_fee_fen=entry.integer("late_fee_fen", 0),
+        service_fee_fen=entry.integer("service_fee_fen", 0),
+        allocation=entry.texts("allocation") if "allocation" in entry.table else ALLOCATION,
     )
     entry.done()
     for wrong, text in (
@@ -150,6 +208,11 @@ def _product(entry: Entry, purposes: dict[str, Purpose]) -> Product:
         (product.step_fen < 1, "step_fen must be 1 or more"),
         (not 0 <= product.min_rate_ppm <= product.max_rate_ppm, "rates must be 0 <= min <= max"),
         (product.grace_days < 0 or product.prepayment_fee_ppm < 0, "grace_days and fees cannot be negative"),
+        (product.penalty_multiplier_ppm < 0, "penalty_multiplier_ppm cannot be negative"),
+        (
+            sorted(product.allocation) != sorted(ALLOCATION),
+            f"allocation must hold each of {', '.join(ALLOCATION)} once",
+        ),
         (
             bool(set(product.purposes) & set(product.forbidden_purposes)),
             "a purpose is both allowed and forbidden",
@@ -157,7 +220,53 @@ def _product(entry: Entry, purposes: dict[str, Purpose]) -> Product:
     ):
         if wrong:
             entry.problem(text)
+    _bounds(product, entry)
+    _words(product, entry)
     return product
+
+
+def _bounds(product: Product, entry: Entry) -> None:
+    """Numbers that signed terms would refuse for some choice within the product."""
+    few = min(product.instalments, default=1)
+    for name, low, high in (
+        ("grace_days", 0, 60),
+        ("prepayment_fee_ppm", 0, PPM),
+        ("every", 1, 366),
+        ("grace_principal", 0, few - 1),
+        ("grace_interest", 0, few - 1),
+        ("interest_free", 0, few - 1),
+        ("down_payment_ppm", 0, PPM - 1),
+        ("multiple_fen", 1, 10**9),
+        ("late_fee_fen", 0, 10**9),
+        ("service_fee_fen", 0, 10**9),
+    ):
+        value = getattr(product, name)
+        if not low <= value <= max(low, high):
+            entry.problem(f"{name} = {value} must be from {low} to {max(low, high)}")
+    most = max(product.instalments, default=1)
+    for found in schedule_problems(product.min_amount_fen, product.max_rate_ppm, most, product.due_day):
+        entry.problem(f"{found.field} = {found.value} {found.remedy}")
+
+
+def _words(product: Product, entry: Entry) -> None:
+    """Words that mean nothing, or two things, together: the same that signed terms refuse."""
+    flat, bullet = product.method == Method.FLAT, product.method == Method.BULLET
+    early = product.ahead != "WAITS"
+    for wrong, text in (
+        (flat and (early or product.overdue != "PENALTY"),
+         "ahead and overdue follow the balance, flat interest does not; use another method"),
+        (early and product.prepayment_fee_ppm > 0,
+         f"ahead = {product.ahead!r} pays principal without a fee; leave out prepayment_fee_ppm, or let money wait"),
+        (product.to_period_end and not early,
+         "to_period_end is about money ahead of its day; set ahead to NEXT or LAST"),
+        (product.smooth and product.method != Method.EQUAL_INSTALMENT, "smooth evens equal instalments; leave it out"),
+        (product.whole_interest and not flat, "whole_interest rounds the interest of FLAT loans; leave it out"),
+        (product.equal_totals and not flat, "equal_totals is about FLAT loans; leave it out"),
+        (product.grace_interest > 0 and bullet, "grace_interest: a bullet loan has one instalment; leave it out"),
+        (product.shift != Shift.FOLLOWING and not product.working_days, "shift needs working_days = true"),
+    ):  # fmt: skip
+        if wrong:
+            entry.problem(text)
 
 
 def read_consents(tables: Tables, problems: list[str]) -> tuple[ConsentText, ...]:

@@ -57,7 +57,8 @@ def test_printed_numbers_lose_nothing() -> None:
 @needs_font
 def test_every_figure_stands_in_the_text(tmp_path: Path, needs_tool: Callable[[str], str]) -> None:
     pdftotext = needs_tool("pdftotext")
-    contract = make_contract()
+    agreed = ("前 2 期只还利息，不还本金。", "应还日为每月 15 日。")
+    contract = make_contract(conditions=agreed)
     file = tmp_path / "contract.pdf"
     file.write_bytes(render_contract(contract))
     text = subprocess.run(
@@ -74,7 +75,7 @@ def test_every_figure_stands_in_the_text(tmp_path: Path, needs_tool: Callable[[s
         contract.nothing_else,
     ]
     said += [contract.terms_sha256, contract.disclosure_sha256, contract.borrower.name, contract.lender.name]
-    said += [contract.penalty, contract.prepayment, "费用→利息→本金", "逾期罚息"]
+    said += [*agreed, contract.penalty, contract.prepayment, "费用→利息→本金", "逾期罚息"]
     said += [yuan(row.total_fen) for row in contract.instalments]
     said += [row.due_on.isoformat() for row in contract.instalments]
     assert [phrase for phrase in said if "".join(phrase.split()) not in flat] == []

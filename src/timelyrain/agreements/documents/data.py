@@ -73,6 +73,7 @@ class ContractData:
 
     annualised_simple_ppm: 12 x the periodic IRR of the disclosed cash flows (单利);
     annualised_irr_ppm: the same, compounded (复利); cap_ppm: the ceiling in force, read as `cap_basis`.
+    conditions: whatever is agreed beyond the usual, one sentence each.
     signed_at: aware. terms_json, disclosure_json: UTF-8 JSON, embedded byte for byte.
     """
 
@@ -96,6 +97,7 @@ class ContractData:
     signed_at: datetime
     terms_json: bytes
     disclosure_json: bytes
+    conditions: tuple[str, ...] = ()
     cap_basis: str = "单利"
     nothing_else: str = NOTHING_ELSE
 

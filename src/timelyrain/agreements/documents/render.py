@@ -147,6 +147,7 @@ def _printed(contract: ContractData) -> dict[str, Any]:
         "nothing_else": contract.nothing_else,
         "penalty": contract.penalty,
         "prepayment": contract.prepayment,
+        "conditions": list(contract.conditions),
         "allocation": " → ".join(contract.allocation),
         "consents": [[c.title, c.recipient, c.version, c.reference] for c in contract.consents],
         "signed_at": contract.signed_at.astimezone(LOCAL).strftime("%Y年%m月%d日 %H:%M:%S"),
