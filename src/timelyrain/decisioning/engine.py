@@ -79,16 +79,11 @@ class Engine:
 
     def features(self, evidences: Sequence[Evidence]) -> FeatureTable:
         """Every feature of n applicants, from raw events."""
-        rows, facts = len(evidences), len(FACTS)
+        rows, head = len(evidences), len(FACTS) + len(SOURCES)
         values = np.zeros((rows, len(self.names)), np.int64)
         known = np.zeros((rows, len(self.names)), np.bool_)
-        head = facts + len(SOURCES)
-        codes = [
-            [*(e.facts[name] for name in FACTS), *(source in e.missing for source in SOURCES)]
-            for e in evidences
-        ]
-        values[:, :head] = [[code or 0 for code in row] for row in codes] if rows else 0
-        known[:, :head] = [[code is not None for code in row] for row in codes] if rows else False
+        for row, evidence in enumerate(evidences):
+            values[row, :head], known[row, :head] = evidence.packed.head, evidence.packed.known
         aggregates = slice(head, len(self._inputs))
         self.aggregation.fill(evidences, values[:, aggregates], known[:, aggregates])
         for phase in self._phases:

@@ -40,6 +40,22 @@ class EvidenceInvalid(ValueError):
         self.problems = problems
 
 
+PLACES: Mapping[str, int] = {name: at for at, name in enumerate(TABLES)}
+"""Of a table, among those declared."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """Evidence as flat arrays. events int64: column by column, table by table, as declared; columns of table t begin at
+    starts[t] and are sizes[t] long. head int64, known bool: facts (0 where missing), then which sources are missing."""
+
+    events: Ints
+    starts: Ints
+    sizes: Ints
+    head: Ints
+    known: Bools
+
+
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """facts: code or None when missing. tables: name -> column -> int64[rows], oldest first. missing: sources."""
@@ -53,6 +69,18 @@ class Evidence:
     def sha256(self) -> str:
         """Hash of the canonical bytes, taken once."""
         return hashlib.sha256(canonical_bytes(self)).hexdigest()
+
+    @cached_property
+    def packed(self) -> Packed:
+        """What features are made of; made where evidence is read."""
+        parts = [self.tables[name][column] for name, table in TABLES.items() for column in table.columns]
+        sizes = np.array([len(self.tables[name]["at"]) for name in TABLES], np.int64)
+        widths = [len(table.columns) for table in TABLES.values()]
+        codes = [self.facts[name] for name in FACTS]
+        head = [*(code or 0 for code in codes), *(source in self.missing for source in SOURCES)]
+        known = [*(code is not None for code in codes), *(True for _ in SOURCES)]
+        starts = np.concatenate([[0], np.cumsum(sizes * widths)[:-1]])
+        return Packed(np.concatenate(parts), starts, sizes, np.array(head, np.int64), np.array(known))
 
 
 def evidence_from_json(data: bytes | Mapping[str, object]) -> Evidence:
@@ -142,7 +170,9 @@ class _Reading:
         tables = {name: self._table(name, raw_events.get(name), as_of, missing) for name in TABLES}
         if self.problems:
             raise EvidenceInvalid(tuple(self.problems[:MAX_PROBLEMS]))
-        return Evidence(as_of, facts, tables, missing)
+        evidence = Evidence(as_of, facts, tables, missing)
+        _ = evidence.packed
+        return evidence
 
     def _say(self, problem: str) -> None:
         self.problems.append(problem)
@@ -305,6 +335,7 @@ __all__ = [
     "MAX_FEN",
     "MAX_ROWS",
     "MAX_TOTAL_FEN",
+    "PLACES",
     "SOURCES",
     "TABLES",
     "Bools",

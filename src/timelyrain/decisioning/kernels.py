@@ -1,7 +1,10 @@
-"""The sweep of `sweep.py` as one compiled loop over events, newest first. Imported only where numba is installed.
+"""The sweep of `sweep.py` as one compiled loop over one applicant's events. Imported only where numba is installed.
 
 The same integers by the same rules: results are equal to the byte. Compiled once and kept beside this file (or in
 NUMBA_CACHE_DIR); the first compilation takes seconds.
+
+64 families at a time: look-ups AND a word of families per event; each family gets the list of its rows, newest first, ring by
+ring; then a family is done at a stretch, with what it keeps in registers.
 """
 
 # pyright: basic
@@ -14,41 +17,42 @@ njit: Any = numba.njit
 DAY = 86_400
 COUNT, SUM, MEAN, MIN, MAX, LAST, RECENCY, FIRST, PERIODS, DISTINCT, STD = range(11)
 """Statistics as the kernel knows them."""
-WANTS_VALUE, WANTS_RANGE, WANTS_SQUARES, WANTS_PERIODS, WANTS_STEADY, WANTS_DISTINCT = (1, 2, 4, 8, 16, 32)
-KEPT_COUNT, KEPT_TOTAL, KEPT_LEAST, KEPT_MOST, KEPT_PERIODS, KEPT_DIFFERENT, KEPT_OLDEST = range(7)
-SEEN_DAYS, SEEN_PERIOD, SEEN_LAST, SEEN_VALUE = range(4)
+_OF_NOTHING = 1 << COUNT | 1 << SUM | 1 << PERIODS | 1 << DISTINCT  # 0 where there is no event
+WANTS_VALUE, WANTS_SQUARES, WANTS_PERIODS, WANTS_STEADY, WANTS_DISTINCT = (1, 2, 4, 8, 16)
+CLOCKS = 5
+_FEW = 16  # so many breaks are counted through: no branch to guess
 _BIT = np.uint64(0x03F79D71B4CB0A89)  # a de Bruijn sequence: the position of a lone bit by one multiplication
 _PLACE = np.zeros(64, np.int64)
 for _i in range(64):
     _PLACE[(((1 << _i) * int(_BIT)) & (2**64 - 1)) >> 58] = _i
 _32, _HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE, _SHIFT, _NONE, _MIX = np.uint64(1), np.uint64(58), np.uint64(0), np.uint64(0x9E3779B97F4A7C15)
+_BOUNDS = 2**63 - 1
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def number_values(pool, base, low, high, ids, table):
-    """Dense numbers of the values pool[base + low : base + high], into ids; table: int64 of a power of two, twice as long."""
+def number_values(column, sign, ids, table):
+    """Dense numbers of a column's values (absolute ones for sign 0), into ids; table: int64, a power of two, twice as long."""
     size = 16
-    while size < 2 * (high - low):
+    while size < 2 * len(column):
         size *= 2
     mask = np.uint64(size - 1)
     table[:size] = -1
     found = 0
-    for row in range(low, high):
-        value = pool[base + row]
+    for row in range(len(column)):
+        value = abs(column[row]) if sign == 0 else column[row]
         slot = (np.uint64(value) * _MIX) >> np.uint64(30) & mask
         while True:
             first = table[slot]
             if first < 0:
                 table[slot] = row
-                ids[row - low] = found
+                ids[row] = found
                 found += 1
                 break
-            if pool[base + first] == value:
-                ids[row - low] = ids[first - low]
+            if (abs(column[first]) if sign == 0 else column[first]) == value:
+                ids[row] = ids[first]
                 break
             slot = (slot + _ONE) & mask
-    return found
 
 
 @njit(cache=True)
@@ -85,165 +89,178 @@ def deviation(count, total, aa, ab, bb):
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
+def tell_time(as_of, at, utc_offset, day_of_month, clock):
+    """The clock columns: days_ago, period, day_of_month, weekday, hour; int64[5, rows]."""
+    for row in range(len(at)):
+        local = at[row] + utc_offset
+        day = local // DAY
+        days = (as_of - at[row]) // DAY
+        clock[0, row], clock[1, row], clock[2, row] = days, days // 30, day_of_month[day + 2]
+        clock[3, row], clock[4, row] = (day + 3) % 7, (local - day * DAY) // 3600
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def admit(column, breaks, by_value, bits, stride, words):
+    """words[row] &= the families that the row's value admits."""
+    if by_value:
+        for row in range(len(column)):
+            words[row] &= bits[column[row] * stride]
+    elif len(breaks) <= _FEW:
+        for row in range(len(column)):
+            code = 0
+            for i in range(len(breaks)):
+                code += breaks[i] <= column[row]
+            words[row] &= bits[code * stride]
+    else:
+        for row in range(len(column)):
+            words[row] &= bits[np.searchsorted(breaks, column[row], side="right") * stride]
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
 def sweep(
-    as_of, given, starts, utc_offset, day_of_month,
-    pool, bases, edges, ring_count,
-    source_first, digit_first, digit_source, digit_break_first, digit_break_count, digit_bits, bits, breaks, word_count,
-    family_first, value_source, value_sign, wants, stamp_at, ids_at,
-    numbered_first, numbered_source,
+    as_of, given, starts, sizes, pool, extra, extra_first, utc_offset, day_of_month,
+    edges, ring_count, at_column,
+    digit_first, digit_source, digit_break_first, digit_break_count, digit_bits, bits, breaks, word_count,
+    family_first, value_source, value_sign, wants, ids_at,
+    numbered_first, numbered_source, numbered_sign,
     output_first, output_stat, output_ring, output_column,
     values, known,
 ):  # fmt: skip
-    """Fills values and known [applicants, columns].
+    """Fills values and known [columns] of one applicant.
 
-    Rows of table t of applicant a are starts[t, a] to starts[t, a + 1]; source s of a row is pool[bases[s] + row], and
-    pool[row] is its time. Digits and values name a place in `here`.
+    Column c of table t is pool[starts[t] + c * sizes[t] :][: sizes[t]]. A source is a column; or, below 0, one of the clock;
+    or, below these, expression e at extra[extra_first[e] :].
     """
-    applicants, tables = len(as_of), len(given)
-    families, rings = len(wants), edges.shape[1]
-    state = np.zeros((families, rings, 8), np.int64)  # one cache line each
-    squares = np.zeros((families, rings, 3), np.int64)
-    seen = np.zeros((families, 4), np.int64)
-    longest = 1
-    for t in range(tables):
-        for a in range(applicants):
-            longest = max(longest, starts[t, a + 1] - starts[t, a])
-    size = 16
-    while size < 2 * longest:
-        size *= 2
-    slots = np.empty(size, np.int64)
-    ids = np.empty((len(numbered_source), longest), np.int64)
-    stamps = np.zeros((stamp_at.max() + 1, longest), np.int64)
-    here = np.zeros(5 + len(bases), np.int64)  # all that is read of one event: the clock, then its columns
-    word = np.zeros(64, np.uint64)
-    for a in range(applicants):
-        for t in range(tables):
-            if not given[t, a]:
-                continue
-            low, high = starts[t, a], starts[t, a + 1]
-            first, end = family_first[t], family_first[t + 1]
-            window_count, words = ring_count[t], word_count[t]
-            for k in range(numbered_first[t], numbered_first[t + 1]):
-                number_values(pool, bases[numbered_source[k]], low, high, ids[k], slots)
-            state[first:end] = 0
-            seen[first:end] = -1
-            ring = 0
-            for row in range(high - 1, low - 1, -1):
-                at = pool[row]
-                age = as_of[a] - at
-                while ring < window_count and age > edges[t, ring]:
-                    ring += 1
-                if ring == window_count:
-                    break
-                local = at + utc_offset
-                day = local // DAY
-                days = age // DAY
-                period = days // 30
-                here[0], here[1], here[2] = days, period, day_of_month[day + 2]
-                here[3], here[4] = (day + 3) % 7, (local - day * DAY) // 3600
-                for source in range(source_first[t], source_first[t + 1]):
-                    here[5 + source - source_first[t]] = pool[bases[source] + row]
-                for w in range(words):
-                    some = min(end - first - 64 * w, 64)
-                    word[w] = ~_NONE if some == 64 else (_ONE << np.uint64(some)) - _ONE
-                for d in range(digit_first[t], digit_first[t + 1]):
-                    code = here[digit_source[d]]
-                    if digit_break_count[d] >= 0:
-                        left = digit_break_first[d]
-                        right = left + digit_break_count[d]
-                        while left < right:
-                            middle = (left + right) >> 1
-                            if breaks[middle] <= code:
-                                left = middle + 1
-                            else:
-                                right = middle
-                        code = left - digit_break_first[d]
-                    place = digit_bits[d] + code * words
-                    for w in range(words):
-                        word[w] &= bits[place + w]
-                for w in range(words):
-                    left_over = word[w]
-                    while left_over != _NONE:
-                        lone = left_over & (~left_over + _ONE)
-                        left_over ^= lone
-                        f = first + 64 * w + _PLACE[np.int64((lone * _BIT) >> _SHIFT)]
-                        want = wants[f]
-                        fresh, newcomer = state[f, ring, KEPT_COUNT] == 0, seen[f, SEEN_DAYS] < 0
-                        state[f, ring, KEPT_COUNT] += 1
-                        state[f, ring, KEPT_OLDEST] = days
-                        if newcomer:
-                            seen[f, SEEN_DAYS] = days
-                        if want & WANTS_PERIODS and period != seen[f, SEEN_PERIOD]:
-                            seen[f, SEEN_PERIOD] = period
-                            state[f, ring, KEPT_PERIODS] += 1
-                        if not want & WANTS_VALUE:
-                            continue
-                        x, sign = here[value_source[f]], value_sign[f]
-                        x = abs(x) if sign == 0 else x * sign
-                        if newcomer:
-                            seen[f, SEEN_LAST] = x
-                        state[f, ring, KEPT_TOTAL] += x
-                        if want & WANTS_RANGE:
-                            state[f, ring, KEPT_LEAST] = x if fresh else min(state[f, ring, KEPT_LEAST], x)
-                            state[f, ring, KEPT_MOST] = x if fresh else max(state[f, ring, KEPT_MOST], x)
+    rings, longest, numbered = edges.shape[1], max(sizes.max(), 1), 0
+    for t in range(len(sizes)):
+        numbered = max(numbered, numbered_first[t + 1] - numbered_first[t])
+    table_size = 16
+    while table_size < 2 * longest:
+        table_size *= 2
+    slots, ids = np.empty(table_size, np.int64), np.empty((max(numbered, 1), longest), np.int64)
+    stamps = np.zeros(longest, np.int64)
+    clock, words = np.empty((CLOCKS, longest), np.int64), np.empty(longest, np.uint64)
+    members = np.empty((64, longest), np.int32)
+    counts, ends, until = np.empty(64, np.int64), np.empty((64, rings), np.int64), np.empty(rings, np.int64)
+    kept = np.zeros((rings, 11), np.int64)
+    squares = np.zeros((rings, 3), np.int64)
+
+    for t in range(len(sizes)):
+        n, windows = sizes[t], ring_count[t]
+        if not given[t]:
+            continue
+        at = pool[starts[t] + at_column[t] * n :][:n]
+        tell_time(as_of, at, utc_offset, day_of_month, clock)
+        row = n
+        for r in range(windows):
+            while row > 0 and as_of - at[row - 1] <= edges[t, r]:
+                row -= 1
+            until[r] = row
+        for k in range(numbered_first[t], numbered_first[t + 1]):
+            s = numbered_source[k]
+            if s >= 0:
+                column = pool[starts[t] + s * n :][:n]
+            elif s >= -CLOCKS:
+                column = clock[-1 - s][:n]
+            else:
+                column = extra[extra_first[-1 - CLOCKS - s] :][:n]
+            number_values(column, numbered_sign[k], ids[k - numbered_first[t]], slots)
+        for w in range(word_count[t]):
+            first = family_first[t] + 64 * w
+            some = min(family_first[t + 1] - first, 64)
+            words[:n] = ~_NONE if some == 64 else (_ONE << np.uint64(some)) - _ONE
+            for d in range(digit_first[t], digit_first[t + 1]):
+                s = digit_source[d]
+                if s >= 0:
+                    column = pool[starts[t] + s * n :][:n]
+                elif s >= -CLOCKS:
+                    column = clock[-1 - s][:n]
+                else:
+                    column = extra[extra_first[-1 - CLOCKS - s] :][:n]
+                own = breaks[digit_break_first[d] :][: max(digit_break_count[d], 0)]
+                admit(column, own, digit_break_count[d] < 0, bits[digit_bits[d] + w :], word_count[t], words)
+            counts[:some] = 0
+            row = n
+            for r in range(windows):
+                while row > until[r]:
+                    row -= 1
+                    left = words[row]
+                    while left != _NONE:
+                        lone = left & (~left + _ONE)
+                        left ^= lone
+                        f = _PLACE[np.int64((lone * _BIT) >> _SHIFT)]
+                        members[f, counts[f]] = row
+                        counts[f] += 1
+                ends[:some, r] = counts[:some]
+            for k in range(some):
+                f = first + k
+                want, mine = wants[f], members[k]
+                s, sign = value_source[f], value_sign[f]
+                if s >= 0:
+                    column = pool[starts[t] + s * n :][:n]
+                elif s >= -CLOCKS:
+                    column = clock[-1 - s][:n]
+                else:
+                    column = extra[extra_first[-1 - CLOCKS - s] :][:n]
+                total = periods = different = last = newest = oldest = q0 = q1 = q2 = start = 0
+                least, most, period, value = _BOUNDS, -_BOUNDS, -1, 0
+                if counts[k]:
+                    newest = clock[0, mine[0]]
+                    last = column[mine[0]]
+                    last = abs(last) if sign == 0 else last * sign
+                    value = last
+                for r in range(windows):
+                    end = ends[k, r]
+                    if end > start:
+                        oldest = clock[0, mine[end - 1]]
+                        if want & WANTS_VALUE:
+                            for i in range(start, end):
+                                x = column[mine[i]]
+                                x = abs(x) if sign == 0 else x * sign
+                                total += x
+                                least, most = min(least, x), max(most, x)
                         if want & WANTS_SQUARES:
-                            if fresh:
-                                squares[f, ring] = 0
-                            upper, lower = x >> 20, x & 0xFFFFF
-                            squares[f, ring, 0] += upper * upper
-                            squares[f, ring, 1] += upper * lower
-                            squares[f, ring, 2] += lower * lower
+                            for i in range(start, end):
+                                x = column[mine[i]]
+                                x = abs(x) if sign == 0 else x * sign
+                                upper, lower = x >> 20, x & 0xFFFFF
+                                q0 += upper * upper
+                                q1 += upper * lower
+                                q2 += lower * lower
+                        if want & WANTS_PERIODS:
+                            for i in range(start, end):
+                                now = clock[1, mine[i]]
+                                periods += now != period
+                                period = now
                         if want & WANTS_STEADY:
-                            if newcomer or seen[f, SEEN_VALUE] != x:
-                                state[f, ring, KEPT_DIFFERENT] += 1
-                            seen[f, SEEN_VALUE] = x
+                            different += start == 0
+                            for i in range(start, end):
+                                x = column[mine[i]]
+                                x = abs(x) if sign == 0 else x * sign
+                                different += x != value
+                                value = x
                         elif want & WANTS_DISTINCT:
-                            number = ids[ids_at[f], row - low]
-                            if stamps[stamp_at[f], number] != a + 1:
-                                stamps[stamp_at[f], number] = a + 1
-                                state[f, ring, KEPT_DIFFERENT] += 1
-            for f in range(first, end):
-                n = sum_ = low_ = high_ = periods_ = different_ = first_ = q0 = q1 = q2 = 0
-                out, out_end = output_first[f], output_first[f + 1]
-                for r in range(window_count):
-                    if state[f, r, KEPT_COUNT] > 0:
-                        if n == 0 or state[f, r, KEPT_LEAST] < low_:
-                            low_ = state[f, r, KEPT_LEAST]
-                        if n == 0 or state[f, r, KEPT_MOST] > high_:
-                            high_ = state[f, r, KEPT_MOST]
-                        n += state[f, r, KEPT_COUNT]
-                        sum_ += state[f, r, KEPT_TOTAL]
-                        periods_ += state[f, r, KEPT_PERIODS]
-                        different_ += state[f, r, KEPT_DIFFERENT]
-                        first_ = state[f, r, KEPT_OLDEST]
-                        if wants[f] & WANTS_SQUARES:
-                            q0 += squares[f, r, 0]
-                            q1 += squares[f, r, 1]
-                            q2 += squares[f, r, 2]
-                    while out < out_end and output_ring[out] == r:
-                        stat, to = output_stat[out], output_column[out]
-                        if stat == COUNT:
-                            values[a, to], known[a, to] = n, True
-                        elif stat == SUM:
-                            values[a, to], known[a, to] = sum_, True
-                        elif stat == PERIODS:
-                            values[a, to], known[a, to] = periods_, True
-                        elif stat == DISTINCT:
-                            values[a, to], known[a, to] = different_, True
-                        elif n > 0:
-                            known[a, to] = True
-                            if stat == MEAN:
-                                values[a, to] = sum_ // n
-                            elif stat == MIN:
-                                values[a, to] = low_
-                            elif stat == MAX:
-                                values[a, to] = high_
-                            elif stat == LAST:
-                                values[a, to] = seen[f, SEEN_LAST]
-                            elif stat == RECENCY:
-                                values[a, to] = seen[f, SEEN_DAYS]
-                            elif stat == FIRST:
-                                values[a, to] = first_
-                            else:
-                                values[a, to] = deviation(n, sum_, q0, q1, q2)
-                        out += 1
+                            for i in range(start, end):
+                                number = ids[ids_at[f], mine[i]]
+                                different += stamps[number] != f + 1
+                                stamps[number] = f + 1
+                    start = end
+                    if end:
+                        kept[r, SUM], kept[r, MIN], kept[r, MAX] = total, least, most
+                        kept[r, LAST], kept[r, RECENCY], kept[r, FIRST] = last, newest, oldest
+                        kept[r, MEAN] = total // end
+                    else:
+                        kept[r] = 0
+                    kept[r, COUNT], kept[r, PERIODS], kept[r, DISTINCT] = end, periods, different
+                    squares[r, 0], squares[r, 1], squares[r, 2] = q0, q1, q2
+                for out in range(output_first[f], output_first[f + 1]):
+                    stat, r, to = output_stat[out], output_ring[out], output_column[out]
+                    end = ends[k, r]
+                    known[to] = end > 0 or (_OF_NOTHING >> stat) & 1 == 1
+                    if stat == STD:
+                        if end:
+                            values[to] = deviation(
+                                end, kept[r, SUM], squares[r, 0], squares[r, 1], squares[r, 2]
+                            )
+                    else:
+                        values[to] = kept[r, stat]
