@@ -2,13 +2,14 @@
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import deepcopy
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from time import sleep
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from timelyrain.decisioning import FACTS, TABLES, evidence_from_json
 from timelyrain.sources.adapters.bank_flow import BankFlowSource
 from timelyrain.sources.adapters.bureau import BureauSource
 from timelyrain.sources.adapters.device import DeviceSource
+from timelyrain.sources.adapters.exchange import ask, ask_all
 from timelyrain.sources.adapters.population import fetch_population
 from timelyrain.sources.adapters.registry import RegistrySource
 from timelyrain.sources.adapters.shop import ShopSource
@@ -25,6 +27,7 @@ from timelyrain.sources.adapters.tax import TaxSource
 from timelyrain.sources.adapters.telecom import TelecomSource
 from timelyrain.sources.ports import (
     Extract,
+    Question,
     Source,
     SourceMalformed,
     SourceRefused,
@@ -55,7 +58,10 @@ def sources(world: World) -> list[Source]:
 
 
 def gathered(world: World, p: dict[str, str]) -> dict[str, Extract]:
-    return {s.name: s.parse(s.fetch(subject(p), "consent-1", AS_OF, 10).body, AS_OF) for s in sources(world)}
+    return {
+        s.name: s.parse(ask(s.question(subject(p), "consent-1", AS_OF), 10).body, AS_OF)
+        for s in sources(world)
+    }
 
 
 @pytest.mark.parametrize("profile", ["good", "thin", "overindebted", "gambler", "late", "random"])
@@ -72,7 +78,7 @@ def test_every_profile_becomes_valid_evidence(world: World, profile: str) -> Non
 def test_the_report_is_read_as_it_stands(world: World) -> None:
     p = world.person("late", 5)
     source = BureauSource(world.url)
-    raw = source.fetch(subject(p), "consent-1", AS_OF, 10)
+    raw = ask(source.question(subject(p), "consent-1", AS_OF), 10)
     report, extract = json.loads(raw.body), source.parse(raw.body, AS_OF)
     accounts, months = extract.events["bureau_account"], extract.events["bureau_month"]
     listed = [a["PD01"] for a in report["PDA"]]
@@ -110,8 +116,10 @@ def test_flows_are_classified(world: World) -> None:
 def test_a_wrong_name_is_no_match(world: World) -> None:
     p, source = world.person("good", 8), RegistrySource(world.url)
     other = Subject("无此人", p["id_number"], p["phone"], p["bank_card"])
-    assert source.parse(source.fetch(other, "c", AS_OF, 10).body, AS_OF).facts == {"id_match": False}
-    assert source.parse(source.fetch(subject(p), "c", AS_OF, 10).body, AS_OF).facts == {"id_match": True}
+    assert source.parse(ask(source.question(other, "c", AS_OF), 10).body, AS_OF).facts == {"id_match": False}
+    assert source.parse(ask(source.question(subject(p), "c", AS_OF), 10).body, AS_OF).facts == {
+        "id_match": True
+    }
 
 
 TARGETS = {kind("").name: kind("").name for kind in KINDS} | {"identity": "registry"}
@@ -123,16 +131,16 @@ def test_each_failure_has_its_kind(world: World, kind: Callable[[str], Source]) 
     target = TARGETS[source.name]
     world.fault(target, "down", times=1)
     with pytest.raises(SourceUnavailable, match=f"^{source.name}: HTTP 503"):
-        source.fetch(who, "c", AS_OF, 5)
+        ask(source.question(who, "c", AS_OF), 5)
     world.fault(target, "fail", times=1)
     with pytest.raises(SourceUnavailable, match="HTTP 500"):
-        source.fetch(who, "c", AS_OF, 5)
+        ask(source.question(who, "c", AS_OF), 5)
     world.fault(target, "slow", seconds=3, times=1)
     with pytest.raises(SourceTimeout, match=r"within 0\.3 s"):
-        source.fetch(who, "c", AS_OF, 0.3)
+        ask(source.question(who, "c", AS_OF), 0.3)
     with pytest.raises(SourceUnavailable, match="ConnectionRefusedError"):
-        kind("http://127.0.0.1:1").fetch(who, "c", AS_OF, 5)
-    assert source.fetch(who, "c", AS_OF, 5).body
+        ask(kind("http://127.0.0.1:1").question(who, "c", AS_OF), 5)
+    assert ask(source.question(who, "c", AS_OF), 5).body
 
 
 def test_without_consent_a_source_refuses_and_names_no_person(world: World) -> None:
@@ -141,7 +149,7 @@ def test_without_consent_a_source_refuses_and_names_no_person(world: World) -> N
         if kind is RegistrySource:
             continue
         with pytest.raises(SourceRefused, match=r"HTTP 403 .*no_consent") as caught:
-            kind(world.url).fetch(subject(p), "", AS_OF, 5)
+            ask(kind(world.url).question(subject(p), "", AS_OF), 5)
         assert not any(p[k] in str(caught.value) for k in ("name", "id_number", "phone", "bank_card"))
 
 
@@ -162,7 +170,7 @@ def test_a_dripping_answer_meets_the_deadline() -> None:
         Thread(target=drip, daemon=True).start()
         source = RegistrySource(f"http://127.0.0.1:{server.getsockname()[1]}")
         with pytest.raises(SourceTimeout):
-            source.fetch(Subject("张三", "x", "x", "x"), "c", AS_OF, 0.5)
+            ask(source.question(Subject("张三", "x", "x", "x"), "c", AS_OF), 0.5)
 
 
 Damage = Callable[[dict[str, Any]], object]
@@ -234,6 +242,65 @@ IDENTITY: list[tuple[Damage, str]] = [
 ]
 
 
+class Telling(BaseHTTPRequestHandler):
+    """Answers by path: /good at once, /drip a byte at a time for ever, /once and hangs up without a word after it."""
+
+    protocol_version = "HTTP/1.1"
+    connections: ClassVar[list[int]] = []
+
+    def setup(self) -> None:
+        super().setup()
+        self.connections.append(self.client_address[1])
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "2" if self.path != "/drip" else "100000")
+        self.end_headers()
+        if self.path == "/drip":
+            with suppress(OSError):
+                for _ in range(200):
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
+                    sleep(0.02)
+        self.wfile.write(b"{}")
+        if self.path == "/once":
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def telling() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Telling) as server:
+        server.daemon_threads = True
+        Telling.connections.clear()
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_source_that_drips_takes_nobody_elses_time(telling: str) -> None:
+    asked = [
+        Question(f"s{n}", f"{telling}/{what}", {}) for n, what in enumerate(("drip", "good", "drip", "good"))
+    ]
+    for _ in range(2):  # new connections, then kept ones
+        errors = [answer.error for answer in ask_all(asked, 0.5)]
+        assert [type(error) for error in errors] == [SourceTimeout, type(None), SourceTimeout, type(None)]
+
+
+def test_connections_are_kept_and_opened_anew_when_the_other_side_hung_up(telling: str) -> None:
+    for _ in range(3):
+        ask(Question("kept", f"{telling}/good", {}), 5)
+    assert len(Telling.connections) == 1
+    for n in range(3):
+        assert ask(Question("left", f"{telling}/once", {}), 5).body == b"{}"
+        assert len(Telling.connections) == 2 + n
+
+
 @pytest.mark.parametrize(
     ("kind", "damages"), list(zip(KINDS, (BUREAU, BANK, TELECOM, IDENTITY, SHOP, TAX, DEVICE), strict=True))
 )
@@ -241,7 +308,7 @@ def test_malformed_documents_name_the_path(
     world: World, kind: Callable[[str], Source], damages: list[tuple[Damage, str]]
 ) -> None:
     source = kind(world.url)
-    sound = json.loads(source.fetch(subject(world.person("overindebted", 1)), "c", AS_OF, 5).body)
+    sound = json.loads(ask(source.question(subject(world.person("overindebted", 1)), "c", AS_OF), 5).body)
     source.parse(json.dumps(sound).encode(), AS_OF)
     for damage, message in damages:
         broken = deepcopy(sound)

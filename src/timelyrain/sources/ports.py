@@ -24,6 +24,15 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a source is asked: JSON to be POSTed to an address."""
+
+    source: str
+    url: str
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True)
 class RawDocument:
     """An answer as it came. `url` says where from; it carries no personal data."""
 
@@ -52,8 +61,8 @@ class Source(Protocol):
     purpose: str
     recipient: str
 
-    def fetch(self, subject: Subject, consent_id: str, as_of: datetime, timeout: float) -> RawDocument:
-        """Asks the counterparty; `timeout` seconds for everything. Raises SourceError."""
+    def question(self, subject: Subject, consent_id: str, as_of: datetime) -> Question:
+        """What the counterparty is to be asked. Pure."""
         ...
 
     def parse(self, document: bytes, as_of: datetime) -> Extract:

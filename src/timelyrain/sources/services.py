@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -19,6 +18,7 @@ from timelyrain.runtime.ids import new_id
 from timelyrain.sources.adapters.bank_flow import BankFlowSource
 from timelyrain.sources.adapters.bureau import BureauSource
 from timelyrain.sources.adapters.device import DeviceSource
+from timelyrain.sources.adapters.exchange import Answer, ask_all
 from timelyrain.sources.adapters.population import fetch_population
 from timelyrain.sources.adapters.registry import RegistrySource
 from timelyrain.sources.adapters.shop import ShopSource
@@ -26,7 +26,7 @@ from timelyrain.sources.adapters.tax import TaxSource
 from timelyrain.sources.adapters.telecom import TelecomSource
 from timelyrain.sources.facts import application_facts
 from timelyrain.sources.models import ReadStatus, SourceRead
-from timelyrain.sources.ports import Extract, RawDocument, Source, SourceError, Subject, assemble
+from timelyrain.sources.ports import Extract, Question, RawDocument, Source, SourceError, Subject, assemble
 
 __all__ = ["Gathered", "Read", "fetch_population", "gather", "keep", "sources"]
 
@@ -37,11 +37,6 @@ log = logging.getLogger(__name__)
 def sources() -> tuple[Source, ...]:
     kinds = (RegistrySource, BureauSource, BankFlowSource, TelecomSource, ShopSource, TaxSource, DeviceSource)
     return tuple(kind(settings.SANDBOX_URL) for kind in kinds)
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(32, thread_name_prefix="source")
 
 
 @dataclass
@@ -75,7 +70,8 @@ def gather(shard: int, borrower_id: UUID) -> Gathered:
     person = customers.read_person(shard, borrower_id, reader="sources", purpose="credit assessment")
     subject = Subject(person.name, person.id_number, person.phone, person.bank_card)
     consents = customers.live_consents(shard, borrower_id)
-    reads, running = [], {}
+    reads: list[Read] = []
+    asked: list[tuple[Read, Question]] = []
     for source in sources():
         consent = consents.get((source.purpose, source.recipient))
         if consent is None:
@@ -85,14 +81,10 @@ def gather(shard: int, borrower_id: UUID) -> Gathered:
             source, consent, ReadStatus.TIMEOUT, f"no answer within {settings.SOURCE_DEADLINE_SECONDS:g} s"
         )
         reads.append(read)
-        running[_pool().submit(_ask, source, subject, str(consent), as_of)] = read
-    done, _ = wait(running, timeout=settings.SOURCE_DEADLINE_SECONDS)
-    for future in done:
-        _settle(running[future], future)
-    for future, read in running.items():
-        if future not in done:
-            read.milliseconds = round((time.perf_counter() - began) * 1000)
-            future.cancel()
+        asked.append((read, source.question(subject, str(consent), as_of)))
+    answers = ask_all([question for _, question in asked], settings.SOURCE_DEADLINE_SECONDS)
+    for (read, _), answer in zip(asked, answers, strict=True):
+        _settle(read, answer, as_of)
     facts = application_facts(person.id_number, person.id_valid_until, clock.business_date(as_of))
     extracts = {read.source.name: read.extract for read in reads if read.extract is not None}
     missing = [read.source.name for read in reads if read.extract is None]
@@ -129,17 +121,13 @@ def keep(shard: int, application_id: UUID, borrower_id: UUID, gathered: Gathered
     rows.insert(*kept)
 
 
-def _ask(
-    source: Source, subject: Subject, consent_id: str, as_of: datetime
-) -> tuple[RawDocument, Extract, int]:
-    began = time.perf_counter()
-    document = source.fetch(subject, consent_id, as_of, settings.SOURCE_DEADLINE_SECONDS)
-    return document, source.parse(document.body, as_of), round((time.perf_counter() - began) * 1000)
-
-
-def _settle(read: Read, future: Future[tuple[RawDocument, Extract, int]]) -> None:
+def _settle(read: Read, answer: Answer, as_of: datetime) -> None:
+    read.document, read.milliseconds = answer.document, answer.milliseconds
     try:
-        read.document, read.extract, read.milliseconds = future.result()
+        if answer.error is not None:
+            raise answer.error
+        assert answer.document is not None
+        read.extract = read.source.parse(answer.document.body, as_of)
         read.status, read.detail = ReadStatus.OK, ""
     except SourceError as error:
         known = error.kind in ReadStatus.values

@@ -5,8 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from timelyrain.sources.adapters.document import read, table
-from timelyrain.sources.adapters.exchange import ask
-from timelyrain.sources.ports import Column, Extract, RawDocument, Subject
+from timelyrain.sources.ports import Column, Extract, Question, Subject
 
 MONTHS = 12
 _GAMBLING_MERCHANTS = ("7800", "7801", "7802", "7995")  # ISO 18245: lotteries, online and other betting
@@ -31,7 +30,7 @@ class BankFlowSource:
     def __init__(self, base_url: str) -> None:
         self._url = f"{base_url.rstrip('/')}/bank/flows"
 
-    def fetch(self, subject: Subject, consent_id: str, as_of: datetime, timeout: float) -> RawDocument:
+    def question(self, subject: Subject, consent_id: str, as_of: datetime) -> Question:
         body = {
             "bank_card": subject.bank_card,
             "name": subject.name,
@@ -40,7 +39,7 @@ class BankFlowSource:
             "consent_id": consent_id,
             "as_of": as_of.isoformat(),
         }
-        return ask(self.name, self._url, body, timeout)
+        return Question(self.name, self._url, body)
 
     def parse(self, document: bytes, as_of: datetime) -> Extract:
         return parse_flows(document, as_of)

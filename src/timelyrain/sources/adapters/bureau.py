@@ -9,8 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from timelyrain.sources.adapters.document import Node, epoch, month_end, read
-from timelyrain.sources.adapters.exchange import ask
-from timelyrain.sources.ports import Column, Extract, RawDocument, Subject
+from timelyrain.sources.ports import Column, Extract, Question, Subject
 
 _STATES = "N*1234567MDZBCGA#"
 _NO_STATE = "/"  # before opening and after settlement: not a month of the account
@@ -49,7 +48,7 @@ class BureauSource:
     def __init__(self, base_url: str) -> None:
         self._url = f"{base_url.rstrip('/')}/bureau/report"
 
-    def fetch(self, subject: Subject, consent_id: str, as_of: datetime, timeout: float) -> RawDocument:
+    def question(self, subject: Subject, consent_id: str, as_of: datetime) -> Question:
         body = {
             "name": subject.name,
             "id_number": subject.id_number,
@@ -57,7 +56,7 @@ class BureauSource:
             "consent_id": consent_id,
             "as_of": as_of.isoformat(),
         }
-        return ask(self.name, self._url, body, timeout)
+        return Question(self.name, self._url, body)
 
     def parse(self, document: bytes, as_of: datetime) -> Extract:
         return parse_report(document, as_of)

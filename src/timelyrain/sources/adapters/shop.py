@@ -3,8 +3,7 @@
 from datetime import datetime
 
 from timelyrain.sources.adapters.document import epoch, read, table
-from timelyrain.sources.adapters.exchange import ask
-from timelyrain.sources.ports import Column, Extract, RawDocument, Subject
+from timelyrain.sources.ports import Column, Extract, Question, Subject
 
 _CATEGORIES = [
     "grocery",
@@ -32,14 +31,14 @@ class ShopSource:
     def __init__(self, base_url: str) -> None:
         self._url = f"{base_url.rstrip('/')}/shop/orders"
 
-    def fetch(self, subject: Subject, consent_id: str, as_of: datetime, timeout: float) -> RawDocument:
+    def question(self, subject: Subject, consent_id: str, as_of: datetime) -> Question:
         body = {
             "phone": subject.phone,
             "id_number": subject.id_number,
             "consent_id": consent_id,
             "as_of": as_of.isoformat(),
         }
-        return ask(self.name, self._url, body, timeout)
+        return Question(self.name, self._url, body)
 
     def parse(self, document: bytes, as_of: datetime) -> Extract:
         return parse_orders(document, as_of)

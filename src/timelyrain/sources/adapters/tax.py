@@ -4,8 +4,7 @@ from datetime import date, datetime
 from functools import lru_cache
 
 from timelyrain.sources.adapters.document import Node, epoch, read, table
-from timelyrain.sources.adapters.exchange import ask
-from timelyrain.sources.ports import Extract, RawDocument, Subject
+from timelyrain.sources.ports import Extract, Question, Subject
 
 _KINDS = ("income_tax", "social_insurance", "provident_fund")
 
@@ -18,14 +17,14 @@ class TaxSource:
     def __init__(self, base_url: str) -> None:
         self._url = f"{base_url.rstrip('/')}/tax/records"
 
-    def fetch(self, subject: Subject, consent_id: str, as_of: datetime, timeout: float) -> RawDocument:
+    def question(self, subject: Subject, consent_id: str, as_of: datetime) -> Question:
         body = {
             "name": subject.name,
             "id_number": subject.id_number,
             "consent_id": consent_id,
             "as_of": as_of.isoformat(),
         }
-        return ask(self.name, self._url, body, timeout)
+        return Question(self.name, self._url, body)
 
     def parse(self, document: bytes, as_of: datetime) -> Extract:
         return parse_records(document, as_of)
