@@ -91,7 +91,7 @@ def test_shadow_policies_decide_after_the_answer_and_change_nothing(world):
         assert (shadow.outcome, shadow.agrees, view.state) == ("decline", False, "approved")
         assert len(bytes(shadow.record_sealed)) > 2000
     finally:
-        shadows.end(digest)
+        shadows.end(digest, "tester")
 
 
 def test_a_source_that_is_waited_for_is_asked_again(world):

@@ -1,6 +1,7 @@
 """Reads of agreements."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -146,3 +147,9 @@ def _agreement(shard: int, borrower_id: UUID, agreement_id: UUID) -> Agreement:
     if row is None:
         raise NotFound(f"You have no agreement {agreement_id}.", remedy="Sign a disclosure first.")
     return row
+
+
+def loans_of_offers(shard: int, offers: Collection[UUID]) -> dict[UUID, UUID]:
+    """Offer -> the loan that was or will be made on it, for the offers that were signed."""
+    found = Agreement.objects.filter(shard=shard, offer_id__in=offers)
+    return dict(found.values_list("offer_id", "loan_id"))

@@ -65,7 +65,9 @@ class Side:
 
 @lru_cache(maxsize=8)
 def _policy(source: str) -> Policy:
-    return Policy.parse(source)
+    return Policy.parse(
+        source, activated=True
+    )  # whoever asks has checked what is new; what decided once still does
 
 
 @lru_cache(maxsize=8)
@@ -130,6 +132,7 @@ def verdicts(
         **law.columns(_ints(rows, "at")),
     }
     _check(policy, rows, given)
+    given["today"] = (_ints(rows, "at") + 60 * policy.aggregation.utc_offset_minutes) // 86_400
     all_known = np.ones(len(rows), np.bool_)
     columns: dict[str, Column | int | None] = {
         name: Column(values, all_known) for name, values in given.items()

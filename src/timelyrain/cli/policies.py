@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from timelyrain.backtesting import differences
-from timelyrain.decisioning import DefinitionInvalid, Feature, Policy
+from timelyrain.decisioning import DefinitionInvalid, Entry, Policy, entries
 
 from . import definitions
 from .commands import Refusal
@@ -102,18 +102,21 @@ def _contents(policy: Policy, source: str, zh: bool) -> list[Part]:
 
 
 def _catalogue(policy: Policy, zh: bool) -> list[Part]:
-    """Every feature: what it means, from where, over which window, whether it is known at application."""
-    inputs = set(policy.model_inputs)
+    """Every feature: what it means, from where, over which window, when it is missing, and what it is made of."""
 
-    def row(f: Feature) -> tuple[str, ...]:
-        window = "" if f.window_days is None else str(f.window_days)
+    def row(e: Entry) -> tuple[str, ...]:
+        window = "" if e.window is None else "all" if e.window == 0 else str(e.window)
+        known = "yes" if e.known_at_application else "no"
         return (
-            f.name, f.kind, f.type.kind, f.type.unit, f.zh if zh else f.en, ", ".join(f.sources), window,
-            "yes" if f.known_at_application else "no", "model" if f.name in inputs else "", f.formula,
+            e.name, e.kind, e.unit, e.meaning, ", ".join(e.sources), window, known, "model" if e.model_input else "",
+            e.missing, e.formula, ", ".join(e.lineage),
         )  # fmt: skip
 
-    head = ("name", "kind", "type", "unit", "meaning", "sources", "window_days", "known", "model", "formula")
-    return [("特征目录" if zh else "catalogue", head, [row(f) for f in policy.catalogue])]
+    head = (
+        "name", "kind", "unit", "meaning", "sources", "window_days", "known", "model", "missing", "formula", "lineage",
+    )  # fmt: skip
+    rows = [row(entry) for entry in entries(policy, "zh" if zh else "en")]
+    return [("特征目录" if zh else "catalogue", head, rows)]
 
 
 def diff(given: argparse.Namespace) -> None:

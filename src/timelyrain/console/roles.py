@@ -35,6 +35,7 @@ _LENDING = (
     "origination.view_decisionrecord",
     "origination.view_offer",
     "origination.view_review",
+    "origination.view_rulesnooze",
     "sources.view_sourceread",
     "agreements.view_disclosure",
     "agreements.view_confirmation",
@@ -69,6 +70,10 @@ _POLICY = (
     "origination.view_policycase",
     "origination.view_releasestep",
     "origination.view_backtest",
+    "origination.view_listentry",
+    "origination.view_exemption",
+    "origination.view_shadowpolicy",
+    "origination.view_shadowdecision",
 )
 
 AUDITOR = "auditor"
@@ -80,6 +85,9 @@ ROLES: dict[str, tuple[str, ...]] = {
         "customers.view_consent",
         "servicing.change_loanact",
         "origination.add_releasestep",
+        "origination.add_listentry",
+        "origination.add_exemption",
+        "origination.change_exemption",  # of what somebody else has asked for
     ),
     "operations": (
         *_LENDING,
@@ -102,6 +110,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         *_AUDIT,
         *_POLICY,
         "origination.change_releasestep",  # the second person
+        "origination.change_exemption",
         "customers.view_personaldataread",
         "customers.view_message",
         "ledger.view_disclosedcharge",

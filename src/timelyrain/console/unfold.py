@@ -60,7 +60,12 @@ _MENU: list[tuple[Any, list[tuple[Any, str, str]]]] = [
         [
             (words("规则版本", "Policy versions"), "origination.policyversion", "rule"),
             (words("评分模型", "Scoring models"), "origination.scoringmodel", "model_training"),
+            (words("规则草稿", "Drafts"), "origination.policydraft", "edit_note"),
+            (words("测试案例", "Test cases"), "origination.policycase", "checklist"),
             (words("策略回测", "Back-tests"), "origination.backtest", "compare_arrows"),
+            (words("影子策略", "Shadow policies"), "origination.shadowpolicy", "contrast"),
+            (words("名单", "Lists"), "origination.listentry", "list"),
+            (words("规则例外", "Exemptions"), "origination.exemption", "approval_delegation"),
         ],
     ),
     (

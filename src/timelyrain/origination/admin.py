@@ -12,8 +12,7 @@ from timelyrain import decisioning
 from timelyrain.audit import services as audit
 from timelyrain.origination import backtests_admin as backtests_admin  # registers its pages
 from timelyrain.origination import explanation_admin as explanation_admin  # registers its pages
-from timelyrain.origination import registry, releases, services
-from timelyrain.origination import releases_admin as releases_admin  # registers its pages
+from timelyrain.origination import registry, releases, releases_admin, services, shadows_admin, standing_admin
 from timelyrain.origination.models import (
     Application,
     ApplicationState,
@@ -65,6 +64,9 @@ def _replay(request: HttpRequest, row: Application | DecisionRecord) -> Panel:
 REPLAY = Act("replay", words("重放决策", "Replay the decision"), "origination.view_decisionrecord", _replay)
 
 
+releases_admin.PolicyVersionAdmin.acts += (*shadows_admin.ACTS, *standing_admin.VERSION_ACTS)
+
+
 @admin.register(Application)
 class ApplicationAdmin(ReadOnlyAdmin):
     title = words("申请", "Applications")
@@ -73,7 +75,7 @@ class ApplicationAdmin(ReadOnlyAdmin):
     filters = ("state", "product", "purpose")
     find_by = ("id", "borrower_id")
     links = {"borrower_id": "customers.borrower"}
-    acts = (REPLAY,)
+    acts = (REPLAY, *standing_admin.PERSON_ACTS)
 
 
 def _newest_decision(application: Application) -> DecisionRecord | None:
@@ -220,6 +222,7 @@ class DecisionRecordAdmin(ReadOnlyAdmin):
             ),
             writes=words("案例名称", "Name of the case"),
         ),
+        *standing_admin.PERSON_ACTS,
     )
 
 

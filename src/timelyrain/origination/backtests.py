@@ -23,9 +23,9 @@ from django.db.models import F
 from timelyrain import backtesting, decisioning
 from timelyrain.audit import services as audit
 from timelyrain.backtesting import Applications, Batch, Economics, Job, PastApplication, Side, batch_of
-from timelyrain.origination import errors, registry
+from timelyrain.origination import errors, ports, registry
 from timelyrain.origination.limits import limits_over_time
-from timelyrain.origination.models import Backtest, BacktestState, DecisionRecord, PolicyVersion
+from timelyrain.origination.models import Backtest, BacktestState, DecisionRecord, Offer, PolicyVersion
 from timelyrain.runtime import clock, law, locks
 from timelyrain.runtime.problems import Conflict, NotFound
 
@@ -75,7 +75,7 @@ def ask(source: str, file: str, by: str) -> UUID:
 
 @dataclass(frozen=True)
 class PastDecisions:
-    """This platform's own decisions up to a moment, oldest first. Outcomes are not known to this room."""
+    """This platform's own decisions up to a moment, oldest first, with what became of the loans by then (see `ports`)."""
 
     until: datetime
     groups: tuple[str, ...] = ("age_band",)
@@ -105,19 +105,32 @@ class PastDecisions:
         found = DecisionRecord.objects.filter(shard__in=shards, id__in=ids).select_related(None)
         people = dict(found.values_list("id", F("application__borrower_id")))
         rows = {row.id: row for row in found}
-        return batch_of([_past(rows[id], people[id]) for id in ids], self.utc_offset_minutes)
+        known = self._outcomes(shards, ids)
+        return batch_of([_past(rows[id], people[id], known.get(id)) for id in ids], self.utc_offset_minutes)
+
+    def _outcomes(self, shards: set[int], decisions: Sequence[UUID]) -> dict[UUID, ports.LoanOutcome]:
+        """Decision -> outcome of the loan on its offer, as known on the business day of `until`."""
+        on, found = self.until.astimezone(clock.BUSINESS_ZONE).date(), dict[UUID, ports.LoanOutcome]()
+        for shard in sorted(shards):
+            of_shard = Offer.objects.filter(shard=shard, decision_id__in=decisions)
+            decision_of = dict(of_shard.values_list("id", "decision_id"))
+            told = ports.outcomes(shard, decision_of.keys(), on)
+            found |= {decision_of[offer]: outcome for offer, outcome in told.items()}
+        return found
 
 
-def _past(row: DecisionRecord, borrower: UUID) -> PastApplication:
+def _past(row: DecisionRecord, borrower: UUID, known: ports.LoanOutcome | None) -> PastApplication:
     record = json.loads(registry.open_sealed(row, "record"))
     evidence = decisioning.evidence_from_json(registry.open_sealed(row, "evidence"))
+    request = decisioning.Request(**record["request"])
+    bad, loss_fen = None, None
+    if known is not None and known.bad is not None:
+        # Losses are told of what was asked for; the loan may have been smaller.
+        bad, loss_fen = known.bad, known.lost_fen * request.amount_fen // known.lent_fen
+    given = {name: None if found is None else int(found) for name, found in record.get("given", {}).items()}
     return PastApplication(
-        str(row.application_id),
-        str(borrower),
-        evidence,
-        decisioning.Request(**record["request"]),
-        record["draw"],
-    )
+        str(row.application_id), str(borrower), evidence, request, record["draw"], bad, loss_fen, given
+    )  # fmt: skip
 
 
 def job_of(row: Backtest) -> Job:

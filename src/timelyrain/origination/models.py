@@ -239,6 +239,35 @@ class RuleSnooze(Sharded):
         indexes: ClassVar = [models.Index(fields=["shard", "borrower_id"], name="snooze_of_borrower")]
 
 
+class ExemptionState(models.TextChoices):
+    WAITING = "waiting", "waits for a second person"
+    APPROVED = "approved", "approved"
+    REJECTED = "rejected", "rejected"
+
+
+class Exemption(models.Model):
+    """Letting somebody past a rule, asked by one person and decided by another (reference table).
+
+    what: `put_on` puts a key on a list, `take_off` takes one off, `snooze` silences a rule.
+    name: of the list, or the rule's code.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    what = models.CharField(max_length=8)
+    name = models.CharField(max_length=80)
+    key_hash = models.BinaryField(max_length=32, null=True)
+    borrower_shard = models.SmallIntegerField(null=True)
+    borrower_id = models.UUIDField(null=True)
+    until = models.DateTimeField(null=True)
+    why = models.TextField()
+    asked_by = models.CharField(max_length=150)
+    asked_at = models.DateTimeField()
+    state = models.CharField(max_length=8, choices=ExemptionState.choices, default=ExemptionState.WAITING)
+    decided_by = models.CharField(max_length=150, default="", blank=True)
+    decided_at = models.DateTimeField(null=True)
+    note = models.TextField(default="", blank=True)
+
+
 class ShadowPolicy(models.Model):
     """A policy that decides everything once more, after the answer has gone out, and changes nothing (reference table)."""
 

@@ -5,7 +5,11 @@ import logging
 import time
 from uuid import UUID
 
+from django.db import transaction
+from django.db.models import Count
+
 from timelyrain import decisioning
+from timelyrain.audit import services as audit
 from timelyrain.origination import registry
 from timelyrain.origination.models import DecisionRecord, ShadowDecision, ShadowPolicy
 from timelyrain.runtime import clock, sagas
@@ -22,15 +26,30 @@ _cached: tuple[float, tuple[str, ...]] = (float("-inf"), ())
 def begin(policy_sha256: str, by: str) -> None:
     """Let a kept policy run in the shadow from now on (every process sees it within five seconds)."""
     registry.policy(policy_sha256)  # it has to be there and readable
-    ShadowPolicy.objects.get_or_create(
-        policy_sha256=policy_sha256, ended_at=None, defaults={"by": by, "begun_at": clock.now()}
-    )
+    with transaction.atomic():
+        _, begun = ShadowPolicy.objects.get_or_create(
+            policy_sha256=policy_sha256, ended_at=None, defaults={"by": by, "begun_at": clock.now()}
+        )
+        if begun:
+            audit.record(0, "shadow_begun", actor=by, subject=policy_sha256)
     _forget()
 
 
-def end(policy_sha256: str) -> None:
-    ShadowPolicy.objects.filter(policy_sha256=policy_sha256, ended_at=None).update(ended_at=clock.now())
+def end(policy_sha256: str, by: str) -> None:
+    """Let it decide no more; what it said stays."""
+    with transaction.atomic():
+        if ShadowPolicy.objects.filter(policy_sha256=policy_sha256, ended_at=None).update(
+            ended_at=clock.now()
+        ):
+            audit.record(0, "shadow_ended", actor=by, subject=policy_sha256)
     _forget()
+
+
+def compared(policy_sha256: str) -> dict[tuple[str, str], int]:
+    """(what was decided, what this policy would have decided) -> how many decisions."""
+    found = ShadowDecision.objects.filter(policy_sha256=policy_sha256)
+    rows = found.values_list("decision__outcome", "outcome").annotate(n=Count("id"))
+    return {(real, shadow): n for real, shadow, n in rows}
 
 
 def ask(shard: int, decision_id: UUID) -> None:

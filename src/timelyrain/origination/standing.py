@@ -80,7 +80,7 @@ def take_off_list(name: str, key: bytes, by: str, why: str) -> None:
 
 
 def _enter(name: str, key: bytes, on: bool, by: str, why: str, until: datetime | None) -> None:
-    _say_why(by, why)
+    say_why(by, why)
     with transaction.atomic():
         locks.hold("lists")  # one chain
         last = ListEntry.objects.order_by("-position").first()
@@ -102,12 +102,8 @@ def _enter(name: str, key: bytes, on: bool, by: str, why: str, until: datetime |
 
 def snooze_rule(shard: int, borrower_id: UUID, code: str, until: datetime, by: str, why: str) -> None:
     """Keep a rule silent for one person until a moment. Rules of the law and those marked so cannot be. A past moment ends it."""
-    _say_why(by, why)
-    policy, _ = registry.active()
-    rule = next((rule for rule in policy.rules if rule.code == code), None)
-    if rule is None or not rule.snooze:
-        may = ", ".join(rule.code for rule in policy.rules if rule.snooze)
-        raise Invalid(f"{code!r} cannot be snoozed.", field="code", remedy=f"Choose one of {may}.")
+    say_why(by, why)
+    snoozable(code)
     with transaction.atomic():
         RuleSnooze.objects.create(
             shard=shard, borrower_id=borrower_id, code=code, until=until, by=by, why=why, at=clock.now()
@@ -117,6 +113,13 @@ def snooze_rule(shard: int, borrower_id: UUID, code: str, until: datetime, by: s
         )
 
 
-def _say_why(by: str, why: str) -> None:
+def snoozable(code: str) -> None:
+    """Raises Invalid for a rule that the policy in force does not have, or does not let be silenced."""
+    policy, _ = registry.active()
+    if code not in (may := [rule.code for rule in policy.rules if rule.snooze]):
+        raise Invalid(f"{code!r} cannot be snoozed.", field="code", remedy=f"Choose one of {', '.join(may)}.")
+
+
+def say_why(by: str, why: str) -> None:
     if not by.strip() or not why.strip():
         raise Invalid("Who and why are missing.", field="why", remedy="Say who does it and why.")

@@ -1,6 +1,6 @@
 """How records appear in the console: read only, as panels, with named acts by POST. And the console's pages of this room."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +31,17 @@ acted = Signal()
 
 
 @dataclass(frozen=True)
+class Field:
+    """Something to fill in with an act: `type` as of an HTML input, or `choices` (value, words) to choose from."""
+
+    name: str
+    label: Any
+    type: str = "text"
+    choices: Sequence[tuple[str, Any]] = ()
+    required: bool = True
+
+
+@dataclass(frozen=True)
 class Act:
     """Something a person may do with a record. `ask` is the question before it is done; None where it changes nothing.
 
@@ -44,6 +55,7 @@ class Act:
     ask: Any = None
     writes: Any = None  # label of a text field that goes with it, POSTed as "text"
     begins: Callable[[Any], str] | None = None  # what stands in that field at first
+    fields: Callable[[Any], Sequence[Field]] | None = None  # more to fill in, POSTed by their names
     offered: Callable[[Any], bool] = lambda row: True
 
     def allowed(self, request: HttpRequest, row: Any) -> bool:
@@ -192,12 +204,7 @@ class ReadOnlyAdmin(ModelAdmin):
         if act is None or not request.user.has_perm(act.permission):
             raise PermissionDenied
         if request.method != "POST":
-            return self._render(
-                request,
-                row,
-                "console/ask.html",
-                {"act": act, "title": act.title, "begins": act.begins(row) if act.begins else ""},
-            )
+            return self._ask(request, row, act)
         try:
             with transaction.atomic():
                 told = act.run(request, row)
@@ -211,6 +218,8 @@ class ReadOnlyAdmin(ModelAdmin):
                     single_object=True,
                 )
         except Problem as problem:
+            if act.fields:
+                return self._ask(request, row, act, problem)
             messages.error(request, str(problem))
         else:
             if isinstance(told, Panel):
@@ -229,6 +238,22 @@ class ReadOnlyAdmin(ModelAdmin):
                 (name, Link(self.links[name], found) if name in self.links and found is not None else found)
             )
         return facts
+
+    def _ask(
+        self, request: HttpRequest, row: Any, act: Act, problem: Problem | None = None
+    ) -> TemplateResponse:
+        """The question before an act, with what goes with it; after a problem, as it was filled in."""
+        begins = request.POST.get("text", act.begins(row) if act.begins else "")
+        fields = [
+            (field, request.POST.get(field.name, "")) for field in (act.fields(row) if act.fields else ())
+        ]
+        lines = 30 if "\n" in begins else 3
+        context = {
+            "act": act, "title": act.title, "begins": begins, "lines": lines, "fields": fields, "problem": problem,
+        }  # fmt: skip
+        page = self._render(request, row, "console/ask.html", context)
+        page.status_code = problem.status if problem else 200
+        return page
 
     def _row(self, request: HttpRequest, object_id: str) -> Any:
         row = self.get_object(request, unquote(object_id))

@@ -259,6 +259,7 @@ _SPOKEN = {
     "product",
     "purpose",
     "recipient",
+    "what",
 }
 
 
@@ -294,5 +295,5 @@ _COUNTS = {
 }
 _PROSE = {
     "answer", "change", "change_message", "data", "detail", "fields", "formula", "last_error", "meaning", "name", "note",
-    "reason", "text", "title", "value", "values",
+    "problem", "reason", "remedy", "text", "title", "untried_rules", "value", "values", "where", "why",
 }  # fmt: skip

@@ -5,3 +5,9 @@ class ServicingConfig(AppConfig):
     name = "timelyrain.servicing"
     label = "servicing"
     verbose_name = "Loans"
+
+    def ready(self) -> None:
+        from timelyrain.origination import ports
+        from timelyrain.servicing import outcomes
+
+        ports.tell_outcomes(outcomes.of_offers)  # origination lies below and cannot ask

@@ -1,0 +1,36 @@
+"""What this room asks of those above it: what became of the loans that were made on its offers."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class LoanOutcome:
+    """bad: 90 days past due within twelve months; None while that cannot be said yet. lost_fen: principal not come back."""
+
+    bad: bool | None
+    lent_fen: int
+    lost_fen: int
+
+
+Outcomes = Callable[[int, Collection[UUID], date], Mapping[UUID, LoanOutcome]]
+"""(shard, offers, day) -> outcome, as known on that day, of each offer on which a loan was made."""
+
+
+def _none(shard: int, offers: Collection[UUID], on: date) -> Mapping[UUID, LoanOutcome]:
+    return {}
+
+
+_provider: Outcomes = _none
+
+
+def tell_outcomes(provider: Outcomes) -> None:
+    """An upper room says that it knows outcomes; without one, none is known."""
+    global _provider
+    _provider = provider
+
+
+def outcomes(shard: int, offers: Collection[UUID], on: date) -> Mapping[UUID, LoanOutcome]:
+    return _provider(shard, offers, on)
