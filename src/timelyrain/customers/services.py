@@ -11,7 +11,7 @@ from typing import cast
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from timelyrain import policies
 from timelyrain.audit import services as audit
@@ -314,18 +314,27 @@ def withdraw_consent(borrower: Borrower, purpose: str, recipient: str, channel: 
 
 def newest_consents(shard: int, borrower_id: UUID) -> dict[tuple[str, str], Consent]:
     """The last word per (purpose, recipient), given or withdrawn."""
-    given = rows.select(Consent, "WHERE shard = %s AND borrower_id = %s ORDER BY id", [shard, borrower_id])
+    given = Consent.objects.filter(shard=shard, borrower_id=borrower_id).order_by("id")
     return {(row.purpose, row.recipient): row for row in given}
 
 
 def live_consents(shard: int, borrower_id: UUID) -> dict[tuple[str, str], UUID]:
     """Ids of the consents in force by (purpose, recipient): given, not withdrawn, to the wording of today."""
     wordings = {(text.purpose, text.recipient): text.sha256 for text in law.pack().consent_texts()}
+    with connection.cursor() as cursor:
+        cursor.execute(_CONSENTS, [shard, borrower_id])
+        newest = {(purpose, recipient): rest for purpose, recipient, *rest in cursor.fetchall()}
     return {
-        about: row.id
-        for about, row in newest_consents(shard, borrower_id).items()
-        if row.granted and row.text_sha256 == wordings.get(about)
+        about: consent
+        for about, (consent, granted, text) in newest.items()
+        if granted and text == wordings.get(about)
     }
+
+
+_CONSENTS = """
+SELECT purpose, recipient, id, granted, text_sha256 FROM customers_consent
+WHERE shard = %s AND borrower_id = %s ORDER BY id
+"""
 
 
 def live_consent(shard: int, borrower_id: UUID, purpose: str, recipient: str) -> UUID | None:
