@@ -16,6 +16,7 @@ from timelyrain.decisioning import (
     evidence_from_json,
     replay,
 )
+from timelyrain.decisioning.evidence import canonical_json
 
 POLICY = default_policy()
 PERSON = evidence(1, 0.2)
@@ -103,3 +104,15 @@ def test_a_snoozed_rule_stands_in_the_record_and_replays():
     record = decision_record(decision, POLICY, PERSON, REQUEST, MODEL, 7, LAW)
     assert json.loads(record)["snoozed"] == ["PHONE_NEW"]
     assert replay(record, POLICY, PERSON, MODEL).equal
+
+
+def test_prepared_texts_are_the_plain_json_of_the_outputs():
+    outcomes = set()
+    for seed in range(120):
+        person = evidence(seed, seed % 11 / 10, ((), ("bank",), ("bureau", "telecom"))[seed % 3])
+        scorer = None if seed % 5 == 4 else FixedScorer(seed % 7 / 20)
+        draw = seed * 8_333 if seed % 2 else 0  # 0: in the random band
+        decision = decide(POLICY, person, REQUEST, scorer, draw, LAW)
+        outcomes.add(decision.outcome)
+        assert decision.outputs_json().encode() == canonical_json(decision.outputs())
+    assert len(outcomes) == 4

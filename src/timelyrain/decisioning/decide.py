@@ -18,6 +18,7 @@ from .language import PPM, Type
 from .policy import Effect, Policy, Rule
 from .pricing import PriceGrid
 from .scorecards import Scorecard
+from .texts import LACKING, STATES, UNKNOWN, effect, encode
 from .verdicts import Outcome, Verdicts, column, verdicts
 
 Shown = int | bool | str | None
@@ -117,13 +118,15 @@ class Decision:
     """limit, amount, rate and annual rate are 0 unless approved or referred (a proposal then).
 
     annual_rate_ppm: what the offer costs a year, compounded, from the schedule of equal monthly instalments it leads to.
-    features: one row. seen: every value that the verdict read or worked out, None where missing. reasons and trace are in the
-    author's order. given, snoozed: as handed to `decide`. random_approval: the rules of the random band were set aside.
+    features: one row. seen: every value that the verdict read or worked out, None where missing. spoken: rules that spoke, each
+    with its state; extra: what the engine itself has to say. reasons and trace are in the author's order. given, snoozed: as
+    handed to `decide`. random_approval: the rules of the random band were set aside.
     """
 
     policy: Policy
     outcome: Outcome
-    reasons: tuple[Reason, ...]
+    spoken: tuple[tuple[Rule, Value], ...]
+    extra: tuple[Reason, ...]
     pd_ppm: int | None
     limit_fen: int
     amount_fen: int
@@ -144,6 +147,12 @@ class Decision:
         return {name: _shown(kind.type, row[name]) for name, kind in kinds.items()}
 
     @cached_property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why the outcome is what it is."""
+        said = [_reason(rule, state, _values(self.policy, rule, self.seen)) for rule, state in self.spoken]
+        return (*said, *self.extra)
+
+    @cached_property
     def affordability(self) -> Mapping[str, Shown]:
         """Every figure by name."""
         return {f.name: _shown(f.node.type, self.seen[f.name]) for f in self.policy.figures}
@@ -153,7 +162,7 @@ class Decision:
         """Every rule with the values it read."""
         return tuple(
             TraceLine(
-                rule.code, rule.stage, _state(self.seen[rule.code]), _values(self.policy, rule, self.seen)
+                rule.code, rule.stage, STATES[self.seen[rule.code]], _values(self.policy, rule, self.seen)
             )
             for rule in self.policy.rules
         )
@@ -190,12 +199,27 @@ class Decision:
                 {
                     "code": rule.code,
                     "stage": rule.stage,
-                    "state": _state(self.seen[rule.code]),
+                    "state": STATES[self.seen[rule.code]],
                     "values": _values(self.policy, rule, self.seen),
                 }
                 for rule in self.policy.rules
             ],
         }
+
+    def outputs_json(self) -> str:
+        """`outputs()` as canonical JSON."""
+        texts, seen = self.policy.texts, self.seen
+        trace, reasons = texts.trace_and_reasons(seen, self.spoken)
+        reasons += [encode(plain(reason)) for reason in self.extra]
+        factors = [texts.factor(f.feature, f.value, f.contribution_ppm) for f in self.factors]
+        return (
+            f'{{"affordability":{texts.affordability(seen)},"amount_fen":{self.amount_fen},'
+            f'"annual_rate_ppm":{self.annual_rate_ppm},"explanation":{encode(self.explanation)},'
+            f'"factors":[{",".join(factors)}],"limit_fen":{self.limit_fen},"outcome":"{self.outcome.value}",'
+            f'"pd_ppm":{"null" if self.pd_ppm is None else self.pd_ppm},'
+            f'"random_approval":{"true" if self.random_approval else "false"},"rate_ppm":{self.rate_ppm},'
+            f'"reasons":[{",".join(reasons)}],"trace":{trace}}}'
+        )
 
     def as_dict(self) -> dict[str, object]:
         """Outputs and features, for JSON."""
@@ -235,8 +259,8 @@ def decide(
     scope = _scope(policy, evidence, request, draw, context) | {"model.pd_ppm": pd_ppm} | extra
     seen = policy.engine.verdict(values, known, scope)
     quiet = frozenset(snoozed).intersection(rule.code for rule in policy.rules if rule.snooze)
-    reasons = tuple(
-        _reason(rule, state, _values(policy, rule, seen))
+    spoken = tuple(
+        (rule, state)
         for rule in policy.rules
         if (state := seen[rule.code]) is not False
         and (rule.if_missing != "skip" or state is not None)
@@ -244,18 +268,21 @@ def decide(
     )
     limit, rate = seen["limit_fen"] or 0, seen["rate_ppm"] or 0
     aside = policy.random_approval.rules if policy.random_approval and seen["random.taken"] else ()
-    taken = any(reason.code in aside for reason in reasons)
+    taken = any(rule.code in aside for rule, _ in spoken)
     if taken:
-        reasons = tuple(reason for reason in reasons if reason.code not in aside)
+        spoken = tuple((rule, state) for rule, state in spoken if rule.code not in aside)
         limit, rate = seen["random.limit_fen"] or 0, seen["random.rate_ppm"] or 0
-    reasons += _guard(reasons, limit, rate, context)
-    outcome = next((o for o in Outcome if any(r.effect == o.value for r in reasons)), Outcome.APPROVE)
+    effects: set[Effect] = {effect(rule, state) for rule, state in spoken}
+    extra_reasons = _guard(effects, limit, rate, context)
+    effects.update(reason.effect for reason in extra_reasons)
+    outcome = next((o for o in Outcome if o.value in effects), Outcome.APPROVE)
     offered = outcome in (Outcome.APPROVE, Outcome.REFER) and limit > 0 and 0 < rate <= context.max_rate_ppm
     amount = min(limit, request.amount_fen) if offered else 0
     return Decision(
         policy,
         outcome,
-        reasons,
+        spoken,
+        extra_reasons,
         pd_ppm,
         limit if offered else 0,
         amount,
@@ -447,10 +474,6 @@ def _factor(policy: Policy, table: FeatureTable, name: str, part: float) -> Fact
     return Factor(name, feature.zh, feature.en, _shown(feature.type, value), round(part * PPM))
 
 
-def _state(value: Value) -> str:
-    return "not_evaluated" if value is None else "true" if value else "false"
-
-
 def _shown(kind: Type, value: Value) -> Shown:
     if value is None:
         return None
@@ -463,17 +486,16 @@ def _values(policy: Policy, rule: Rule, seen: Mapping[str, Value]) -> dict[str, 
 
 
 def _reason(rule: Rule, state: Value, values: Mapping[str, Shown]) -> Reason:
-    lacking = state is None
-    zh, en = rule.render(rule.zh, values, "未知"), rule.render(rule.en, values, "unknown")
+    lacking = LACKING if state is None else {"zh": "", "en": ""}
     return Reason(
         rule.code,
         rule.stage,
-        rule.if_missing if lacking else rule.then,
-        _state(state),
-        f"资料不足，未能核实：{zh}" if lacking else zh,
-        f"Not enough data to rule out: {en}" if lacking else en,
-        rule.render(rule.change_zh, values, "未知"),
-        rule.render(rule.change_en, values, "unknown"),
+        effect(rule, state),
+        STATES[state],
+        lacking["zh"] + rule.render(rule.zh, values, UNKNOWN["zh"]),
+        lacking["en"] + rule.render(rule.en, values, UNKNOWN["en"]),
+        rule.render(rule.change_zh, values, UNKNOWN["zh"]),
+        rule.render(rule.change_en, values, UNKNOWN["en"]),
         rule.c1,
         values,
     )
@@ -501,10 +523,10 @@ def _prices(grid: PriceGrid, seen: Mapping[str, Value]) -> dict[str, object]:
     }
 
 
-def _guard(reasons: Sequence[Reason], limit: int, rate: int, context: LawContext) -> tuple[Reason, ...]:
+def _guard(effects: Collection[Effect], limit: int, rate: int, context: LawContext) -> tuple[Reason, ...]:
     """The engine's own last rule: no approval without an offer inside the law, whatever the policy says."""
     inside = 0 < limit <= context.limit_max_fen and 0 < rate <= context.max_rate_ppm
-    if inside or any(reason.effect != "note" for reason in reasons):
+    if inside or any(effect != "note" for effect in effects):
         return ()
     return (
         Reason(

@@ -6,7 +6,7 @@ on just the values they read.
 """
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -176,23 +176,25 @@ class _Apart:
 
 def _phases(steps: Steps, inputs: Sequence[str], places: Mapping[str, int]) -> list[_Together | _Apart]:
     """All steps, those of a common shape together as soon as what they read is there, the others in between."""
-    fellows: dict[object, int] = defaultdict(int)
     shapes = {name: _shape(node) for name, node in steps}
-    for shape in shapes.values():
-        fellows[shape] += 1
     ready, left, phases = set(inputs), list(steps), list[_Together | _Apart]()
     while left:
         groups: dict[object, list[tuple[str, Node]]] = defaultdict(list)
         for name, node in left:
-            if fellows[shapes[name]] >= TOGETHER and ready.issuperset(names_read(node)):
+            if ready.issuperset(names_read(node)):
                 groups[shapes[name]].append((name, node))
+        groups = {shape: group for shape, group in groups.items() if len(group) >= TOGETHER}
         phases += [_together(group, places) for group in groups.values()]
         ready |= {name for group in groups.values() for name, _ in group}
+        fellows = Counter(shapes[name] for name, _ in left if name not in ready)
         apart: list[tuple[str, Node]] = []
         for name, node in left:
             if fellows[shapes[name]] < TOGETHER and ready.issuperset(names_read(node)) and name not in ready:
                 apart.append((name, node))
                 ready.add(name)
+        if not apart and not groups:  # many of one shape that become ready by and by
+            apart = [(name, node) for name, node in left if ready.issuperset(names_read(node))]
+            ready |= {name for name, _ in apart}
         if apart:
             phases.append(_apart(apart, places))
         left = [(name, node) for name, node in left if name not in ready]

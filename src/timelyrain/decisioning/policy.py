@@ -14,6 +14,7 @@ from .policy_reader import read_policy, verdict_scope
 from .pricing import PriceGrid
 from .scorecards import Scorecard
 from .tables import DecisionTable
+from .texts import Texts
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -89,6 +90,11 @@ class Policy:
     def engine(self) -> Engine:
         """The arithmetic of this definition, compiled once."""
         return Engine(self.aggregation, self.feature_steps, self.verdict_steps)
+
+    @cached_property
+    def texts(self) -> Texts:
+        """What its decisions say, prepared for writing."""
+        return Texts(self)
 
 
 __all__ = ["DefinitionInvalid", "Effect", "Feature", "Figure", "Policy", "Rule"]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from .decide import Decision, LawContext, Request, RequestInvalid, Scorer, ScorerMismatch, decide, plain
-from .evidence import Evidence, canonical_json
+from .evidence import Evidence
 from .policy import Policy
+from .texts import encode
 
 FORMAT = 2
 ENGINE = "2"
@@ -45,24 +46,21 @@ def decision_record(
 
     graph: the watermark of the graph that was read; null while no room keeps one.
     """
-    return canonical_json(
-        {
-            "format": FORMAT,
-            "engine": ENGINE,
-            "evidence": {"sha256": evidence.sha256, "as_of": evidence.as_of, "missing": evidence.missing},
-            "definition": {"name": policy.name, "version": policy.version, "sha256": policy.sha256},
-            "model": None if scorer is None else scorer.sha256,
-            "graph": None,
-            "request": plain(request),
-            "context": plain(context),
-            "draw": draw,
-            "given": decision.given,
-            "given_versions": decision.versions,
-            "snoozed": decision.snoozed,
-            "features_sha256": decision.table.sha256(0),
-            "outputs": decision.outputs(),
-        }
-    )
+    before = {
+        "context": plain(context),
+        "definition": {"name": policy.name, "version": policy.version, "sha256": policy.sha256},
+        "draw": draw,
+        "engine": ENGINE,
+        "evidence": {"sha256": evidence.sha256, "as_of": evidence.as_of, "missing": evidence.missing},
+        "features_sha256": decision.table.sha256(0),
+        "format": FORMAT,
+        "given": decision.given,
+        "given_versions": decision.versions,
+        "graph": None,
+        "model": None if scorer is None else scorer.sha256,
+    }
+    after = {"request": plain(request), "snoozed": decision.snoozed}
+    return f'{encode(before)[:-1]},"outputs":{decision.outputs_json()},{encode(after)[1:]}'.encode()
 
 
 def replay(record: bytes, policy: Policy, evidence: Evidence, scorer: Scorer | None) -> Replay:
