@@ -120,11 +120,10 @@ def test_an_exported_table_comes_back_with_its_hash(table: str):
             if column["field"] == "t.twice":
                 column["field"] = "twice"
     again = import_jdm(json.dumps(bare), NAMES, fields={"twice": "age * 2 + 1"})
-    meaning = {name: node for name, node in policy.steps if name.startswith("t.")}
     read_back = parsed(again.toml)
     assert read_back is not None
     points = some_points(policy, 40)
-    assert run(policy, points) == run(read_back, points), (meaning, again.toml)
+    assert run(policy, points) == run(read_back, points), again.toml
 
 
 def some_points(policy: Policy, count: int) -> list[dict[str, object]]:
@@ -141,7 +140,11 @@ def some_points(policy: Policy, count: int) -> list[dict[str, object]]:
 def run(policy: Policy, points: list[dict[str, object]]) -> list[dict[str, object]]:
     """Outputs of table t (as values) at each point."""
     names = ("age", "employment", "id_match", "request.instalments")
-    steps = [(name, node) for name, node in policy.steps if name.startswith("t.") and name != "t.row"]
+    steps = [
+        (name, node)
+        for name, node in policy.steps
+        if "." in name and name.split(".")[0] in ("t", "risk_grade") and not name.endswith(".row")
+    ]
     program = compile_row(names, steps)
 
     def code(name: str, value: object) -> int | None:
@@ -404,3 +407,104 @@ def test_a_table_in_steps_goes_out_and_comes_back():
     assert Policy.parse(again).sha256 == Policy.parse(SMALL).sha256
     edited = import_jdm(made.json.replace('"< 50000"', '"<= 50000"'), NAMES)
     assert 'pd = "<= 50000"' in edited.toml or 'below = "<= 50000"' in edited.toml
+
+
+def test_one_table_of_a_larger_graph_is_taken_and_reads_what_tables_above_it_give():
+    content = {"hitPolicy": "first", "outputs": [{"id": "o", "name": "o", "field": "x"}]}
+    content |= {
+        "inputs": [{"id": "g", "name": "g", "field": "cost_fen"}],
+        "rules": [{"_id": "1", "g": ">= 3, < 5", "o": "1"}],
+    }
+    second = {"id": "t2", "type": "decisionTableNode", "name": "next", "content": content}
+    branch = {"id": "s", "type": "switchNode", "name": "branch"}
+    text = document([{"a": "< 5"}], nodes=(second, branch), passThrough=True).replace(
+        '"targetId": "out"', '"targetId": "t2"'
+    )
+    with pytest.raises(JdmInvalid, match="switchNode"):
+        import_jdm(text, NAMES, fields=LOAN)
+    with pytest.raises(JdmInvalid, match="its tables are Risk Grade, next"):
+        import_jdm(text, NAMES, only="none")
+    made = import_jdm(text, NAMES, fields={**LOAN, "cost_fen": "request.amount_fen"}, only="next")
+    assert made.tables == ("next",) and 'on = { g = "request.amount_fen" }' in made.toml
+    told = "\n".join(map(str, made.told))
+    assert "'switchNode' is left out" in told and "'>= 3, < 5' fits every value" in told
+    both = import_jdm(text.replace('"switchNode"', '"outputNode"'), NAMES, fields=LOAN)
+    assert 'on = { g = "risk_grade.cost_fen" }' in both.toml
+
+
+@st.composite
+def zen_cells(draw: st.DrawFn, column: str) -> str:
+    """Terms of zen joined by and, or and commas, as its grammar allows."""
+
+    def literal() -> str:
+        if column == "id_match":
+            return draw(st.sampled_from(["true", "false"]))
+        if column == "employment":
+            quote = draw(st.sampled_from("'\""))
+            return quote + draw(st.sampled_from(JOBS)) + quote
+        return str(draw(st.sampled_from([17, 18, 25, 30, 60, 61, 130, 131, -5, "18.0", "1_0"])))
+
+    def term() -> str:
+        a, b = literal(), literal()
+        forms = [
+            a,
+            f"== {a}",
+            f"!= {a}",
+            f"in [{a}, {b}]",
+            f"not in [{a}]",
+            f"[{a},{b}]",
+            "null",
+            "!= null",
+            f"in [null, {a}]",
+        ]
+        if column == "age":
+            forms += [f"{mark} {a}" for mark in ("<", "<=", ">", ">=")]
+            forms += [
+                f"{no}{left}{a}..{b}{right}"
+                for no in ("", "in ", "not in ")
+                for left in "[("
+                for right in "])"
+            ]
+        return draw(st.sampled_from(forms))
+
+    cell = term()
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
+        cell += draw(st.sampled_from([" and ", " or ", ", "])) + term()
+    return draw(st.sampled_from(["", cell, cell, cell]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.sampled_from(["first", "sum", "max", "min", "count"]))
+def test_an_imported_table_gives_what_zen_gives(data: st.DataObject, how: str):
+    zen = pytest.importorskip("zen", reason=NO_ZEN)
+    columns = data.draw(st.lists(st.sampled_from(["age", "employment", "id_match"]), min_size=1, unique=True))
+    rules = [
+        {
+            **{c: data.draw(zen_cells(c)) for c in columns},
+            "o": str(data.draw(st.integers(-9, 10**9))),
+            "p": "1",
+        }
+        for _ in range(data.draw(st.integers(1, 5)))
+    ]
+    inputs = [{"id": c, "name": c, "field": c} for c in columns]
+    text = document(
+        rules,
+        "first" if how == "first" else "collect",
+        inputs=inputs,
+        outputs=[{"id": "o", "name": "o", "field": "o"}],
+    )
+    try:
+        table = import_jdm(text, NAMES, collect=how.replace("first", "")).toml
+    except JdmInvalid as error:
+        assert "no rule fits anything" in str(error), error
+        return
+    policy = Policy.parse(SMALL + table, activated=True)
+    points = some_points(policy, 40)
+    decision = zen.ZenEngine().create_decision(text)
+    for point, row in zip(points, run(policy, points), strict=True):
+        context = {k: v for k, v in point.items() if v is not None}
+        result = decision.evaluate(context)["result"]
+        found = [one["o"] for one in (result if how != "first" else [result] if result else [])]
+        empty = 0 if how in ("sum", "count") else None
+        together = {"sum": sum, "max": max, "min": min, "count": len, "first": lambda all_: all_[0]}[how]
+        assert row == {"risk_grade.o": together(found) if found else empty}, (point, rules)

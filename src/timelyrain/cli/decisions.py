@@ -150,6 +150,7 @@ def _jdm(taken: argparse.ArgumentParser, given: argparse.ArgumentParser) -> None
         default="",
         help="what becomes of a list of results, where the document does not say",
     )
+    taken.add_argument("--node", default="", metavar="NAME", help="one table only; other nodes are left out")
     given.add_argument("policy", help=_POLICY)
     given.add_argument("--table", default="", metavar="NAME", help="one table only")
     for act in (taken, given):

@@ -21,7 +21,12 @@ def bring_in(given: argparse.Namespace) -> int:
     names = definitions.parsed(source, given.policy).verdict_types
     try:
         made = import_jdm(
-            text, names, fields=_pairs(given.field), scale=_factors(given.scale), collect=given.collect
+            text,
+            names,
+            fields=_pairs(given.field),
+            scale=_factors(given.scale),
+            collect=given.collect,
+            only=given.node,
         )
     except JdmInvalid as error:
         return _refused(error, given)

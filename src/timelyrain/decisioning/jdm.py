@@ -132,8 +132,11 @@ class Node:
     before: tuple[str, ...] = ()
 
 
-def read_graph(raw: Json, report: Report) -> list[Node]:
-    """Nodes in an order in which each comes after what it reads, otherwise that of the document; [] after a refusal."""
+def read_graph(raw: Json, report: Report, partial: bool = False) -> list[Node]:
+    """Nodes in an order in which each comes after what it reads, otherwise that of the document; [] after a refusal.
+
+    partial: nodes that no table can stand for are told and left out, not refused.
+    """
     nodes, edges = raw.get("nodes"), raw.get("edges", [])
     kind = raw.get("contentType", CONTENT_TYPE)
     if kind != CONTENT_TYPE or not isinstance(nodes, list) or not isinstance(edges, list):
@@ -149,7 +152,7 @@ def read_graph(raw: Json, report: Report) -> list[Node]:
         report.differ("settings", "zen checks input and output against these schemas; they are left out")
     found: dict[str, Node] = {}
     for i, item in enumerate(nodes):
-        node = _node(i + 1, an_object(item), found, report)
+        node = _node(i + 1, an_object(item), found, report, partial)
         if node:
             found[node.id] = node
     before: dict[str, set[str]] = {name: set() for name in found}
@@ -157,7 +160,7 @@ def read_graph(raw: Json, report: Report) -> list[Node]:
         source, target = (text_of(an_object(edge).get(key)) for key in ("sourceId", "targetId"))
         if source in found and target in found:
             before[target].add(source)
-        elif not report.refused:
+        elif not report.refused and not partial:
             report.refuse(f"edge {i + 1}", "joins nodes that are not there", "give sourceId and targetId")
     try:
         order = _order(before)
@@ -181,17 +184,25 @@ def _order(before: dict[str, set[str]]) -> list[str]:
     return order
 
 
-def _node(number: int, raw: Json, found: dict[str, Node], report: Report) -> Node | None:
+def _node(number: int, raw: Json, found: dict[str, Node], report: Report, partial: bool) -> Node | None:
     own, kind, name = (text_of(raw.get(key)) for key in ("id", "type", "name"))
     place = f"node {name or own or number}"[:80]
+    content = an_object(raw.get("content"))
+    readable = kind in ("inputNode", "outputNode", "decisionTableNode", "expressionNode")
     if not own or own in found:
         report.refuse(place, "has no id of its own", "give every node an id")
+    elif readable and not (partial and kind == "expressionNode"):
+        if kind in ("inputNode", "outputNode") and content.get("schema"):
+            report.differ(
+                place, "zen checks against its schema, which is left out; evidence has its own checks here"
+            )
+        return Node(own, kind, name, place, content)
+    elif partial:
+        report.differ(place, f"{kind[:60]!r} is left out: what it gives has to be a feature or figure here")
     elif kind in _KINDS:
         report.refuse(place, f"a {kind} holds {_KINDS[kind]}", "write it as tables, figures or rules")
-    elif kind not in ("inputNode", "outputNode", "decisionTableNode", "expressionNode"):
-        report.refuse(place, f"unknown type {kind[:60]!r}", "only decision tables can be imported")
     else:
-        return Node(own, kind, name, place, an_object(raw.get("content")))
+        report.refuse(place, f"unknown type {kind[:60]!r}", "only decision tables can be imported")
     return None
 
 

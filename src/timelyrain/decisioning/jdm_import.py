@@ -1,10 +1,8 @@
 """JDM decision tables -> [[table]] blocks of our language. docs/jdm.md tells what is kept and what differs."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from math import prod
 from typing import cast
 
@@ -26,16 +24,16 @@ from .jdm import (
     toml_table,
     toml_value,
 )
+from .jdm_rules import Column, Output, RuleReader, output_kind, step_rows
 from .language import Type, read
-from .schema import MAX_FEN
 from .tables import MAX_ROWS, Cell, Visit, read_cell, read_table, segments
-from .unary import Unreadable, our_cells, read_output, read_unary, zen_cell, zen_output
+from .unary import Unreadable, read_output
 
 MAX_CELLS = 200_000
 """Of all tables of a document."""
 MAX_COLUMNS = 60
-MAX_SPLIT = 64
-"""Rows of ours that one rule may become."""
+MAX_COMBINATIONS = 50_000
+"""Of segments of the columns, to look for gaps and rows never reached."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,79}")
 _AGGREGATE = re.compile(
     r"(?:len\((?P<guard>[\w.]+)\) > 0 \? )?(?P<call>sum|max|min)\(map\((?P<rows>[\w.]+), #\.(?P<out>[\w.]+)\)\)(?P<else> : null)?"
@@ -59,38 +57,22 @@ def import_jdm(
     fields: Mapping[str, str] | None = None,
     scale: Mapping[str, int] | None = None,
     collect: str = "",
+    only: str = "",
 ) -> Imported:
     """The decision tables of a JDM document as TOML.
 
     names: what tables may read, with types (a policy's `verdict_types`). fields: field of the document -> name or expression
     of ours; without an entry the same name is taken. scale: field or output -> factor of its numbers (yuan in fen: 100).
     collect: how results of hit policy collect are put together (sum, max, min, count) where the document does not say.
+    only: the name of one table node; all else is left out and told.
     Raises JdmInvalid with every refusal.
     """
-    return _Import(text, names, fields or {}, scale or {}, collect).run()
+    return _Import(text, names, fields or {}, scale or {}, collect, only).run()
 
 
 def _slug(text: str, other: str) -> str:
     found = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:60]
     return found if found and found[0].isalpha() else other
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    id: str
-    key: str
-    source: str
-    kind: Type
-    scale: int
-    place: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Output:
-    id: str
-    key: str
-    scale: int
-    place: str
 
 
 class _Import:
@@ -101,9 +83,10 @@ class _Import:
         fields: Mapping[str, str],
         scale: Mapping[str, int],
         collect: str,
+        only: str,
     ):
         self.raw, self.names = parse_json(text), dict(names)
-        self.fields, self.scale, self.collect = fields, scale, collect
+        self.fields, self.scale, self.collect, self.only = fields, scale, collect, only
         self.report = Report()
         self.nodes: dict[str, Node] = {}
         self.blocks: list[str] = []
@@ -111,6 +94,7 @@ class _Import:
         self.cells = 0
         self.collected: dict[str, dict[str, tuple[str, str, str]]] = {}  # path -> output -> call, key, place
         self.used: set[str] = set()
+        self.outputs: dict[str, tuple[str, str]] = {}  # path in zen's context -> id of its node, name here
 
     def run(self) -> Imported:
         if self.collect not in ("", *COLLECTED):
@@ -122,13 +106,20 @@ class _Import:
             self.report.refuse(
                 f"scale of {bad[0]}", "is under 1", "give how many of ours make one of the document's"
             )
-        ordered = read_graph(self.raw, self.report)
+        ordered = read_graph(self.raw, self.report, bool(self.only))
         self.nodes = {node.id: node for node in ordered}
         for node in ordered:
             if node.type == "expressionNode":
                 self._expressions(node)
         tables = [node for node in ordered if node.type == "decisionTableNode"]
-        if not tables and not self.report.told:
+        if self.only and not self.report.refused:
+            known = ", ".join(node.name for node in tables)[:500]
+            tables = [node for node in tables if node.name == self.only]
+            if not tables:
+                self.report.refuse(
+                    "document", f"no table {self.only[:60]!r}", f"its tables are {known or 'none'}"
+                )
+        elif not tables and not self.report.refused:
             self.report.refuse("document", "no decision table", "only decisionTableNodes can be imported")
         for node in tables:
             self._table(node)
@@ -210,24 +201,23 @@ class _Import:
             self.report.differ(
                 place, "descriptions of rules are left out", "put them into the note of the table"
             )
-        rows = self._rows(place, rules, columns, outs, hit)
-        kinds = {out.key: _output_kind(rows, out) for out in outs}
+        rows = RuleReader(self.report).read(place, rules, columns, outs, hit)
+        kinds = {out.key: output_kind(rows, out) for out in outs}
+        paths = {out.key: out.place for out in outs}
         for key, kind in kinds.items():
             self.names[f"{name}.{key}"] = kind
+            path = ".".join(part for part in (text_of(content.get("outputPath")).strip(), paths[key]) if part)
+            self.outputs[path] = (node.id, f"{name}.{key}")
         self.tables.append(name)
-        if ours.get("steps") is True and (steps := _steps(rows, columns)):
+        if ours.get("steps") is True and (steps := step_rows(rows, columns)):
             on: object = columns[0].source
             block = {"name": name, **_kept(ours, ("stage", "note")), "on": on, "rows": steps}
             self.blocks.append(toml_table(block))
             return
         gaps = ours.get("gaps") if ours.get("gaps") in ("missing", "refused") else None
-        if len(rows) > MAX_ROWS:
-            shown = f"{len(rows)} rows, not analysed: a policy reads at most {MAX_ROWS} in one table"
-            self.report.differ(place, shown, "split it before it goes into a policy")
-        else:
-            rows, open_ = self._analysed(place, rows, columns, hit)
-            if open_ and gaps != "missing":
-                gaps = "missing"
+        analysed, rows, open_ = self._analysed(place, rows, columns, hit)
+        if open_ and gaps != "missing":
+            gaps = "missing"
         block = {
             "name": name, **_kept(ours, ("stage", "note")), "hit": hit, "gaps": gaps,
             "on": {column.key: column.source for column in columns}, "rows": rows,
@@ -235,7 +225,7 @@ class _Import:
         if hit == "unique" and "hit" not in ours:
             del block["hit"]
         self.blocks.append(toml_table(block))
-        if len(rows) <= MAX_ROWS and not self.report.refused:
+        if analysed and not self.report.refused:
             self._checked(place, name)
 
     def _name(self, node: Node, ours: Json) -> str:
@@ -280,9 +270,9 @@ class _Import:
             )
         return hit, renamed
 
-    def _columns(self, node: Node, ours: Json, inputs: list[Json], taken: set[str]) -> list[_Column] | None:
+    def _columns(self, node: Node, ours: Json, inputs: list[Json], taken: set[str]) -> list[Column] | None:
         """taken: keys of the outputs."""
-        found: list[_Column] = []
+        found: list[Column] = []
         told = an_object(ours.get("on"))
         prefix = text_of(node.content.get("inputField")).strip()
         before = [self.nodes[name] for name in node.before]
@@ -303,7 +293,10 @@ class _Import:
             key = label if kept else _slug(path.rpartition(".")[2], f"c{i + 1}")
             while key in taken:
                 key += "_in"
-            source = self.fields.get(path) or text_of(told.get(key)) or path
+            above, output = self.outputs.get(path, ("", ""))
+            if above not in self._above(node):
+                output = ""
+            source = self.fields.get(path) or text_of(told.get(key)) or output or path
             if source == path and not PATH.fullmatch(path):
                 self.report.refuse(
                     place, f"reads {path[:60]!r}, an expression", "name a feature for it in the mapping"
@@ -315,15 +308,26 @@ class _Import:
                 said = f"{faults[0].what}; {faults[0].remedy}" if faults else f"is a {kind.kind}"
                 self.report.refuse(place, f"field {source[:60]!r}: {said}", "map the field to a feature")
                 continue
-            if hidden and not any(source.startswith(f"{table}.") for table in self.tables):
+            if hidden and not output and not any(source.startswith(f"{table}.") for table in self.tables):
                 self.report.differ(
                     place, f"in zen {path} is null here: the table before it does not pass its input through"
                 )
             scale = self.scale.get(path, 1)
             self._numbers(place, path, kind, scale)
             taken = {*taken, key}
-            found.append(_Column(text_of(raw.get("id")), key, source, kind, scale, label or path))
+            found.append(Column(text_of(raw.get("id")), key, source, kind, scale, label or path))
         return found if len(found) == len(inputs) else None
+
+    def _above(self, node: Node) -> set[str]:
+        """Ids of all nodes that come before it along the edges."""
+        found: set[str] = set()
+        waiting = list(node.before)
+        while waiting:
+            one = waiting.pop()
+            if one not in found:
+                found.add(one)
+                waiting.extend(self.nodes[one].before)
+        return found
 
     def _numbers(self, place: str, path: str, kind: Type, scale: int) -> None:
         if kind.kind != "int":
@@ -340,8 +344,8 @@ class _Import:
 
     def _outputs(
         self, place: str, outputs: list[Json], name: str, renamed: Mapping[str, str]
-    ) -> list[_Output] | None:
-        found: list[_Output] = []
+    ) -> list[Output] | None:
+        found: list[Output] = []
         for i, raw in enumerate(outputs):
             path = text_of(raw.get("field")).strip()
             key = renamed.get(path, path).removeprefix(f"{name}.")
@@ -353,100 +357,31 @@ class _Import:
                     place, f"output {i + 1} has no id and field of its own", "give every output both"
                 )
                 continue
-            found.append(_Output(text_of(raw.get("id")), key, self.scale.get(path, 1), path))
+            found.append(Output(text_of(raw.get("id")), key, self.scale.get(path, 1), path))
         return found if len(found) == len(outputs) else None
 
-    def _rows(
-        self, place: str, rules: list[Json], columns: list[_Column], outs: list[_Output], hit: str
-    ) -> list[Json]:
-        rows: list[Json] = []
-        for i, rule in enumerate(rules):
-            where = f"{place}, rule {text_of(rule.get('_id'))[:40] or i + 1} (row {i + 1})"
-            original = _embedded(rule)
-            given: Json = {}
-            for out in outs:
-                given[out.key] = self._output(f"{where}, output {out.place}", rule, out, original, hit)
-            cells = [self._cells(f"{where}, column {c.place}", rule, c, original) for c in columns]
-            if any(cell is None for cell in cells):
-                continue
-            ways = [cast(list[object], cell) for cell in cells]
-            count = prod(len(way) for way in ways)
-            if count > MAX_SPLIT:
-                self.report.refuse(where, f"would become {count} rows", "split it into simpler rules")
-            elif not count:
-                self.report.differ(where, "fits no value that can occur here; left out")
-            else:
-                if count > 1:
-                    self.report.keep(where, f"becomes {count} rows")
-                for cell in product(*ways):
-                    filled = {c.key: v for c, v in zip(columns, cell, strict=True) if v != ""}
-                    rows.append({**filled, **given})
-        if not rows and not self.report.refused:
-            self.report.refuse(place, "no rule fits anything", "look at its cells")
-        return rows
-
-    def _cells(self, where: str, rule: Json, column: _Column, original: Json) -> list[object] | None:
-        raw = rule.get(column.id, "")
-        if not isinstance(raw, str):
-            self.report.refuse(where, f"{raw!r:.60} is no cell", "cells are texts")
-            return None
-        text = raw.strip()
-        if not text or text == "-":
-            if text:
-                self.report.differ(
-                    where, "'-' is read as any value; zen 2.1 cannot read it, and the row never fits"
-                )
-            return [original[column.key] if original.get(column.key) == "-" else ""]
-        before = original.get(column.key)
-        try:
-            if before is not None and column.scale == 1 and zen_cell(before, column.kind) == text:
-                return [before]
-            return cast(list[object], our_cells(read_unary(text, column.kind, column.scale), column.kind))
-        except Unreadable as error:
-            self.report.refuse(
-                where,
-                f"{text[:60]!r}: {error.what}" if text[:60] not in error.what else error.what,
-                error.remedy,
-            )
-            return None
-
-    def _output(self, where: str, rule: Json, out: _Output, original: Json, hit: str) -> int | str:
-        raw, before = rule.get(out.id, ""), original.get(out.key)
-        try:
-            if not isinstance(raw, str):
-                raise Unreadable(f"{raw!r:.60} is no output", "outputs are texts")
-            if before is not None and out.scale == 1 and zen_output(before) == raw.strip():
-                return cast("int | str", before)
-            kind, value = read_output(raw, out.scale)
-        except Unreadable as error:
-            self.report.refuse(where, error.what, error.remedy)
-            return 0
-        if kind == "flag":
-            self.report.differ(
-                where.partition(", rule")[0] + f", output {out.place}", "true is 1 here and false is 0"
-            )
-        if kind == "text" and hit in COLLECTED:
-            self.report.refuse(where, f"{value!r:.60} cannot be part of a {hit}", "collect numbers")
-        if isinstance(value, int) and abs(value) > MAX_FEN:
-            self.report.refuse(where, f"{value} is over {MAX_FEN}", "no amount is that large")
-        return value
-
     def _analysed(
-        self, place: str, rows: list[Json], columns: list[_Column], hit: str
-    ) -> tuple[list[Json], bool]:
-        """Rows without those that a first-hit table never reaches; whether some combination has no row."""
+        self, place: str, rows: list[Json], columns: list[Column], hit: str
+    ) -> tuple[bool, list[Json], bool]:
+        """Whether the table was analysed; rows without those that first hit never reaches; whether gaps are possible."""
+        if len(rows) > MAX_ROWS:
+            said = f"{len(rows)} rows, not analysed: a policy reads at most {MAX_ROWS} in one table"
+            self.report.differ(place, said, "split it before it goes into a policy")
+            return False, rows, True
         block = Draft("").block("table")
         boxes = [
             [read_cell(block, i, c.key, row.get(c.key, "-"), c.kind) for c in columns]
             for i, row in enumerate(rows)
         ]
         if any(cell is None for box in boxes for cell in box):
-            return rows, False
+            return True, rows, False
         cells = [[cast(Cell, cell) for cell in box] for box in boxes]
         visit = Visit([segments(c.kind, [box[i] for box in cells]) for i, c in enumerate(columns)], cells)
-        if not visit.run():
-            return rows, False
-        if visit.gaps and hit in ("first", "unique"):
+        if prod(len(set(masks)) for masks in visit.masks) > MAX_COMBINATIONS or not visit.run():
+            self.report.keep(place, "too many combinations to look for gaps here: `policy check` does")
+            return False, rows, True
+        single = hit in ("first", "unique")
+        if visit.gaps and single:
             self.report.differ(
                 place,
                 "where no row fits zen gives no output; here the outputs are missing, "
@@ -454,11 +389,10 @@ class _Import:
             )
         if hit == "first" and len(visit.first) < len(rows):
             lost = [str(r + 1) for r in range(len(rows)) if r not in visit.first]
-            self.report.keep(
-                place, f"rows {', '.join(lost[:20])} are left out: rows above fit wherever they do"
-            )
+            said = f"rows {', '.join(lost[:20])} are left out: rows above fit wherever they do"
+            self.report.keep(place, said)
             rows = [row for r, row in enumerate(rows) if r in visit.first]
-        return rows, bool(visit.gaps) and hit in ("first", "unique")
+        return True, rows, bool(visit.gaps) and single
 
     def _checked(self, place: str, name: str) -> None:
         """What a policy would say about the finished block."""
@@ -483,36 +417,6 @@ class _Import:
             "a value of the wrong type makes zen skip the row; here evidence is checked before, "
             "and such a value is refused or missing",
         )
-
-
-def _embedded(rule: Json) -> Json:
-    """Cells as they were written before an export, if any."""
-    text = text_of(rule.get(f"_{OURS}"))
-    if not text or len(text) > 10_000:
-        return {}
-    try:
-        found = an_object(json.loads(text))
-    except (ValueError, RecursionError):
-        return {}
-    return {key: v for key, v in found.items() if isinstance(v, (str, int)) and len(str(v)[:300]) < 300}
-
-
-def _output_kind(rows: Sequence[Json], out: _Output) -> Type:
-    values = list(dict.fromkeys(row[out.key] for row in rows))
-    unit = next((u for u in ("fen", "ppm", "days") if out.key.endswith(f"_{u}")), "")
-    texts = tuple(value for value in values if isinstance(value, str))
-    return Type("enum", values=texts) if texts else Type("int", unit, -MAX_FEN, MAX_FEN)
-
-
-def _steps(rows: Sequence[Json], columns: Sequence[_Column]) -> list[Json]:
-    """Rows of a table in steps (`below`); empty when they no longer are steps."""
-    found: list[Json] = []
-    for row in rows:
-        limit = re.fullmatch(r"< (-?\d+)", str(row.get(columns[0].key)))
-        if len(columns) > 1 or limit is None or (found and found[-1]["below"] >= int(limit[1])):
-            return []
-        found.append({"below": int(limit[1])} | {k: v for k, v in row.items() if k != columns[0].key})
-    return found
 
 
 def _kept(ours: Json, keys: Iterable[str]) -> Json:

@@ -178,7 +178,9 @@ class _Reader:
         spans: tuple[Span, ...] = ()
         for part in parts:
             spans = _union(spans, part.spans)
-        plain = all(part.ours != "missing" for part in parts)
+        plain = all(part.ours != "missing" for part in parts) and (
+            self.kind.kind != "bool" or len(parts) == 1
+        )
         null = any(part.null for part in parts)
         return Test(
             spans, null, ", ".join(p.ours for p in parts) if plain else "missing" if len(parts) == 1 else ""
