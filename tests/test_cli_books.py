@@ -1,6 +1,8 @@
 """The commands of the books, against the books of this test run."""
 
 import json
+import re
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ from timelyrain.contract import EventType
 from timelyrain.ledger import chart
 from timelyrain.ledger import services as ledger
 from timelyrain.runtime import clock
-from timelyrain.servicing import services
+from timelyrain.servicing import funding, services
+from timelyrain.servicing.shares import Part
 
 SHARD = 701
 OPENED = date(2026, 1, 5)
@@ -125,3 +128,15 @@ def test_bad_arguments_are_named(bad: tuple[str, ...], capsys: pytest.CaptureFix
     with pytest.raises(SystemExit) as left:
         cli.main(bad)
     assert left.value.code == 2 and "is no" in capsys.readouterr().err
+
+
+def test_what_stands_with_partners(said: Any) -> None:
+    partner = funding.admit("a bank of the command line", OPENED, by="tests")
+    funding.agree("command line", OPENED, [Part(partner, 600_000)], by="tests")
+    loan = portfolio.open_loan(SHARD + 1, replace(portfolio.terms(), product="command line"), OPENED)
+    portfolio.forget_sagas(SHARD + 1)
+    code, text = said("partners", "due", "--on", str(OPENED))
+    assert code == 0 and re.search(r"a bank of the command line +7,200\.00 +0\.00 +0\.00", text), text
+    code, text = said("partners", "due", "--on", str(OPENED), "--json")
+    (one,) = (one for one in json.loads(text) if one["partner"] == str(partner))
+    assert (code, one["funding_fen"], one["remit_fen"], one["by_loan"]) == (0, 720_000, 0, {}) and loan.id

@@ -188,6 +188,30 @@ def close_day(given: argparse.Namespace) -> int:
     return 0
 
 
+def partners_due(given: argparse.Namespace) -> int:
+    """What stands between the lender and each funding partner at the end of a day, by value date."""
+    load_django()
+    from timelyrain.runtime import clock
+    from timelyrain.servicing.funding import due
+    from timelyrain.servicing.models import FundingPartner
+
+    on = given.on or clock.today()
+    found = [(one.name, due(one.id, on)) for one in FundingPartner.objects.order_by("name")]
+    if given.json:
+        loans = [{str(loan): fen for loan, fen in one.by_loan.items()} for _, one in found]
+        _print(
+            [
+                {"name": name, "partner": one.partner, "on": one.on, "funding_fen": one.funding_fen,
+                 "remit_fen": one.remit_fen, "by_loan": by_loan}
+                for (name, one), by_loan in zip(found, loans, strict=True)
+            ]
+        )  # fmt: skip
+    else:
+        rows = [(name, one.funding_fen, one.remit_fen, sum(one.by_loan.values())) for name, one in found]
+        _table(("partner", "it owes us", "to remit", "of this day"), rows)
+    return 0
+
+
 @contextmanager
 def _refusals() -> Iterator[None]:
     from timelyrain.runtime.problems import Problem
@@ -260,6 +284,12 @@ _TRIAL = """
   timelyrain trial-balance                    all that is booked
   timelyrain trial-balance --on 2026-02-28    what has a value date up to that day
 """
+_PARTNERS = """
+  timelyrain partners due                          today
+  timelyrain partners due --on 2026-02-28 --json   one object for each partner, with the loans of that day
+
+Partners, shares and transfers are asked for and approved in the console (Books, Funding partners).
+"""
 _CLOSE = """
   timelyrain close-day                       up to today
   timelyrain close-day --until 2026-02-28    up to that day
@@ -283,5 +313,8 @@ def add(commands: Commands) -> None:
     trial.add_argument("--on", type=_day, metavar="DAY", help="up to this value date")
     close = commands.add(close_day, epilog=_CLOSE)
     close.add_argument("--until", type=_day, metavar="DAY", help="the last day to close; today if not given")
-    for command in (proof, why, statement, trial, close):
+    partners = commands.group("partners", "Funding partners.")
+    due = partners.add(partners_due, name="due", epilog=_PARTNERS)
+    due.add_argument("--on", type=_day, metavar="DAY", help="a value date; today if not given")
+    for command in (proof, why, statement, trial, close, due):
         command.add_argument("--json", action="store_true", help="one JSON value instead of text")

@@ -47,6 +47,9 @@ _LENDING = (
     "servicing.view_dayrun",
     "servicing.view_loanact",
     "servicing.view_wish",
+    "servicing.view_fundingpartner",
+    "servicing.view_fundingarrangement",
+    "servicing.view_fundingact",
 )
 _BOOKS = (
     "ledger.view_chart",
@@ -78,12 +81,13 @@ _POLICY = (
 
 AUDITOR = "auditor"
 ROLES: dict[str, tuple[str, ...]] = {
-    # Acts on loans: operations asks, and somebody else of operations or risk approves.
+    # Acts on loans and with funding partners: operations asks, and somebody else of operations or risk approves.
     "risk": (
         *_LENDING,
         *_POLICY,
         "customers.view_consent",
         "servicing.change_loanact",
+        "servicing.change_fundingact",
         "origination.add_releasestep",
         "origination.add_listentry",
         "origination.add_exemption",
@@ -101,6 +105,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         "servicing.add_loanact",
         "servicing.change_loanact",
         "servicing.change_wish",
+        "servicing.add_fundingact",
+        "servicing.change_fundingact",
         "runtime.change_saga",
         "runtime.change_clockshift",  # the API refuses it anywhere but in a simulated world
     ),

@@ -41,6 +41,7 @@ _MENU: list[tuple[Any, list[tuple[Any, str, str]]]] = [
         words("账务", "Books"),
         [
             (words("账簿", "Books"), "servicing.books", "menu_book"),
+            (words("联合贷合作方", "Funding partners"), "servicing.partners", "handshake"),
             (words("账户", "Accounts"), "ledger.account", "account_balance"),
             (words("凭证", "Transfers"), "ledger.transfer", "receipt_long"),
             (words("科目表", "Chart of accounts"), "ledger.chart", "list_alt"),
@@ -88,7 +89,10 @@ _MENU: list[tuple[Any, list[tuple[Any, str, str]]]] = [
 ]
 
 # Pages that are no list of records: where they are, and who may open them.
-_PAGES = {"servicing.books": ("admin:servicing_books", "ledger.view_account")}
+_PAGES = {
+    "servicing.books": ("admin:servicing_books", "ledger.view_account"),
+    "servicing.partners": ("admin:servicing_partners", "servicing.view_fundingpartner"),
+}
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:

@@ -36,6 +36,17 @@ def tone(name: str) -> str:
 
 _FIELDS = {
     "account": ("科目", "account"),
+    "admitted_on": ("准入日", "admitted on"),
+    "admitted_until": ("有效至", "admitted until"),
+    "agreed_at": ("约定时间", "agreed"),
+    "agreed_by": ("约定人", "agreed by"),
+    "from_on": ("自", "from"),
+    "funding_fen": ("应收出资款", "funding due from it"),
+    "number": ("编号", "no."),
+    "partner": ("合作方", "partner"),
+    "parts": ("出资", "parts"),
+    "remit_fen": ("应付合作方", "to remit to it"),
+    "until": ("至", "until"),
     "after": ("之后", "after"),
     "asked_at": ("提出时间", "asked"),
     "before": ("之前", "before"),

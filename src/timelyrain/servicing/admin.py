@@ -17,6 +17,7 @@ from timelyrain.runtime.admin import Act, ReadOnlyAdmin
 from timelyrain.runtime.glossary import label, tone, value, words
 from timelyrain.runtime.panels import As, Badge, Bar, Link, Panel, Step, Table, Verdict, on_dashboard, on_page
 from timelyrain.servicing import bookkeeping, desk, queries, services, wishes
+from timelyrain.servicing import funding_admin as funding_admin  # registers its pages
 from timelyrain.servicing.catalogue import KINDS
 from timelyrain.servicing.models import ActState, DayRun, Loan, LoanAct, LoanEvent, Repayment, Wish, WishState
 

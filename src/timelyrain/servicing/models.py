@@ -256,6 +256,37 @@ class FundingArrangement(models.Model):
     agreed_at = models.DateTimeField()
 
 
+class FundingAct(models.Model):
+    """What one person asks to be done with a funding partner and another approves (reference table; see `funding_acts`)."""
+
+    id = models.UUIDField(primary_key=True)
+    kind = models.CharField(max_length=8)  # admit, agree, settle
+    data = models.JSONField()
+    reference = models.CharField(
+        max_length=160, default="", blank=True
+    )  # partner and bank reference of money
+    reason = models.TextField()
+    state = models.CharField(max_length=8, choices=ActState.choices, default=ActState.WAITING)
+    requested_by = models.CharField(max_length=150)
+    requested_at = models.DateTimeField()
+    decided_by = models.CharField(max_length=150, default="", blank=True)
+    decided_at = models.DateTimeField(null=True)
+    note = models.TextField(default="", blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(state="rejected") | ~models.Q(decided_by=models.F("requested_by")),
+                name="funding_decided_by_another",
+            ),
+            models.UniqueConstraint(
+                fields=["reference"],
+                condition=~models.Q(reference="") & ~models.Q(state="rejected"),
+                name="partner_money_once",
+            ),
+        ]
+
+
 class LoanFunding(models.Model):
     """The arrangement of a loan, fixed at pay-out. A loan without a row is the lender's alone."""
 
