@@ -296,6 +296,21 @@ def test_lists_of_then_are_handed_on(tmp_path: Path) -> None:
     assert set(told["a.outcome"][::2]) == {0}
 
 
+def test_a_rule_that_reads_the_day_speaks_on_its_day(tmp_path: Path) -> None:
+    """`today` is the lender's day of the application: the last minutes of a day in UTC are the next one there."""
+    rows = [application(1), application(2), application(3)]
+    midnight = (AS_OF // DAY) * DAY - 8 * 3600  # 00:00 at UTC+8
+    for row, at in zip(rows, (midnight - 1, midnight, midnight + DAY), strict=True):
+        row |= {"at": at}
+    rule = SOURCE + (
+        f'\n[[rule]]\ncode = "NOT_TODAY"\nstage = "credit"\nwhen = "today == {AS_OF // DAY}"\nthen = "decline"\n'
+        'if_missing = "skip"\nzh = "今日不批"\nen = "not today"\nchange_zh = "无"\nchange_en = "none"\nnote = "A test."\n'
+    )
+    result = backtest(job(write(rows, tmp_path / "day.parquet"), b=rule), tmp_path / "out")
+    told = next(r for r in result["b"]["rules"] if r["code"] == "NOT_TODAY")
+    assert told["spoke"] == 1, told
+
+
 def test_money_is_counted_by_hand() -> None:
     amount, rate, months = np.array([1_200_000, 0]), np.array([180_000, 0]), np.array([12, 12])
     e = Economics(funding_ppm=30_000, lgd_ppm=500_000, cost_fen=5_000)

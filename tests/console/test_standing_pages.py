@@ -20,7 +20,6 @@ from timelyrain.origination.models import Application, DecisionRecord, Exemption
 from timelyrain.runtime import clock, worker
 from timelyrain.runtime.problems import Conflict, Invalid
 
-
 SEEDS = iter(range(140, 400))  # nobody applies too often
 
 

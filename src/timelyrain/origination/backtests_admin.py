@@ -154,4 +154,13 @@ def _result(request: HttpRequest, row: Backtest) -> Panel:
         rows.append(
             (words(zh, en), *(As("fen_fen", x[measure][0] if known else None) for x in (a, b, change)))
         )
-    return Panel(title, table=Table(("meaning", "A", "B", "B − A"), rows), more=more, wide=True)
+    bars = [
+        Bar(words(f"{zh} {side}", f"{en} {side}"), 1, f"{part:.2%}", part=part, tone=tone)
+        for measure, zh, en, tone in (
+            ("approval", "通过率", "approved", "good"),
+            ("bad_rate", "坏账率", "bad", "bad"),
+        )
+        for side, found in (("A", a), ("B", b))
+        if (part := found[measure][0]) is not None
+    ]
+    return Panel(title, bars=bars, table=Table(("meaning", "A", "B", "B − A"), rows), more=more, wide=True)

@@ -1,12 +1,15 @@
 """Policies, models, drafts and test cases in the console: what a version would change, what it rests on, who let it decide."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from timelyrain import decisioning
 from timelyrain.origination import registry, releases
@@ -172,20 +175,32 @@ def _life(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Panel:
     kind = _kind(row)
     found = releases.steps(kind, row.sha256)
     decides = registry.active_hashes().get(kind) == row.sha256
+    # Who lays a back-test beside a submission says it again with the report.
+    named = [
+        words("附上回测", "back-test attached")
+        if n and found[n - 1].act == s.act == ReleaseAct.SUBMITTED
+        else value(s.act)
+        for n, s in enumerate(found)
+    ]
+    title = words("审批与启用", "Approval and activation")
+    if not found:
+        return Panel(title, text=words("尚未提交批准，不参与决策。", "Never submitted: it decides nothing."))
     return Panel(
-        words("审批与启用", "Approval and activation"),
-        verdict=Verdict(
-            decides,
-            words("现在由此版本决策", "This version decides now")
-            if decides
-            else words("此版本现在不参与决策", "This version does not decide now"),
-        ),
-        steps=[Step(value(s.act), _TONES[ReleaseAct(s.act)], s.by) for s in found],
+        title,
+        verdict=Verdict(True, words("现在由此版本决策", "This version decides now"))
+        if decides
+        else Verdict(
+            False,
+            words("等待另一人批准；现在不参与决策", "Waits for somebody else's approval; it decides nothing"),
+        )
+        if found[-1].act == ReleaseAct.SUBMITTED
+        else None,
+        steps=[Step(name, _TONES[ReleaseAct(s.act)], s.by) for name, s in zip(named, found, strict=True)],
         table=Table(
             ("act", "by", "at", "effective_at", "note"),
             [
-                (Badge(value(s.act), _TONES[ReleaseAct(s.act)]), s.by, s.at, s.effective_at, s.note)
-                for s in found
+                (Badge(name, _TONES[ReleaseAct(s.act)]), s.by, s.at, s.effective_at, s.note)
+                for name, s in zip(named, found, strict=True)
             ],
         ),
         wide=True,
@@ -203,24 +218,68 @@ def _rests_on(request: HttpRequest, policy: PolicyVersion) -> Panel | None:
     if not reports:
         return None
     report = reports[-1]
-    back = report.get("backtest")
-    facts = [("cases", report["cases"]), ("untried_rules", ", ".join(report["untried_rules"]) or None)]
+    back = report.get("backtest") or {}
+    untried = report["untried_rules"]
+    facts: list[tuple[str, Any]] = [("cases", report["cases"])]
+    if back:
+        facts += [(name, back[name]) for name in ("applications", "known", "expected_difference_fen")]
     return Panel(
         words("提交时的依据", "What it rested on when submitted"),
-        facts=[*facts, *((back or {}).items())],
+        facts=facts,
+        bars=[
+            _share(words(f"{zh} {side.upper()}", f"{en} {side.upper()}"), back[f"{measure}_{side}"], tone)
+            for measure, zh, en, tone in _MEASURES
+            for side in "ab"
+            if back.get(f"{measure}_{side}") is not None
+        ],
         table=Table(
             (words("与当时生效版本的差异", "Differences from the version then in force"),),
             [(words(*pair),) for pair in report["differences"]],
         )
         if report["differences"]
         else None,
+        text=_untried(untried),
+        more=Link("origination.backtest", back["backtest"], words("打开回测", "Open the back-test"))
+        if back
+        else None,
         wide=True,
     )
 
 
+_MEASURES = (("approval", "通过率", "approved", "good"), ("bad_rate", "坏账率", "bad of known", "bad"))
+
+
+def _share(name: Any, part: float, tone: str) -> Bar:
+    """A share of all as a bar of fixed length, so that bars of one panel can be compared."""
+    return Bar(name, 1, f"{part:.2%}", part=part, tone=tone)
+
+
+def _untried(rules: list[str]) -> Any:
+    if not rules:
+        return words("每条规则都试过成立与不成立。", "Every rule was tried both ways.")
+    return words(
+        f"案例未兼试成立与不成立的规则（{len(rules)}）：{'、'.join(rules)}",
+        f"Rules that no cases try both ways ({len(rules)}): {', '.join(rules)}",
+    )
+
+
+def _code(source: str, wrong: Mapping[int, str] | None = None) -> SafeString:
+    """A definition with numbered lines; the wrong ones (line -> tone) can be jumped to."""
+    marks = wrong or {}
+    lines = (
+        (
+            format_html('<mark id="L{}" class="c-{}">{}</mark>', n, marks[n], f"{n:>5}  {line}")
+            if n in marks
+            else f"{n:>5}  {line}",
+        )
+        for n, line in enumerate(source.splitlines(), 1)
+    )
+    return format_html('<code class="c-code">{}</code>', format_html_join("\n", "{}", lines))
+
+
 @on_page("origination.policyversion", "origination.view_policyversion", order=10)
 def _source(request: HttpRequest, policy: PolicyVersion) -> Panel:
-    return Panel(words("规则原文", "Definition"), text=policy.source, wide=True)
+    return Panel(words("规则原文", "Definition"), text=_code(policy.source), wide=True)
 
 
 # -- drafts
@@ -272,39 +331,59 @@ class PolicyDraftAdmin(ReadOnlyAdmin):
     )
 
 
+def _reviewed(request: HttpRequest, draft: PolicyDraft) -> releases.Review:
+    """Once for all panels of a page."""
+    found = getattr(request, "review_of_draft", None)
+    if found is None:
+        found = request.review_of_draft = releases.review(draft.source)
+    return found
+
+
+def _told(found: releases.Review) -> list[tuple[decisioning.DefinitionProblem, str]]:
+    return [(problem, "bad") for problem in found.problems] + [
+        (warning, "wait") for warning in found.warnings
+    ]
+
+
 @on_page("origination.policydraft", "origination.view_policydraft", order=5)
 def _checks(request: HttpRequest, draft: PolicyDraft) -> Panel:
-    found = releases.review(draft.source)
-    told = [(p, "bad") for p in found.problems] + [(w, "wait") for w in found.warnings]
-    good = not found.problems
+    found = _reviewed(request, draft)
+    n, warned = len(found.problems), len(found.warnings)
+    said = words(f"，{warned} 个提醒", f", {warned} warning(s)") if warned else ""
+    kinds = {"bad": words("错误", "error"), "wait": words("提醒", "warning")}
     return Panel(
         words("静态检查", "Static checks"),
+        facts=[(name, getattr(draft, name)) for name in ("title", "begun_by", "changed_by", "changed_at")],
         verdict=Verdict(
-            good,
-            words("没有错误", "No errors")
-            if good
-            else words(
-                f"{len(found.problems)} 个错误，不能启用",
-                f"{len(found.problems)} errors: it cannot be activated",
-            ),
+            not n,
+            words(f"{n} 个错误{said}，不能启用", f"{n} error(s){said}: it cannot be activated")
+            if n
+            else words(f"没有错误{said}", f"No errors{said}"),
         ),
         table=Table(
-            ("line", "column", "where", "problem", "remedy"),
-            [(p.line, p.column, p.where, Badge(p.what, tone), p.remedy) for p, tone in told],
+            ("state", "line", "column", "where", "problem", "remedy"),
+            [
+                (Badge(kinds[tone], tone), _to_line(p.line), p.column, p.where, p.what, p.remedy)
+                for p, tone in _told(found)
+            ],
         )
-        if told
+        if n or warned
         else None,
         wide=True,
     )
 
 
+def _to_line(line: int) -> SafeString:
+    return format_html('<a class="c-link" href="#L{0}">{0}</a>', line)
+
+
 @on_page("origination.policydraft", "origination.view_policydraft", order=6)
 def _changes(request: HttpRequest, draft: PolicyDraft) -> Panel | None:
-    found = releases.review(draft.source).differences
+    found = _reviewed(request, draft).differences
     return (
         Panel(
             words("与现行版本的差异", "Differences from the version in force"),
-            table=Table((words("差异", "difference"),), [(words(*pair),) for pair in found]),
+            table=Table(("difference",), [(words(*pair),) for pair in found]),
             wide=True,
         )
         if found
@@ -314,17 +393,25 @@ def _changes(request: HttpRequest, draft: PolicyDraft) -> Panel | None:
 
 @on_page("origination.policydraft", "origination.view_policydraft", order=7)
 def _tried(request: HttpRequest, draft: PolicyDraft) -> Panel | None:
-    tried = releases.review(draft.source).tried
+    tried = _reviewed(request, draft).tried
     return _cases_panel(tried) if tried else None
 
 
 def _cases_panel(tried: decisioning.Tried) -> Panel:
+    failed = sum(1 for result in tried.results if result.problems)
     total, covered = len(tried.coverage), len(tried.coverage) - len(tried.untried)
     return Panel(
         words("测试案例与规则覆盖", "Test cases and rules they put to the test"),
         verdict=Verdict(
             tried.passed and bool(tried.results),
-            words(f"{len(tried.results)} 个案例", f"{len(tried.results)} cases"),
+            words(f"{len(tried.results)} 个案例全部通过", f"{len(tried.results)} cases, all pass")
+            if tried.passed and tried.results
+            else words("还没有测试案例", "There are no test cases yet")
+            if not tried.results
+            else words(
+                f"{len(tried.results)} 个案例中 {failed} 个未通过",
+                f"{failed} of {len(tried.results)} cases fail",
+            ),
         ),
         bars=[
             Bar(
@@ -334,7 +421,7 @@ def _cases_panel(tried: decisioning.Tried) -> Panel:
                 part=covered,
             )
         ],
-        facts=[("untried_rules", ", ".join(tried.untried) or None)],
+        text=_untried(list(tried.untried)),
         table=Table(
             ("name", "outcome", "problem"),
             [
@@ -352,7 +439,8 @@ def _cases_panel(tried: decisioning.Tried) -> Panel:
 
 @on_page("origination.policydraft", "origination.view_policydraft", order=10)
 def _draft_source(request: HttpRequest, draft: PolicyDraft) -> Panel:
-    return Panel(words("原文", "Text"), text=draft.source, wide=True)
+    wrong = {problem.line: tone for problem, tone in reversed(_told(_reviewed(request, draft)))}
+    return Panel(words("原文", "Text"), text=_code(draft.source, wrong), wide=True)
 
 
 # -- test cases

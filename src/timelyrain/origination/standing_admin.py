@@ -1,5 +1,6 @@
 """Lists and silenced rules in the console: what is held about a person, and what waits for a second one."""
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from timelyrain.origination.models import (
 from timelyrain.runtime import glossary, panels
 from timelyrain.runtime.admin import Act, Field, ReadOnlyAdmin
 from timelyrain.runtime.glossary import label, value, words
-from timelyrain.runtime.panels import Badge, Link, Panel, Table, Verdict, on_dashboard, on_page
+from timelyrain.runtime.panels import Badge, Link, Panel, Step, Table, Verdict, on_dashboard, on_page
 from timelyrain.runtime.problems import Invalid
 
 CHANGE_LISTS, ASK, DECIDE = (
@@ -82,7 +83,14 @@ def _rules(row: Application | DecisionRecord) -> Sequence[tuple[str, Any]]:
     rules = [rule for rule in registry.active()[0].rules if rule.snooze]
     rules.sort(key=lambda rule: rule.code not in spoke)
     marks = {rule.code: f"{'● ' if rule.code in spoke else ''}{rule.code}" for rule in rules}
-    return [(r.code, words(f"{marks[r.code]} {r.zh}", f"{marks[r.code]}: {r.en}")) for r in rules]
+    return [
+        (r.code, words(f"{marks[r.code]} {_plain(r.zh)}", f"{marks[r.code]}: {_plain(r.en)}")) for r in rules
+    ]
+
+
+def _plain(text: str) -> str:
+    """A rule's text without the places where its values go."""
+    return re.sub(r"\{[^}]*\}", "…", text)
 
 
 def _snooze(request: HttpRequest, row: Any) -> Any:
@@ -430,6 +438,49 @@ class ExemptionAdmin(ReadOnlyAdmin):
             offered=_waits,
         ),
     )  # fmt: skip
+
+
+@on_page("origination.exemption", "origination.view_exemption", order=10)
+def _what_it_means(request: HttpRequest, row: Exemption) -> Panel:
+    """What the second person has to know: the rule or the list, why, and how often it was asked for before."""
+    policy = registry.active()[0]
+    rule = next((r for r in policy.rules if r.code == row.name), None) if row.what == "snooze" else None
+    entry = next((e for e in policy.lists if e.name == row.name), None)
+    facts: list[tuple[str, Any]] = [("why", row.why), ("until", row.until)]
+    if rule:
+        facts += [
+            ("meaning", words(_plain(rule.zh), _plain(rule.en))),
+            ("stage", rule.stage),
+            ("effect", rule.then),
+        ]
+    elif entry:
+        facts += [
+            ("meaning", words(entry.zh, entry.en)),
+            ("kind", Badge(value(entry.kind), _TONES[entry.kind])),
+        ]
+    whom = {"key_hash": row.key_hash} if row.key_hash else {"borrower_id": row.borrower_id}
+    before = Exemption.objects.filter(**whom).exclude(id=row.id).order_by("-asked_at")[:20]
+    note = (rule.note if rule else entry.note if entry else "") or ""
+    return Panel(
+        words(f"{value(row.what)}：{row.name}", f"{value(row.what)}: {row.name}"),
+        facts=facts,
+        steps=[
+            Step(words("提出", "Asked"), "good", row.asked_by),
+            Step(words("另一人", "Second person"), _STEPS[row.state], row.decided_by or value(row.state)),
+        ],
+        table=Table.of(
+            ("id", "what", "name", "state", "asked_by", "decided_by", "asked_at"),
+            before,
+            id="origination.exemption",
+        )
+        if before
+        else None,
+        text=note,
+        wide=True,
+    )
+
+
+_STEPS = {"waiting": "wait", "approved": "good", "rejected": "bad"}
 
 
 @on_dashboard("origination.view_exemption", order=31)
