@@ -5,6 +5,7 @@ import random
 import string
 import tomllib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.decisioning.applicants import POLICY_FILE, default_policy
 from tests.decisioning.test_policy_definition import SMALL
+from timelyrain.cli import main
 from timelyrain.decisioning import JdmInvalid, Policy, export_jdm, import_jdm
 from timelyrain.decisioning.compilers import compile_row
 from timelyrain.decisioning.language import Type
@@ -119,7 +121,8 @@ def test_an_exported_table_comes_back_with_its_hash(table: str):
         for column in node.get("content", {}).get("inputs", []):
             if column["field"] == "t.twice":
                 column["field"] = "twice"
-    again = import_jdm(json.dumps(bare), NAMES, fields={"twice": "age * 2 + 1"})
+    twice = {"twice": "age * 2 + 1"} if "t.twice" in document else {}
+    again = import_jdm(json.dumps(bare), NAMES, fields=twice)
     read_back = parsed(again.toml)
     assert read_back is not None
     points = some_points(policy, 40)
@@ -354,6 +357,12 @@ def test_a_document_without_words_or_sense_is_refused(text: str, said: str):
     assert said in str(caught.value), str(caught.value)[:500]
 
 
+def test_a_mapping_or_scale_that_names_nothing_is_refused():
+    for option in ({"scale": {"amuont": 100}}, {"fields": {**LOAN, "agee": "age"}}):
+        with pytest.raises(JdmInvalid, match="nothing in the document is called so"):
+            import_jdm(document([{}]), NAMES, **{"fields": LOAN, **option})
+
+
 def test_collected_results_need_a_way_to_put_them_together():
     rules: list[dict[str, object]] = [{"a": ">= 18", "o": "10"}, {"a": ">= 60", "o": "5"}]
     made = import_jdm(document(rules, "collect"), NAMES, fields=LOAN, collect="sum")
@@ -508,3 +517,15 @@ def test_an_imported_table_gives_what_zen_gives(data: st.DataObject, how: str):
         empty = 0 if how in ("sum", "count") else None
         together = {"sum": sum, "max": max, "min": min, "count": len, "first": lambda all_: all_[0]}[how]
         assert row == {"risk_grade.o": together(found) if found else empty}, (point, rules)
+
+
+def test_the_commands_convert_and_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out, back = tmp_path / "out.json", tmp_path / "back.toml"
+    assert main(["policy", "export-jdm", "consumer_credit", "--out", str(out)]) == 0
+    assert "grade.row, has no place in zen" in capsys.readouterr().err
+    assert main(["policy", "import-jdm", str(out), "--out", str(back), "--json"]) == 0
+    assert tables_of(back.read_text(encoding="utf-8")) == tables_of(POLICY_FILE.read_text(encoding="utf-8"))
+    assert {one["kind"] for one in json.loads(capsys.readouterr().out)["told"]} == {"difference"}
+    out.write_text(document([{"a": "$ > 5"}]), encoding="utf-8")
+    assert main(["policy", "import-jdm", str(out), "--field", "amount=request.amount_fen"]) == 1
+    assert "rule r0 (row 1), column Age: " in capsys.readouterr().err

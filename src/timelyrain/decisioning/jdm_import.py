@@ -94,6 +94,7 @@ class _Import:
         self.cells = 0
         self.collected: dict[str, dict[str, tuple[str, str, str]]] = {}  # path -> output -> call, key, place
         self.used: set[str] = set()
+        self.seen: set[str] = set()  # fields, outputs and expressions that a mapping or scale may name
         self.outputs: dict[str, tuple[str, str]] = {}  # path in zen's context -> id of its node, name here
 
     def run(self) -> Imported:
@@ -129,6 +130,15 @@ class _Import:
                 place, f"{path!r} is no collected table", "set outputPath of a collecting table to it"
             )
         self._general(tables)
+        for option, given in (("field", self.fields), ("scale", self.scale)):
+            for path in sorted(set(given) - self.seen):
+                if self.only:
+                    self.report.keep(f"{option} of {path[:60]}", "is not used by this table")
+                elif not self.report.refused:
+                    remedy = f"known are {', '.join(sorted(self.seen))[:500]}"
+                    self.report.refuse(
+                        f"{option} of {path[:60]}", "nothing in the document is called so", remedy
+                    )
         return Imported("\n".join(self.blocks), tuple(self.tables), self.report.finish())
 
     def _expressions(self, node: Node) -> None:
@@ -136,6 +146,7 @@ class _Import:
         for item in self._list(node, "expressions"):
             key, value = text_of(item.get("key")), text_of(item.get("value")).strip()
             place = f"{node.place}, expression {key[:60]}"
+            self.seen.add(key)
             if found := _AGGREGATE.fullmatch(value) or _LENGTH.fullmatch(value):
                 parts = found.groupdict()
                 guard = parts.get("guard")
@@ -289,6 +300,7 @@ class _Import:
                 self.report.refuse(place, "has no field: its cells are whole conditions", "give it a field")
                 continue
             path = f"{prefix}.{path}" if prefix else path
+            self.seen.add(path)
             kept = label and (BARE.fullmatch(label) or OURS in node.content)
             key = label if kept else _slug(path.rpartition(".")[2], f"c{i + 1}")
             while key in taken:
@@ -348,6 +360,7 @@ class _Import:
         found: list[Output] = []
         for i, raw in enumerate(outputs):
             path = text_of(raw.get("field")).strip()
+            self.seen.add(path)
             key = renamed.get(path, path).removeprefix(f"{name}.")
             if not BARE.fullmatch(key):
                 said, key = key, _slug(key, f"out{i + 1}")
