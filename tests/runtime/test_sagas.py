@@ -240,9 +240,19 @@ def test_a_worker_name_is_held_by_one_process_at_a_time():
 
 def test_a_worker_that_waits_for_its_name_can_be_stopped():
     assert locks.try_take("worker:taken")
+
+    def asked() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%%pg_try_advisory_lock%%'",
+                [],
+            )
+            return cursor.rowcount > 0
+
     try:
         with worker_process("taken") as process, pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=2)
+            eventually(asked)
+            process.wait(timeout=1)
         assert process.returncode == 0
     finally:
         locks.give_back("worker:taken")
