@@ -150,13 +150,13 @@ class Aggregation:
         return values, known
 
     def fill(self, evidences: Sequence[Evidence], values: Ints, known: Bools) -> None:
-        """`run` into arrays that hold zeros."""
+        """`run` into arrays that hold zeros. One applicant does not wait until the loop is compiled; many do."""
+        compiled = self._compiled
+        if compiled is not None and (len(evidences) != 1 or compiled.ready(evidences[0])):
+            return compiled.run(evidences, values, known)
         for start in range(0, len(evidences), APPLICANTS):
             here = slice(start, start + APPLICANTS)
-            if self._compiled is not None:
-                self._compiled.run(evidences[here], values[here], known[here])
-            else:
-                sweep(self.plan, evidences[here], values[here], known[here])
+            sweep(self.plan, evidences[here], values[here], known[here])
 
 
 APPLICANTS = 64

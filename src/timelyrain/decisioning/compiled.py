@@ -4,6 +4,7 @@
 import os
 from collections.abc import Sequence
 from functools import cache
+from threading import Thread
 from typing import Any, cast
 
 import numpy as np
@@ -31,6 +32,9 @@ def kernels() -> Any:
     return module
 
 
+_compiling: list[Thread] = []
+
+
 class CompiledSweep:
     """`sweep.sweep` by the compiled loop, applicant by applicant."""
 
@@ -51,6 +55,15 @@ class CompiledSweep:
                 evidence.as_of, given, packed.starts[self._at], packed.sizes[self._at], packed.events, extra, first,
                 self._plan.utc_offset, DAY_OF_MONTH, *self._fixed, values[row], known[row],
             )  # fmt: skip
+
+    def ready(self, evidence: Evidence) -> bool:
+        """Whether the loop is compiled. If not, a thread compiles it (on this applicant) while numpy does the work."""
+        if not _compiling:
+            columns = sum(len(outputs) for each in self._plan.tables for outputs in each.outputs)
+            nowhere = np.zeros((1, columns), np.int64), np.zeros((1, columns), np.bool_)
+            _compiling.append(Thread(target=self.run, args=([evidence], *nowhere), name="compile the sweep"))
+            _compiling[0].start()
+        return not _compiling[0].is_alive()
 
     def _extra(self, evidence: Evidence) -> tuple[Ints, Ints]:
         """Columns that expressions give, end to end, and where each begins."""

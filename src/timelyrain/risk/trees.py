@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,18 @@ _ZERO = 1e-35
 
 
 @cache
-def _kernels() -> Any:
+def kernels() -> Any:
     """The compiled walks; None without numba or with TIMELYRAIN_NUMBA=0: the same bits, later."""
     if os.environ.get("TIMELYRAIN_NUMBA") == "0":
         return None
     try:
-        from . import kernels
+        from . import kernels as module
     except ImportError:
         return None
-    return kernels
+    return module
+
+
+_compiling: list[Thread] = []
 
 
 class UnsupportedModel(ValueError):
@@ -59,11 +63,21 @@ class FlatTrees:
 
     def walk(self, row: Floats) -> tuple[float, Floats]:
         """(raw score in log-odds, contributions float64[features]) of one row with NaN for missing."""
-        kernels = _kernels()
-        if kernels is None:
+        if kernels() is None or not self._ready(row):
             return self.walk_plain(row)
+        return self.walk_compiled(row)
+
+    def _ready(self, row: Floats) -> bool:
+        """Whether the walk is compiled. If not, a thread compiles it (on this row) while numpy does the work."""
+        if not _compiling:
+            _compiling.append(Thread(target=self.walk_compiled, args=(row.copy(),), name="compile the walk"))
+            _compiling[0].start()
+        return not _compiling[0].is_alive()
+
+    def walk_compiled(self, row: Floats) -> tuple[float, Floats]:
+        """`walk` with numba, which is there; compiles at its first call."""
         parts = np.zeros(self.features)
-        raw: float = kernels.walk(
+        raw: float = kernels().walk(
             row, self.seen_feature, self.seen_kind, self.seen_sign, _ZERO, self.roots, self.read, self.threshold,
             self.child, self.value, self.feature, parts,
         )  # fmt: skip
@@ -101,12 +115,12 @@ class FlatTrees:
     def raw(self, matrix: Floats) -> Floats:
         """Raw scores of many rows, bit-equal to `walk`."""
         found = np.empty(len(matrix))
-        kernels = _kernels()
-        if kernels is None:
+        module = kernels()
+        if module is None:
             for at, row in enumerate(matrix):
                 found[at] = self.walk_plain(row)[0]
         else:
-            kernels.walk_rows(
+            module.walk_rows(
                 matrix, self.seen_feature, self.seen_kind, self.seen_sign, _ZERO, self.roots, self.read,
                 self.threshold, self.child, self.value, found,
             )  # fmt: skip
