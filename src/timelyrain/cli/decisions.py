@@ -9,8 +9,8 @@ from pathlib import Path
 from .commands import Commands
 
 SHIPPED = "consumer_credit"
-OUT_OF_ANY_BAND = 999_999
-"""The draw where none is given: outside a band of random approvals, which takes the lowest draws."""
+OUT_OF_ANY_BAND = 0
+"""The draw where none is given: outside the band of random approvals, which takes the highest draws."""
 _POLICY = "a TOML file, a name of the pack, or a hash"
 
 

@@ -13,7 +13,7 @@ from timelyrain.decisioning import DefinitionInvalid, Evidence, EvidenceInvalid,
 from timelyrain.policies import Pack, Product
 from timelyrain.risk import ModelRefused, TrainedModel
 
-from .commands import Refusal, load_django
+from .commands import Refusal, load_django, say
 from .decisions import SHIPPED
 
 _HASH = re.compile(r"[0-9a-f]{8,64}")
@@ -64,6 +64,7 @@ def parsed(source: str, name: str) -> Policy:
 def model_content(name: str | None) -> bytes | None:
     """A model's bytes by the path of its file, or by (the beginning of) its hash among those of TIMELYRAIN_HOME."""
     if not name:
+        say("no --model: the PD is missing, and what a policy says of a missing PD decides")
         return None
     path = Path(name)
     if not path.is_file() and _HASH.fullmatch(name):
