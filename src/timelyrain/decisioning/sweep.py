@@ -375,7 +375,11 @@ class _Pairs:
         ]
         values = np.concatenate([column for column in columns if column is not None])
         group = np.concatenate(groups)
-        order = np.lexsort((values, group))
+        least, reach = int(values.min(initial=0)), int(values.max(initial=0))
+        if (len(plan.value_keys) * events.applicants) * (span := reach - least + 1) < NEVER:
+            order = np.argsort(group * span + (values - least))  # several times as quick as by two keys
+        else:
+            order = np.lexsort((values, group))
         values, group = values[order], group[order]
         fresh, first = np.ones(len(order), np.bool_), np.ones(len(order), np.bool_)
         first[1:] = group[1:] != group[:-1]

@@ -88,14 +88,14 @@ class FlatTrees:
         seen = self.seen(row)
         below = self.child.ravel()
         paths = np.empty((self.depth + 1, len(self.roots)), np.int64)
-        paths[0] = self.roots
+        paths[0] = node = self.roots
         moving = np.arange(len(self.roots))
         for level in range(self.depth):
+            yes = seen.take(self.read.take(node)) <= self.threshold.take(node)
             paths[level + 1] = paths[level]
-            node = paths[level, moving]
-            yes = seen[self.read[node]] <= self.threshold[node]
-            paths[level + 1, moving] = after = below[2 * node + yes]
-            moving = moving[self.read[after] >= 0]
+            paths[level + 1, moving] = node = below.take(2 * node + yes)
+            going = np.flatnonzero(self.read.take(node) >= 0)
+            moving, node = moving.take(going), node.take(going)
         if not len(self.roots):
             return 0.0, np.zeros(self.features)
         values = self.value[paths]
