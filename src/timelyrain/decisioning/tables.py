@@ -278,14 +278,24 @@ class Visit:
             for i, axis in enumerate(axes)
         ]
         self.rows = len(boxes)
-        self.first: set[int] = set()
-        self.meet: set[tuple[int, int]] = set()
+        self._fit: dict[int, int] = {}
+        """Row that is hit -> all rows that fit somewhere where it is hit, as bits."""
         self.gaps: list[tuple[int, ...]] = []
         self._seen: set[tuple[int, int]] = set()
 
     def run(self) -> bool:
         """False when there are too many combinations."""
         return self._walk(0, (1 << self.rows) - 1, ())
+
+    @property
+    def first(self) -> set[int]:
+        """Rows that are the first to fit somewhere."""
+        return set(self._fit)
+
+    @property
+    def meet(self) -> set[tuple[int, int]]:
+        """(row that is hit, later row that fits there too)."""
+        return {(a, b) for a, fit in self._fit.items() for b in range(a + 1, self.rows) if fit >> b & 1}
 
     def _walk(self, axis: int, alive: int, path: tuple[int, ...]) -> bool:
         if axis == len(self.axes) or not alive:
@@ -307,9 +317,9 @@ class Visit:
             if len(self.gaps) < 50:
                 self.gaps.append(path)
             return
-        rows = [r for r in range(self.rows) if alive >> r & 1]
-        self.first.add(rows[0])
-        self.meet.update((rows[0], r) for r in rows[1:])
+        self._seen.add((len(self.axes), alive))  # a leaf counts as a state too: the time is bounded
+        first = (alive & -alive).bit_length() - 1
+        self._fit[first] = self._fit.get(first, 0) | alive
 
 
 def judge(
