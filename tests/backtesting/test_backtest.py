@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -306,7 +307,7 @@ def test_a_rule_that_reads_the_day_speaks_on_its_day(tmp_path: Path) -> None:
         f'\n[[rule]]\ncode = "NOT_TODAY"\nstage = "credit"\nwhen = "today == {AS_OF // DAY}"\nthen = "decline"\n'
         'if_missing = "skip"\nzh = "今日不批"\nen = "not today"\nchange_zh = "无"\nchange_en = "none"\nnote = "A test."\n'
     )
-    result = backtest(job(write(rows, tmp_path / "day.parquet"), b=rule), tmp_path / "out")
+    result: Any = backtest(job(write(rows, tmp_path / "day.parquet"), b=rule), tmp_path / "out")
     told = next(r for r in result["b"]["rules"] if r["code"] == "NOT_TODAY")
     assert told["spoke"] == 1, told
 

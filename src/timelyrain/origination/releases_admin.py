@@ -415,7 +415,7 @@ def _cases_panel(tried: decisioning.Tried) -> Panel:
         ),
         bars=[
             Bar(
-                words("成立与不成立都试过的规则", "rules tried both ways"),
+                words("两面都试过", "tried both ways"),
                 total,
                 f"{covered}/{total}",
                 part=covered,
@@ -507,9 +507,9 @@ def _waiting() -> Panel | None:
         words("待批准或待生效的规则与模型", "Policies and models that wait"),
         verdict=Verdict(False, words(f"{len(waits)} 项", f"{len(waits)}")),
         table=Table(
-            ("sha256", "kind", "act", "by", "effective_at"),
+            ("kind", "act", "by", "effective_at"),
             [
-                (Link(pages[s.kind], s.sha256), value(s.kind), value(s.act), s.by, s.effective_at)
+                (Link(pages[s.kind], s.sha256, value(s.kind)), value(s.act), s.by, s.effective_at)
                 for s in waits
             ],
         ),

@@ -271,7 +271,6 @@ _FIELDS = {
     "version": ("版本", "version"),
     "list": ("名单", "list"),
     "key_hash": ("键摘要", "key hash"),
-    "until": ("至", "until"),
     "by": ("办理人", "by"),
     "why": ("原因", "why"),
     "held": ("内容", "what"),
