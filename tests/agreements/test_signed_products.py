@@ -6,6 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from tests.borrowers import approved, confirmed, sign
+from tests.console.test_desk import staff
 from tests.portfolio import happen
 from tests.worlds import World
 from timelyrain.agreements import errors, queries, services
@@ -79,6 +80,12 @@ def test_from_an_offer_to_the_books(other_product: World):
     again = replay(kept["terms.json"], [e.to_json() for e in loans.events_of(loan)], clock.today())
     assert again["payoff_fen"] == state.payoff_fen
     worker.drain()
+    page = (
+        staff("auditor", "auditor", "en").get(f"/console/servicing/loan/{loan.id}/change/").content.decode()
+    )
+    assert "Money before its day pays interest to the day, then principal of the next instalment." in page
+    shown = staff("auditor", "auditor").get(f"/console/agreements/disclosure/{disclosure.id}/change/")
+    assert "前 1 期只还利息，不还本金。" in shown.content.decode()
 
 
 def test_a_choice_that_no_terms_can_be_made_of_is_refused(world: World, monkeypatch: pytest.MonkeyPatch):

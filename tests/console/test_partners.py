@@ -63,6 +63,8 @@ def test_a_partner_is_admitted_and_shares_are_agreed_by_two(platform: World):
     partner = FundingPartner.objects.get(name=name)
     kept: Any = agree.data
     assert kept["parts"] == [[str(partner.id), 625_000, 0, 50_000]]
+    page = checker.get(f"/console/servicing/fundingact/{agree.id}/change/").content.decode()
+    assert f"{name} 62.50% / 0.00% / 5.00%" in page and "及时贷" in page
     assert decide(maker, agree, "reject", text="typing mistake") == "rejected"
     assert not FundingArrangement.objects.filter(from_on=date(2099, 1, 1)).exists()
 
@@ -105,6 +107,9 @@ def test_what_stands_is_shown_settled_and_reconciled(platform: World):
         assert ask(maker, "settle", **remit).status_code == 409  # one reference, one act
         paying = paid | {"account": chart.FUNDING_DUE, "reference": "R2", "amount_fen": "16800"}
         second = act_of(ask(maker, "settle", **paying))
+        page = checker.get(f"/console/servicing/fundingact/{second.id}/change/").content.decode()
+        assert f"bank {product}" in page and "The partner pays in" in page and "16,800.00" in page
+        assert str(second.id) in checker.get(DESK).content.decode()
         assert funding.due(part.partner, due_on).remit_fen == due.remit_fen
         assert decide(checker, first, "approve") == decide(checker, second, "approve") == "done"
         left = funding.due(part.partner, due_on)

@@ -37,6 +37,9 @@ def _shown(request: HttpRequest, disclosure: Disclosure) -> Panel:
                 for row in body["instalments"]
             ],
         ),
+        text=words(
+            *(" ".join(one[language] for one in body.get("conditions", ())) for language in ("zh", "en"))
+        ),
         wide=True,
     )
 

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from timelyrain.agreements import contracts
+from timelyrain.agreements import contracts, wording
 from timelyrain.agreements.documents import Verification, verify_contract
 from timelyrain.agreements.models import Agreement, Confirmation, ContractDocument, Disclosure
+from timelyrain.contract import Terms
 from timelyrain.payments import queries as payments
 from timelyrain.runtime import clock
 from timelyrain.runtime.models import Saga, SagaTrace
@@ -107,6 +108,11 @@ def agreement(shard: int, borrower_id: UUID, agreement_id: UUID) -> AgreementVie
             for t in trace
         ],
     )
+
+
+def conditions_of(terms: Terms) -> list[tuple[str, str]]:
+    """Whatever is agreed beyond the usual, as the borrower has read it: (zh, en) each."""
+    return wording.conditions(terms)
 
 
 def offer_of_agreement(shard: int, agreement_id: UUID) -> UUID | None:

@@ -54,7 +54,7 @@ class LoanAdmin(ReadOnlyAdmin):
 def _choose(request: HttpRequest, loan: Loan) -> Panel:
     return Panel(
         words("办理", "Acts"),
-        table=Table(("group", "what"), desk.choices(loan)),
+        table=Table(("group", "acts"), desk.choices(loan)),
         text=words(
             "先看看会怎样，再提交；让利、核销、转让和改计划须另一人批准。",
             "See what would be, then ask; what gives value away needs another person.",
@@ -95,6 +95,7 @@ def _wishes(request: HttpRequest, loan: Loan) -> Panel | None:
 @on_page("servicing.loan", "servicing.view_loan", order=10)
 def _terms(request: HttpRequest, loan: Loan) -> Panel:
     terms, state = services.terms_of(loan), services.state_of(loan)
+    agreed = agreements.conditions_of(terms)
     return Panel(
         words("今日状态", "Today"),
         steps=[
@@ -120,6 +121,7 @@ def _terms(request: HttpRequest, loan: Loan) -> Panel:
             ("policy_pack", terms.policy_pack),
             ("terms_sha256", loan.terms_sha256),
         ],
+        text=words(*map(" ".join, zip(*agreed, strict=True))) if agreed else "",
     )
 
 
@@ -199,7 +201,7 @@ def _events(request: HttpRequest, loan: Loan) -> Panel:
     explain = desk.Door(
         "servicing.loan", loan.id, words("逐日说明", "Why each day"), "servicing_loan_explain"
     )
-    columns = ("id", "type", "value_on", "amount_fen", "data", "booked_at", "what")
+    columns = ("id", "type", "value_on", "amount_fen", "data", "booked_at", "acts")
     return Panel(words("事件", "Events"), table=Table(columns, rows), more=explain, wide=True)
 
 
@@ -355,7 +357,7 @@ def _answer(request: HttpRequest, wish: Wish) -> Panel | None:
             ("amount_due_fen", state.amount_due_fen),
             ("payoff_fen", state.payoff_fen),
         ],
-        table=Table(("what",), [(desk.answers(wish),)]),
+        table=Table(("acts",), [(desk.answers(wish),)]),
         text=wish.note,
     )
 

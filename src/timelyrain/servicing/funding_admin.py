@@ -110,7 +110,7 @@ def partners(request: HttpRequest) -> HttpResponse:
         problem, on, one = found, clock.today(), None
     if one:
         panels.append(_loans_of(one, on))
-    panels += [_standing(on), _arrangements()]
+    panels += [*_waiting(), _standing(on), _arrangements()]
     context = {
         **admin.site.each_context(request),
         "title": words("联合贷合作方", "Funding partners"),
@@ -236,18 +236,32 @@ def _standing(on: date) -> Panel:
     )
 
 
-def _arrangements() -> Panel:
+def _shares(parts: Any) -> Any:
+    """Parts as they are kept, with names: share / fees / service."""
     names = {str(id): name for id, name in FundingPartner.objects.values_list("id", "name")}
+    told = (
+        f"{names.get(partner, partner)} {percent(share)} / {percent(fees)} / {percent(service)}"
+        for partner, share, fees, service in parts
+    )
+    return "; ".join(told) or words("贷款人独自出资", "the lender alone")
+
+
+def _waiting() -> list[Panel]:
+    rows = list(FundingAct.objects.filter(state=ActState.WAITING).order_by("requested_at"))
+    columns = ("id", "kind", "requested_by", "requested_at", "reason")
+    table = Table.of(columns, rows, id="servicing.fundingact")
+    return (
+        [Panel(words("等待另一人批准", "Waiting for another person"), table=table, wide=True)] if rows else []
+    )
+
+
+def _arrangements() -> Panel:
     rows = [
         (
             row.number,
             value(row.product),
             row.from_on,
-            "; ".join(
-                f"{names.get(partner, partner)} {percent(share)} / {percent(fees)} / {percent(service)}"
-                for partner, share, fees, service in row.parts
-            )
-            or words("贷款人独自出资", "the lender alone"),
+            _shares(row.parts),
             row.agreed_by,
             row.agreed_at,
         )
@@ -255,7 +269,7 @@ def _arrangements() -> Panel:
     ]
     return Panel(
         words("出资约定（出资 / 费用 / 服务费）", "Arrangements (share / fees / service)"),
-        table=Table(("n", "product", "from_on", "parts", "agreed_by", "at"), rows) if rows else None,
+        table=Table(("number", "product", "from_on", "parts", "agreed_by", "at"), rows) if rows else None,
         text="" if rows else words("还没有约定。", "Nothing is agreed."),
         wide=True,
     )
@@ -393,9 +407,25 @@ def _where(request: HttpRequest, row: FundingAct) -> Panel:
             Step(words("批准", "Approved"), good, row.decided_by),
             Step(value(row.state), good, row.decided_at.date().isoformat() if row.decided_at else ""),
         ],
-        facts=[*row.data.items(), ("reason", row.reason), ("note", row.note)],
+        facts=[*_said(row), ("reason", row.reason), ("note", row.note)],
         wide=True,
     )
+
+
+def _said(row: FundingAct) -> list[tuple[str, Any]]:
+    """What is asked for, in names instead of keys: whoever approves must see whom and what."""
+    kept: Any = row.data
+    data: dict[str, Any] = {**kept}
+    if row.kind == "agree":
+        data |= {"product": value(data["product"]), "parts": _shares(data["parts"])}
+    if row.kind == "settle":
+        name = FundingPartner.objects.values_list("name", flat=True).get(id=data["partner"])
+        data |= {
+            "partner": name,
+            "account": _ACCOUNTS[data["account"]],
+            "amount_fen": abs(data["amount_fen"]),
+        }
+    return list(data.items())
 
 
 @on_dashboard("servicing.change_fundingact", order=6)
