@@ -79,6 +79,18 @@ def test_policy_check_shows_everything(timelyrain: Shell, tmp_path: Path) -> Non
     assert all(line.startswith(f"{bad}:") and ";" in line for line in done.stdout.splitlines())
     assert timelyrain("policy", "check", "consumer_credit").returncode == 0
     assert timelyrain("decide", "--policy", bad, "--evidence", bad).returncode == 1
+    warned = tmp_path / "warned.toml"
+    warned.write_text(SOURCE.replace("phone_tenure_days < 90", "phone_tenure_days >= 0"), encoding="utf-8")
+    done = timelyrain("policy", "check", warned)
+    assert done.returncode == 0 and "PHONE_NEW" in done.stdout and "(warning)" in done.stdout
+
+
+def test_the_catalogue_says_what_missing_means_and_what_a_feature_is_made_of(timelyrain: Shell) -> None:
+    done = timelyrain("policy", "show", "consumer_credit", "--features", "--json", "--language", "en")
+    (rows,) = json.loads(done.stdout).values()
+    told = {row["name"]: row for row in rows}["bank_returned_count_90d"]
+    assert told["missing"] == "bank flows gave nothing; 0 when the window holds none"
+    assert told["window_days"] == "90" and "bank_flow.kind" in told["lineage"].split(", ")
 
 
 def test_backtest_says_where_the_page_is(timelyrain: Shell, tmp_path: Path) -> None:

@@ -181,6 +181,8 @@ def cell(name: str, value: Any) -> SafeString:
             return SafeString("")
         case None:
             return SafeString('<span class="c-none">—</span>')
+        case SafeString():  # made of HTML already
+            return value
         case Link():
             text = value.text or short(value.id)
             return format_html('<a class="c-link" href="{}" title="{}">{}</a>', value.url, value.id, text)
