@@ -8,10 +8,10 @@ from timelyrain import __version__
 from timelyrain.runtime.embedded import DatabaseError
 from timelyrain.runtime.processes import ProcessError
 
-from . import books, contract, decisions, platform
+from . import books, contract, decisions, platform, risk
 from .commands import Commands, Refusal
 
-GROUPS = (platform, books, contract, decisions)
+GROUPS = (platform, books, contract, decisions, risk)
 
 GUIDE = """
 first steps

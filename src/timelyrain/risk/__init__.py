@@ -1,18 +1,31 @@
-"""Risk models: training with calibration, metrics, and one-row scoring with reasons. Files only by `save` and `load`."""
+"""Risk models: training with calibration, metrics, and one-row scoring with reasons; the workbench from a file of past loans.
+
+Files are read by `train_file`, and read and written by `save` and `load`.
+"""
 
 from .metrics import metrics
 from .model import ModelRefused, Score, TrainedModel, load, save
+from .scorecard import Scaling, Scorecard, edited_bins
+from .scorecard import read as read_scorecard
 from .training import TrainingDataInvalid, train
 from .trees import UnsupportedModel
+from .workbench import Request, Trained, train_file
 
 __all__ = [
     "ModelRefused",
+    "Request",
+    "Scaling",
     "Score",
+    "Scorecard",
+    "Trained",
     "TrainedModel",
     "TrainingDataInvalid",
     "UnsupportedModel",
+    "edited_bins",
     "load",
     "metrics",
+    "read_scorecard",
     "save",
     "train",
+    "train_file",
 ]
