@@ -248,7 +248,6 @@ def sweep(
                     if end:
                         kept[r, SUM], kept[r, MIN], kept[r, MAX] = total, least, most
                         kept[r, LAST], kept[r, RECENCY], kept[r, FIRST] = last, newest, oldest
-                        kept[r, MEAN] = total // end
                     else:
                         kept[r] = 0
                     kept[r, COUNT], kept[r, PERIODS], kept[r, DISTINCT] = end, periods, different
@@ -262,5 +261,7 @@ def sweep(
                             values[to] = deviation(
                                 end, kept[r, SUM], squares[r, 0], squares[r, 1], squares[r, 2]
                             )
+                    elif stat == MEAN:
+                        values[to] = kept[r, SUM] // max(end, 1)
                     else:
                         values[to] = kept[r, stat]
