@@ -129,13 +129,18 @@ def _evidence(rows: Counts, bad: Counts) -> tuple[Floats, float]:
 
 
 def _cells(values: Floats) -> Floats:
-    """Upper edges of at most CELLS cells of about equal count, the last cell open."""
+    """Upper edges of about CELLS cells, the last cell open: a value that many rows share is a cell, the others lie in cells of
+    about equal count."""
     if not len(values):
         return np.empty(0)
-    seen = np.unique(values)
+    seen, counts = np.unique(values, return_counts=True)
     if len(seen) <= CELLS:
         return (seen[:-1] + seen[1:]) / 2
-    return np.unique(np.quantile(values, np.arange(1, CELLS) / CELLS, method="lower"))
+    heavy = counts * CELLS >= len(values)
+    light = np.cumsum(np.where(heavy, 0, counts))
+    cell = (light - 1) * max(CELLS - int(heavy.sum()), 1) // max(int(light[-1]), 1)
+    ends = (cell[1:] != cell[:-1]) | heavy[1:] | heavy[:-1]
+    return seen[:-1][ends]
 
 
 def optimal_ends(rows: Counts, bad: Counts, direction: int = 0) -> Ints:
