@@ -1,18 +1,20 @@
 """Reads of agreements."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from timelyrain.agreements import contracts, wording
+from timelyrain.agreements import contracts, disclosures, services, wording, workdays
 from timelyrain.agreements.documents import Verification, verify_contract
 from timelyrain.agreements.models import Agreement, Confirmation, ContractDocument, Disclosure
-from timelyrain.contract import Terms
+from timelyrain.contract import Terms, plan
+from timelyrain.finance import Advance, Instalment, all_in_cost
 from timelyrain.payments import queries as payments
-from timelyrain.runtime import clock
+from timelyrain.policies import Product
+from timelyrain.runtime import clock, law
 from timelyrain.runtime.models import Saga, SagaTrace
 from timelyrain.runtime.problems import NotFound
 
@@ -113,6 +115,25 @@ def agreement(shard: int, borrower_id: UUID, agreement_id: UUID) -> AgreementVie
 def conditions_of(terms: Terms) -> list[tuple[str, str]]:
     """Whatever is agreed beyond the usual, as the borrower has read it: (zh, en) each."""
     return wording.conditions(terms)
+
+
+def worked_out(
+    product: Product, amount_fen: int, instalments: int, rate_ppm: int
+) -> tuple[Sequence[Instalment], int, int]:
+    """The plan of a loan paid out today and its annual rates (compound, simple; ppm), as its disclosure would have them.
+
+    Raises TermsInvalid, CalendarEnds.
+    """
+    today, cap_ppm = clock.today(), law.number("cost_cap_ppm")
+    calendar = workdays.signed(product, today, instalments)
+    lender = services.lender()
+    terms = disclosures.make_terms(
+        product, lender, law.pack().id, amount_fen, instalments, rate_ppm, cap_ppm, calendar
+    )
+    rows = plan(terms, today)
+    cost = all_in_cost(lender.name, [Advance(today, amount_fen)], rows)
+    compound, simple, _ = disclosures.annual_rates(terms, today, rows, cost)
+    return rows, compound, simple
 
 
 def offer_of_agreement(shard: int, agreement_id: UUID) -> UUID | None:

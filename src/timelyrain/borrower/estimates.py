@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from timelyrain import contract, finance, policies
+from timelyrain.agreements import queries as agreements
 from timelyrain.contract import ContractViolation, Event, EventType, LoanState
 from timelyrain.origination import queries as origination
 from timelyrain.origination.queries import max_rate_ppm
@@ -25,24 +26,15 @@ class Estimate:
 
 
 def estimate(product: policies.Product, amount_fen: int, instalments: int, rate_ppm: int) -> Estimate:
-    rows = finance.schedule(
-        amount_fen,
-        rate_ppm,
-        clock.today(),
-        instalments,
-        finance.Method(product.method),
-        finance.DayBasis(product.day_basis),
-        rounding=finance.Rounding(product.rounding),
-    )
-    flows = [amount_fen, *(-row.total_fen for row in rows)]
+    rows, compound, simple = agreements.worked_out(product, amount_fen, instalments, rate_ppm)
     return Estimate(
         rows[0].total_fen,
         rows[-1].total_fen,
         rows[-1].due_on,
         sum(row.interest_fen for row in rows),
         sum(row.total_fen for row in rows),
-        finance.annualised_irr_ppm(flows),
-        finance.annualised_simple_ppm(flows),
+        compound,
+        simple,
     )
 
 
