@@ -100,7 +100,7 @@ def keep(page: Page, name: str) -> None:
 
 
 def until(true: Callable[[], bool], what: str) -> None:
-    end = monotonic() + 60
+    end = monotonic() + 240  # generous: a slow machine is no failure
     while not true():
         assert monotonic() < end, what
         sleep(0.1)
