@@ -39,6 +39,8 @@ deciding
   timelyrain policy check mine.toml      all that is wrong with a definition; also: show, diff
   timelyrain backtest --policy consumer_credit --against mine.toml --applications past.parquet --model M
                                          what if: who changes, what it earns, whom it touches
+  timelyrain risk train loans.csv --label default
+                                         a model and a scorecard from past loans, tested out of time
 
 Data, keys and logs live in TIMELYRAIN_HOME (default ./var). TIMELYRAIN_DATABASE_URL puts a PostgreSQL server of
 yours in the place of the embedded one. docs/operations.md describes every variable.
