@@ -1,4 +1,6 @@
 """The same work by others: zen-engine for rules; pandas, polars, duckdb and featuretools for features; LightGBM for one row."""
+# pyright: reportMissingImports=false
+# The peers come with `make bench`, not with the tools of `make check`.
 
 import json
 import time

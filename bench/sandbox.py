@@ -1,4 +1,6 @@
 """The simulated population: how fast it is written, in how much memory, and how much of the truth can be learnt from it."""
+# pyright: reportMissingImports=false
+# The peers come with `make bench`, not with the tools of `make check`.
 
 import json
 import resource

@@ -19,7 +19,8 @@ def test_ranges_and_impossibilities_hold(source: str, rng):
     if faults:
         return
     program = compile_row(tuple(NAMES), [("x", node)])
-    found = {program([drawn(kind, rng) for kind in NAMES.values()])[0] for _ in range(40)} - {None}
+    drawn_values = (program([drawn(kind, rng) for kind in NAMES.values()])[0] for _ in range(40))
+    found = {value for value in drawn_values if value is not None}
     if node.type.kind == "int":
         low, high = span(node, {}) or (1, 0)
         assert all(low <= value <= high for value in found), (source, low, high)

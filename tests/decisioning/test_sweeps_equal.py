@@ -98,10 +98,10 @@ def applicants(draw: st.DrawFn) -> Evidence:
 def swept(kernel: Aggregation, people: list[Evidence], compiled: bool) -> tuple[np.ndarray, np.ndarray]:
     values = np.zeros((len(people), len(kernel.names)), np.int64)
     known = np.zeros(values.shape, np.bool_)
-    run = compiled_sweep(kernel.plan)
+    run = compiled_sweep(kernel.plan) if compiled else None
     if compiled and run is None:
         pytest.skip("numba is not installed or switched off")
-    if compiled:
+    if run is not None:
         run.run(people, values, known)
     else:
         sweep(kernel.plan, people, values, known)
