@@ -22,8 +22,8 @@ from timelyrain.console import roles
 from timelyrain.contract import LoanState
 from timelyrain.finance import yuan
 from timelyrain.runtime import clock
-from timelyrain.servicing import auditor, queries, services
-from timelyrain.servicing.models import Loan, LoanAct, Repayment
+from timelyrain.servicing import auditor, services
+from timelyrain.servicing.models import DayRun, Loan, LoanAct, Repayment
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +109,8 @@ def until(true: Callable[[], bool], what: str) -> None:
 def go_to(loan: Loan, days: int, after: datetime) -> None:
     """To the morning some days after; the worker of this installation closes the days."""
     clock.SHIFTED.advance_to(after + timedelta(days=days))
-    until(lambda: queries.days_run_up_to() == clock.today(), "the worker does not close the days")
+    closed = DayRun.objects.filter(shard=loan.shard)  # loans of other tests may live in another time
+    until(lambda: closed.filter(on=clock.today()).exists(), "the worker does not close the days")
     pending = Repayment.objects.filter(loan_id=loan.id, state="pending")
     until(lambda: not pending.exists(), "a payment stays on its way")
 
