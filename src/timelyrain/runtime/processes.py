@@ -243,6 +243,7 @@ class _Running:
         if log.exists() and log.stat().st_size > LOG_BYTES:
             log.replace(log.with_suffix(".old.log"))
         with log.open("ab") as out:
+            log_from = out.tell()  # before the child has the file: it moves this very position
             process = subprocess.Popen(
                 child.command,
                 env=child.environment,
@@ -251,7 +252,6 @@ class _Running:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            log_from = out.tell()
         record = Record(child.name, process.pid, identity(process.pid) or "", child.ready, supervisor)
         record.save(home)
         return cls(child, process, record, log, log_from, time.monotonic(), quick, started)
