@@ -9,7 +9,7 @@ from .scorecard import Scaling, Scorecard, edited_bins
 from .scorecard import read as read_scorecard
 from .training import TrainingDataInvalid, train
 from .trees import UnsupportedModel
-from .workbench import Request, Trained, train_file
+from .workbench import Request, Tested, Trained, train_file
 
 __all__ = [
     "ModelRefused",
@@ -17,6 +17,7 @@ __all__ = [
     "Scaling",
     "Score",
     "Scorecard",
+    "Tested",
     "Trained",
     "TrainedModel",
     "TrainingDataInvalid",

@@ -15,7 +15,7 @@ from typing import cast
 
 import numpy as np
 
-from . import boosting, evaluation, leaks, preparing, roles, scorecard, splitting, tables
+from . import binning, boosting, evaluation, leaks, preparing, roles, scorecard, splitting, tables
 from .binning import Binning
 from .metrics import auc
 from .model import TrainedModel, encode
@@ -55,8 +55,29 @@ class Request:
 
 
 @dataclass(frozen=True, eq=False)
+class Tested:
+    """The rows that were tested, each scored by models that did not see it: what curves, bands and groups are drawn from.
+
+    rows: places among the labelled rows of the file, ascending; every other field holds one value per such row. round: which
+    training left it out. pds: by model. days: since 1970, None without a date. columns: the features, typed as they are used
+    (before the recipe). protected: columns reported by group, whether trained on or not.
+    """
+
+    rows: Ints
+    round: Ints
+    labels: Ints
+    pds: Mapping[str, Floats]
+    days: Floats | None
+    columns: tuple[Column, ...]
+    protected: tuple[Column, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Trained:
-    """report: what `--json` prints. model: LightGBM as the kernel loads it; its features are made by `recipe`."""
+    """report: what `--json` prints. model: LightGBM as the kernel loads it; its features are made by `recipe`.
+
+    bins: the optimal bins of every feature on all rows, those that the card left out as well (counts, evidence, IV).
+    """
 
     report: Mapping[str, object]
     model: TrainedModel
@@ -64,6 +85,8 @@ class Trained:
     recipe: Recipe
     chosen: str
     weight: float
+    tested: Tested
+    bins: tuple[Binning, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +143,14 @@ def train_file(
     say("fitting on all rows")
     final = _fit(columns, labels, plan.time, groups, np.arange(len(labels)), request, directions, bins, notes)
     tested = np.flatnonzero(~np.isnan(pds["lightgbm"]))
+    round_of = np.zeros(len(labels), np.int64)
+    for number, one in enumerate(splits.rounds):
+        round_of[one.test] = number
+    curves = Tested(
+        tested, round_of[tested], labels[tested], {name: pd[tested] for name, pd in pds.items()},
+        None if plan.time is None else plan.time[tested],
+        tuple(column.take(tested) for column in columns), tuple(column.take(tested) for column in plan.protected),
+    )  # fmt: skip
     chosen = _chosen(final)
     report = {
         "format": 1,
@@ -163,7 +194,9 @@ def train_file(
         "wall_seconds": round(time.perf_counter() - begun, 2),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
-    return Trained({**report, **usage}, model, final.card, final.recipe, chosen, final.weight)
+    made = {one.name: one for one in final.card.bins}
+    every = tuple(made.get(column.name) or binning.fit(column, labels) for column in columns)
+    return Trained({**report, **usage}, model, final.card, final.recipe, chosen, final.weight, curves, every)
 
 
 def file_sha256(path: Path) -> str:
