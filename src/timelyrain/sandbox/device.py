@@ -1,4 +1,4 @@
-"""What a device-risk provider sees: logins, applications for credit, and signs of trouble. A fraud ring shares devices."""
+"""What a device-risk provider sees: logins, applications for credit, signs of trouble. Rings share devices or bring new ones."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,32 +30,39 @@ class Events:
 
 
 def _since(c: Lives, months: Ints) -> Ints:
-    """(n, months) -> month in which the phone of that month came into use: a new one every thirty months or so."""
+    """(n, months) -> month in which the phone of that month came into use: a new one every thirty months or so, every other
+    month for who enters the accounts of others."""
     lag = np.arange(MEMORY)
-    bought = uniform(c.seed[:, None, None], _DEVICE, months[:, :, None] - lag) < 1 / 30
+    bought = uniform(c.seed[:, None, None], _DEVICE, months[:, :, None] - lag)
+    bought = bought < np.where(c.in_ring("takeover"), 0.5, 1 / 30)[:, None, None]
     return months - np.where(bought.any(axis=2), bought.argmax(axis=2), MEMORY)
 
 
 def first_seen(c: Lives, when: Moments) -> Ints:
     """Day number on which the present device was first seen."""
-    return day_number(np.where(c.ring >= 0, when.month - 1, _since(c, when.month[:, None])[:, 0]))
+    return day_number(np.where(c.in_ring("farm"), when.month - 1, _since(c, when.month[:, None])[:, 0]))
 
 
 def events(c: Lives, when: Moments) -> Events:
     """The last 12 months and the running one."""
     months = when.month[:, None] + np.arange(-MONTHS, 1)
-    idle, ring = jobless(c, months), (c.ring >= 0)[:, None]
+    idle = jobless(c, months)
+    ring, farm, taken = (
+        c.in_ring(*kinds)[:, None]
+        for kinds in (("farm", "mill", "cash_out", "takeover"), ("farm",), ("takeover",))
+    )
+    cards = c.in_ring("farm", "mill", "takeover")[:, None]
     hunger = 0.05 * np.exp(0.6 * c.z_appetite + 1.5 * c.gambling_share)[:, None] * np.exp(1.0 * idle)
     steady = uniform(c.seed, _CROWD, 1)[:, None]  # some root their phone or use a VPN for good
     rates = (
         (LOGIN, 6, 0.6 + 0 * idle),
         (APPLY, 3, np.where(ring, 0.6, hunger)),
-        (SIM, 1, np.where(ring, 0.25, 0.004)),
-        (ROOT, 1, np.where(ring, 0.3, np.where(steady < 0.02, 0.5, 0.0))),
-        (EMULATOR, 1, np.where(ring, 0.2, 0.0)),
-        (VPN, 2, np.where(ring, 0.4, np.where((steady > 0.3) & (steady < 0.36), 0.4, 0.01))),
-        (PLACE, 2, np.where(ring, 0.3, 0.08)),
-        (RESET, 1, np.where(ring, 0.2, 0.015)),
+        (SIM, 1, np.where(cards, 0.25, 0.004)),
+        (ROOT, 1, np.where(farm, 0.3, np.where(steady < 0.02, 0.5, 0.0))),
+        (EMULATOR, 1, np.where(farm, 0.2, 0.0)),
+        (VPN, 2, np.where(farm | taken, 0.4, np.where((steady > 0.3) & (steady < 0.36), 0.4, 0.01))),
+        (PLACE, 2, np.where(farm, 0.3, np.where(taken, 0.5, 0.08))),
+        (RESET, 1, np.where(farm, 0.2, np.where(taken, 0.5, 0.015))),
     )
     parts: list[tuple[Ints, ...]] = []
     for kind, slots, rate in rates:
@@ -64,22 +71,23 @@ def events(c: Lives, when: Moments) -> Events:
         parts.append((owner, at, k, np.full(len(owner), kind)))
     owner, at, k, kind = (np.concatenate(x) for x in zip(*parts, strict=True))
     seed, month, mine = c.seed[owner], months[owner, at], c.ring[owner]
+    together = c.in_ring("farm")[owner]
     day = 28 * uniform(seed, _TIME, month, k + 8 * kind)
-    late = (mine >= 0) | ((kind == APPLY) & (c.gambling_share[owner] > 0))
+    late = c.in_ring("farm", "takeover")[owner] | ((kind == APPLY) & (c.gambling_share[owner] > 0))
     hour = np.where(late, 20 + 8 * (day % 1), 7.5 + 15.5 * (day % 1)) / 24
     instant = day_start(day_number(month)) + ((np.floor(day) + hour) * DAY).astype(np.int64)
     own = keys(seed, _DEVICE, _since(c, months)[owner, at])
     shared = keys(8, _DEVICE, mine, (uniform(seed, _DEVICE, month, k) * 4).astype(np.int64))
     crowd = np.where(uniform(c.seed, _CROWD, 0) < 0.12, 2, 1)
-    crowd = np.where(c.ring >= 0, 5 + (uniform(c.seed, _CROWD, 2) * 30).astype(np.int64), crowd)
+    crowd = np.where(c.in_ring("farm"), 5 + (uniform(c.seed, _CROWD, 2) * 30).astype(np.int64), crowd)
     home, away = (
         keys(seed, _PLACE, 0),
         keys(9, _PLACE, (uniform(seed, _PLACE, month, k) * 300).astype(np.int64)),
     )
-    place = np.where(kind == PLACE, away, np.where(mine >= 0, keys(8, _PLACE, mine), home))
+    place = np.where(kind == PLACE, away, np.where(together, keys(8, _PLACE, mine), home))
     order = np.lexsort((k, kind, instant, owner))
     order = order[instant[order] <= when.at[owner[order]]]
-    device = np.where(mine >= 0, shared, own)
+    device = np.where(together, shared, own)
     return Events(owner[order], instant[order], kind[order], device[order], crowd[owner[order]], place[order])
 
 

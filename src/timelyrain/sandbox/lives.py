@@ -17,6 +17,9 @@ Bools = NDArray[np.bool_]
 _TRAITS, _JOB_LOSS, _JOB_GAP, _ILL, _EMPLOYER = 10, 11, 12, 13, 14
 _SALARY_DAYS = np.array([5, 8, 10, 15, 20, 25])
 RINGS = 60
+RING_KINDS = ("farm", "mill", "cash_out", "takeover")
+"""What a ring does, by its number modulo 4: a room full of telephones; bought identities with one employer and few addresses;
+shops that sell to their own people on credit; accounts of others, entered with new SIM cards and passwords."""
 WORKING_MEMORY = 120
 """Months that an employer is remembered: who lost no job within them has the employer they began with."""
 
@@ -55,10 +58,20 @@ class Lives:
     def __len__(self) -> int:
         return len(self.seed)
 
+    def in_ring(self, *kinds: str) -> Bools:
+        """Who belongs to a ring of these kinds."""
+        return (self.ring >= 0) & np.isin(self.ring % len(RING_KINDS), [RING_KINDS.index(k) for k in kinds])
+
     @property
     def buffer(self) -> Floats:
         """Typical balance at the start of a month, in months of income."""
         return 0.18 * np.exp(0.8 * self.z_thrift)
+
+
+def rings(seed: Ints) -> Ints:
+    """Number of the fraud ring of people drawn at random, -1 for almost everybody."""
+    u = uniform(seed[:, None], _TRAITS + 2000, np.array([11, 12])).T
+    return np.where(u[0] < 0.012, (u[1] * RINGS).astype(np.int64), -1)
 
 
 def draw_lives(people: Sequence[Person]) -> Lives:
@@ -73,7 +86,8 @@ def draw_lives(people: Sequence[Person]) -> Lives:
     appetite = -0.35 * z[1] + 0.9 * z[3]
     gig, thin = u[0] < 0.15, u[1] < 0.10
     gambling = np.where(u[2] < 0.09, 0.04 + 0.25 * u[3], 0.0)
-    ring = np.where((profile == "random") & (u[11] < 0.012), (u[12] * RINGS).astype(np.int64), -1)
+    ring = np.where(profile == "random", rings(seed), -1)
+    bought, cashing = (np.isin(ring % 4, kinds) & (ring >= 0) for kinds in ((0, 1), (2,)))
     good, young, deep, bets, late = (
         profile == name for name in ("good", "thin", "overindebted", "gambler", "late")
     )
@@ -81,7 +95,7 @@ def draw_lives(people: Sequence[Person]) -> Lives:
     income = np.where(young, 5_500 * np.exp(0.15 * z[0]), income)
     settled = good | deep | bets | late
     plain = settled | young
-    gig, thin = gig & ~plain, (thin & ~plain) | young | (ring >= 0)
+    gig, thin = gig & ~plain, (thin & ~plain) | young | bought
     gambling = np.where(bets, 0.30 + 0.2 * u[3], np.where(plain, 0.0, gambling))
     discipline = np.select(
         [good, young, deep, bets, late],
@@ -113,9 +127,9 @@ def draw_lives(people: Sequence[Person]) -> Lives:
         job_loss_rate=np.where(good, 0.0, np.where(gig, 0.022, 0.010)),
         hidden=z[5],
         ring=ring,
-        online=plain | (u[14] >= 0.12),
+        online=plain | cashing | (u[14] >= 0.12),
         recorded=plain | (u[15] >= 0.06),
-        sells=(u[13] < 0.06) & (ring < 0) | (u[13] < 0.5) & (ring >= 0),
+        sells=(u[13] < 0.06) | (u[13] < 0.8) & cashing,
     )
 
 
@@ -141,7 +155,7 @@ def ill(c: Lives, months: Ints) -> Floats:
 
 
 def employers(c: Lives, months: Ints) -> Ints:
-    """(n, months) -> key of the employer: another one after each loss of a job; one for a whole fraud ring."""
+    """(n, months) -> key of the employer: another one after each loss of a job; one for a whole ring of bought names."""
     first = int(months.min()) - WORKING_MEMORY if months.size else 0
     span = np.arange(first, int(months.max()) + 1 if months.size else 0)[None, :]
     lost = np.where(_loses(c, np.broadcast_to(span, (len(c), span.shape[1]))), span, 0)
@@ -149,4 +163,4 @@ def employers(c: Lives, months: Ints) -> Ints:
     since = np.take_along_axis(latest, months - first, axis=1)
     since = np.where(since < months - WORKING_MEMORY, 0, since)
     own = keys(c.seed[:, None], _EMPLOYER, since)
-    return np.where((c.ring >= 0)[:, None], keys(7, _EMPLOYER, c.ring)[:, None], own)
+    return np.where(c.in_ring("mill")[:, None], keys(7, _EMPLOYER, c.ring)[:, None], own)

@@ -16,16 +16,18 @@ import numpy as np
 
 from timelyrain.sandbox import bank, credit, device, evidence, shop, tax, telecom
 from timelyrain.sandbox.days import CHINA, Moments, instant, moments
-from timelyrain.sandbox.lives import Lives, draw_lives
+from timelyrain.sandbox.lives import RING_KINDS, Lives, draw_lives, rings
 from timelyrain.sandbox.noise import Floats, normal, seed_of, uniform
 from timelyrain.sandbox.people import Person, make_person
 from timelyrain.sandbox.report import Reports
 from timelyrain.sandbox.truth import default_probability, defaults, loss_share
+from timelyrain.sandbox.words import employer_names, purpose_texts
 
 NO_TELECOM = 0.04  # share of people whose carrier gives nothing
 BATCH = 256
 BLOCK = 2_000
 _ASK = 90
+_WAVE = 81
 _PURPOSES = (
     "shopping", "appliances", "renovation", "travel", "education", "training", "medical", "wedding", "rent", "family",
 )  # fmt: skip
@@ -69,7 +71,11 @@ def _members(
     root = seed_of(f"population/{seed}")
     draws = uniform(root, 80, np.arange(first, first + n)[None, :], [[0], [1]])
     people = [make_person("random", seed_of(f"population/{seed}/{i}")) for i in range(first, first + n)]
-    at = [until - timedelta(days=back * months * 30.4375) for back in draws[0].tolist()]
+    ring = rings(np.array([p.seed for p in people], np.int64))
+    wave = uniform(root, _WAVE, ring, np.floor(draws[0] * 2))  # each ring has two days of action
+    spread = 7.0 if months else 0.0
+    back = months * 30.4375 * np.where(ring >= 0, wave, draws[0]) + np.where(ring >= 0, spread * draws[0], 0)
+    at = [until - timedelta(days=days) for days in back.tolist()]
     return people, at, draws[1]
 
 
@@ -136,6 +142,11 @@ def _frame(first: int, n: int, seed: int, until: datetime, months: int) -> Any:
         "sex": ["male" if int(p.id_number[16]) % 2 else "female" for p in people],
         "age_band": [_AGES[i] for i in np.searchsorted([25, 35, 45, 55], ages, side="right").tolist()],
         "region": [p.id_number[:2] for p in people],
+        "purpose_text": purpose_texts(c, when, purpose),
+        "employer": pl.Series(employer_names(c, when), dtype=pl.String),
+        "fraud": (c.ring >= 0).astype(np.int8),
+        "fraud_kind": [RING_KINDS[i % 4] if i >= 0 else "" for i in c.ring.tolist()],
+        "fraud_ring": pl.Series(c.ring).set(pl.Series(c.ring < 0), None),
     }
     return pl.DataFrame(columns)
 

@@ -55,7 +55,7 @@ class Orders:
 def since(c: Lives, when: Moments) -> Ints:
     """Day number of registration; later than the moment for who has no account."""
     age = (uniform(c.seed, _SINCE, 1) * 3_000).astype(np.int64)
-    joined = np.where(c.ring >= 0, 20_300 - age % 300, 20_200 - age)
+    joined = np.where(c.in_ring("farm", "mill"), 20_300 - age % 300, 20_200 - age)
     return np.where(c.online, joined, 10**6)
 
 
@@ -76,7 +76,7 @@ def _bought(c: Lives, months: Ints) -> tuple[Ints, ...]:
     u = uniform(c.seed[:, None, None], _HAPPENS, months[:, :, None], np.arange(_BUYS))
     owner, at, k = np.nonzero(u < chance[:, None, None])
     seed, month = c.seed[owner], months[owner, at]
-    needy = (uniform(seed, _WHAT + 50, month, k) < 0.5 * need[owner, at]) | (c.ring[owner] >= 0)
+    needy = (uniform(seed, _WHAT + 50, month, k) < 0.5 * need[owner, at]) | c.in_ring("cash_out")[owner]
     draw = (uniform(seed, _WHAT, month, k) * 1000).astype(np.int64)
     category = np.where(needy, _NEEDY[draw], _USUAL[draw])
     size = c.income_fen[owner] * _SHARE[category] * np.exp(0.6 * normal(seed, _SIZE, month, k))
@@ -87,7 +87,7 @@ def _bought(c: Lives, months: Ints) -> tuple[Ints, ...]:
     back = uniform(seed, _BACK, month, k) < 0.06 * np.exp(-0.2 * c.z_discipline[owner])
     place = uniform(seed, _MERCHANT, month, k)
     merchant = keys(5, _MERCHANT, category, (place * place * 3_000).astype(np.int64))
-    merchant = np.where(c.ring[owner] >= 0, keys(6, _MERCHANT, c.ring[owner], k % 2), merchant)
+    merchant = np.where(c.in_ring("cash_out")[owner], keys(6, _MERCHANT, c.ring[owner], k % 2), merchant)
     day = 28 * uniform(seed, _TIME, month, k)
     hour = (9 + 14.5 * (day % 1) + np.where(needy, 4, 0)) / 24  # in need people shop later, past midnight too
     at = day_start(day_number(month)) + ((np.floor(day) + hour) * DAY).astype(np.int64)
@@ -111,7 +111,9 @@ def _address(c: Lives, owner: Ints, month: Ints, k: Ints) -> Ints:
     home = keys(c.seed[owner], _ADDRESS, (month + years) // 96)
     away = uniform(c.seed[owner], _ADDRESS + 50, month, k) < 0.05
     other = keys(c.seed[owner], _ADDRESS, 10**6 + k % 2)
-    return np.where(c.ring[owner] >= 0, keys(6, _ADDRESS, c.ring[owner], k % 3), np.where(away, other, home))
+    return np.where(
+        c.in_ring("farm", "mill")[owner], keys(6, _ADDRESS, c.ring[owner], k % 3), np.where(away, other, home)
+    )
 
 
 def _sold(c: Lives, months: Ints) -> tuple[Ints, ...]:
@@ -124,7 +126,7 @@ def _sold(c: Lives, months: Ints) -> tuple[Ints, ...]:
     amount = np.maximum(
         500, (12_000 * np.exp(0.9 * normal(seed, _SOLD + 20, month, k))).astype(np.int64) // 10 * 10
     )
-    ring = c.ring[owner] >= 0
+    ring = c.in_ring("cash_out")[owner]
     buyer = (uniform(seed, _SOLD + 21, month, k) * np.where(ring, 3, 5_000)).astype(np.int64)
     pay = np.where(ring | (uniform(seed, _SOLD + 22, month, k) < 0.1), 2, 0)
     back = uniform(seed, _SOLD + 23, month, k) < 0.05

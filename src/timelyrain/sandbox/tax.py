@@ -31,7 +31,7 @@ def records(c: Lives, when: Moments) -> Records:
     months = when.month[:, None] + np.arange(-MONTHS, 1)
     works = jobless(c, months) == 0
     insured = ~c.gig | (uniform(c.seed, _PAYS, 0) < 0.3)
-    fund = insured & ~c.gig & (uniform(c.seed, _FUND, 0) < 0.75) & (c.ring < 0)
+    fund = insured & ~c.gig & (uniform(c.seed, _FUND, 0) < 0.75) & ~c.in_ring("mill")
     income = c.income_fen[:, None] * np.exp(0.04 * normal(c.seed[:, None], _SIZE, months))
     base = (c.income_fen * (0.6 + 0.4 * uniform(c.seed, _FUND, 1))).astype(np.int64) // 10_000 * 10_000
     employer = np.where(c.gig[:, None], 0, employers(c, months))

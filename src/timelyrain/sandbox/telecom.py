@@ -36,7 +36,9 @@ def bills(c: Lives, when: Moments) -> Bills:
     paid = due + delay
     grown = civil(c.born)[0] + 14 * 12
     since = now - 12 - (uniform(c.seed, _SINCE, 2) * 150).astype(np.int64)
-    since = np.where(c.ring >= 0, now - (uniform(c.seed, _SINCE, 3) * 4).astype(np.int64), since)
+    since = np.where(
+        c.in_ring("farm", "mill"), now - (uniform(c.seed, _SINCE, 3) * 4).astype(np.int64), since
+    )
     return Bills(months, fee, due, np.where(paid <= when.date[:, None], paid, 0), np.maximum(grown, since))
 
 
