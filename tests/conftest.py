@@ -11,11 +11,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import is_hypothesis_test, settings
 
 from tests.worlds import World, running_sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(os.environ.get("TIMELYRAIN_TEST_HOME", ROOT / "var" / "test"))
+
+
+EXPLORE = int(os.environ.get("TIMELYRAIN_EXPLORE", "0"))
+"""Examples that each property test tries, other ones on each run; 0: its own number, the same ones on each run."""
+
+settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("explore", deadline=None, print_blob=True, max_examples=EXPLORE or 100)
+settings.load_profile("explore" if EXPLORE else "same")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Exploring, a test's own number of examples does not count, and a test that is no property is left out."""
+    if EXPLORE:
+        items[:] = [item for item in items if is_hypothesis_test(getattr(item, "function", None))]
+        for item in items:
+            inner = item.function  # pyright: ignore[reportAttributeAccessIssue]
+            own = inner._hypothesis_internal_use_settings
+            inner._hypothesis_internal_use_settings = settings(own, max_examples=EXPLORE)
 
 
 def _free_port() -> int:

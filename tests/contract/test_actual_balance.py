@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.strategies import booked, disbursed, make_terms
@@ -206,6 +206,23 @@ def test_every_history_keeps_the_books(history: tuple[Terms, list[Event], date])
     assert outlook.accrued(later) == (then.interest_accrued_fen, then.penalty_accrued_fen)
 
 
+def late_beside_paid_ahead(rate_ppm: int) -> tuple[Terms, list[Event], date]:
+    """The two last of three instalments are paid ahead, the first is late and bears interest."""
+    terms = actual_terms(principal_fen=450_139, annual_rate_ppm=rate_ppm, instalments=3, ahead=Ahead.LAST)
+    return terms, [disbursed(terms, START), paid(START, 300_120)], date(2024, 3, 10)
+
+
+def test_interest_on_what_is_late_is_asked_of_instalments_paid_ahead():
+    """1,500.19 owed for three months at 7 %; a fen paid on a due date changes nothing."""
+    terms, events, _ = late_beside_paid_ahead(70_000)
+    for a_fen in ([], [paid(date(2024, 2, 1), 1, 2)]):
+        late = fold(terms, events + a_fen, date(2024, 6, 1))
+        assert interest(late) == [875, 875, 875]
+        assert late.payoff_fen == late.amount_due_fen == 150_019 + 3 * 875 - len(a_fen)
+
+
+@example(late_beside_paid_ahead(31))
+@example(late_beside_paid_ahead(70_000))
 @given(histories())
 def test_the_payoff_settles(history: tuple[Terms, list[Event], date]):
     terms, events, until = history
@@ -214,7 +231,7 @@ def test_the_payoff_settles(history: tuple[Terms, list[Event], date]):
     if not state.payoff_fen:
         return
     kind = EventType.PREPAID_FULL if state.next_due else EventType.REPAID
-    done = fold(terms, [*known, paid(until, state.payoff_fen, 50, kind)], until)
+    done = fold(terms, [*known, paid(until, state.payoff_fen, 23, kind)], until)  # booked last
     assert (done.status, done.totals.surplus_fen, done.outstanding_principal_fen) == (Status.SETTLED, 0, 0)
 
 

@@ -174,16 +174,23 @@ class ActualLoan(Loan):
         """Principal that the rows to come hold, paid ahead or not."""
         return self.undue + sum(row.principal_paid for row in self.rows[self.current : last + 1])
 
+    def reopen(self, row: Row, on: date) -> None:
+        """Paid whole ahead of its day, a row may still be asked for a fee, or for the interest on what is late."""
+        if row.settled_on is not None and self.unpaid(row, on):
+            row.settled_on = None
+
     def advance(self, to: date) -> None:
         while self.current < len(self.rows) and self.rows[self.current].due_on <= to:
             row = self.rows[self.current]
             self.count(row.due_on)
-            if row.settled_on is None:
-                last, whole = self.tail(), self.whole(self.running)
+            last = self.tail()
+            if row.settled_on is None or self.current == last:
+                whole = self.whole(self.running)
                 own, row.principal = self.asked(self.current, last, whole - self.taken, self.left(last))
                 self.put_off = self.collect(self.current, last, own, self.put_off)
                 self.undue -= row.principal - row.principal_paid
                 self.running, self.taken = Fraction(whole - self.taken - own), 0
+            self.reopen(row, row.due_on)
             self.fall(row)
             self.mark(row, row.due_on)
             self.surplus = self.pay_due(self.surplus, row.due_on)
@@ -207,6 +214,7 @@ class ActualLoan(Loan):
             running, taken = Fraction(whole - taken - own), 0
             owed -= row.principal - row.principal_paid
             left -= row.principal
+            self.reopen(row, on)
 
     # -- money -----------------------------------------------------------------------------------------------------
 
@@ -237,12 +245,13 @@ class ActualLoan(Loan):
             money = self.pay_last(money, on)
         while money > 0 and self.current < len(self.rows):
             row, last = self.rows[self.current], self.tail()
-            if row.settled_on is not None:
-                break
             own, row.principal = self.asked(
                 self.current, last, self.whole(self.running) - self.taken, self.left(last)
             )
             put_off, before = self.collect(self.current, last, own, self.put_off), row.principal_paid
+            self.reopen(row, on)
+            if row.settled_on is not None:
+                break
             money = self.pay(row, money, on)
             self.undue -= row.principal_paid - before
             if row.settled_on is None:
@@ -276,8 +285,8 @@ class ActualLoan(Loan):
         return money
 
     def finish(self, on: date) -> None:
-        """Where nothing is left to pay, no instalment is left to come."""
-        if self.current >= len(self.rows) or self.undue or self.to_come(on):
+        """Where nothing is left to pay, no instalment is left to come; what is late goes on bearing interest until then."""
+        if self.current >= len(self.rows) or self.undue or self.late() or self.to_come(on):
             return
         for row in [row for row in self.rows[self.current :] if not _paid(row)]:
             place = self.rows.index(row)
