@@ -5,6 +5,8 @@ Files are read by `train_file`, and read and written by `save` and `load`.
 
 from .metrics import metrics
 from .model import ModelRefused, Score, TrainedModel, load, save
+from .reasons import agreement, exact_contributions
+from .reasons import method as reasons_method
 from .scorecard import Scaling, Scorecard, edited_bins
 from .scorecard import read as read_scorecard
 from .training import TrainingDataInvalid, train
@@ -22,10 +24,13 @@ __all__ = [
     "TrainedModel",
     "TrainingDataInvalid",
     "UnsupportedModel",
+    "agreement",
     "edited_bins",
+    "exact_contributions",
     "load",
     "metrics",
     "read_scorecard",
+    "reasons_method",
     "save",
     "train",
     "train_file",

@@ -7,13 +7,14 @@ matrix, labels, parameters and seed give the same model bytes on the same machin
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from . import reasons
 from .metrics import metrics
 from .model import TrainedModel, encode
 
@@ -99,8 +100,12 @@ def train(
             "held_out": dict(metrics(labels[split.held], held)),
         },
         "contributions": "path (Saabas), log-odds, scaled by the calibration slope",
+        "typical": reasons.usual(matrix[split.train], names),
     }
-    return TrainedModel.from_bytes(encode(text, names, slope, intercept), manifest)
+    model = TrainedModel.from_bytes(encode(text, names, slope, intercept), manifest)
+    return replace(
+        model, manifest={**model.manifest, "reasons": reasons.compared(model, matrix[split.test], seed)}
+    )
 
 
 def split_rows(labels: Ints, seed: int) -> Split:

@@ -15,7 +15,7 @@ from typing import cast
 
 import numpy as np
 
-from . import binning, boosting, evaluation, leaks, preparing, roles, scorecard, splitting, tables
+from . import binning, boosting, evaluation, leaks, preparing, reasons, roles, scorecard, splitting, tables
 from .binning import Binning
 from .metrics import auc
 from .model import TrainedModel, encode
@@ -49,6 +49,8 @@ class Request:
     gap_months: float = 0.0
     monotone: str | Mapping[str, int] = "auto"
     use_protected: bool = False
+    catalogue: tuple[str, ...] = ()
+    """Columns known to be quantities of the time of the application (a policy's features): only these are learnt from."""
     seed: int = 1
     threads: int = 2
     scaling: Scaling = field(default_factory=Scaling)
@@ -116,6 +118,7 @@ def train_file(
     plan = roles.plan(
         table, request.label, request.bad, request.good, time=request.time, ids=request.ids,
         exclude=request.exclude, ratios=request.ratios, use_protected=request.use_protected,
+        catalogue=request.catalogue,
     )  # fmt: skip
     for name in request.keep:
         _ = table[name]
@@ -189,8 +192,11 @@ def train_file(
         "versions": {"python": sys.version.split()[0], "lightgbm": str(_lightgbm().__version__), "numpy": np.__version__},
     }  # fmt: skip
     model = _model(final, columns, labels, report)
+    compared = reasons.compared(model, preparing.matrix(final.recipe, curves.columns), request.seed)
+    model = replace(model, manifest={**model.manifest, "reasons": compared})
     usage = {
         "model_sha256": model.sha256,
+        "reasons": compared,
         "wall_seconds": round(time.perf_counter() - begun, 2),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
@@ -213,7 +219,7 @@ def _without_leaks(
                 f"--keep {name!r} is no candidate for a feature: see the report of types"
             )
     findings = leaks.single(columns, labels, request.seed)
-    gone = leaks.excluded(findings, request.keep)
+    gone = leaks.excluded(findings, (*request.keep, *request.catalogue))
     kept = [column for column in columns if column.name not in gone]
     if not kept:
         raise TrainingDataInvalid(
@@ -286,11 +292,13 @@ def _asked_directions(request: Request, columns: Sequence[Column]) -> Mapping[st
         return {}
     numbers = {column.name for column in columns if column.kind == "number"}
     for name, sign in request.monotone.items():
+        if name in request.catalogue and name not in numbers:
+            continue  # the same in all rows of this file
         if name not in numbers or sign not in (-1, 0, 1):
             raise TrainingDataInvalid(
                 f"monotone {name!r}: {sign!r} needs a number among the features and -1, 0 or +1"
             )
-    return dict(request.monotone)
+    return {name: sign for name, sign in request.monotone.items() if name in numbers}
 
 
 def _fit(
@@ -391,6 +399,7 @@ def _model(
         "monotone": dict(pair.boosted.monotone),
         "calibration": {"method": "platt", "slope": pair.slope, "intercept": pair.shift},
         "contributions": "path (Saabas), log-odds, scaled by the calibration slope",
+        "typical": reasons.usual(matrix, names),
         "training": dict(report),
         "metrics": {
             "test": {
