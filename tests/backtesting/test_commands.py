@@ -74,14 +74,16 @@ def test_policy_check_shows_everything(timelyrain: Shell, tmp_path: Path) -> Non
         SOURCE.replace("phone_tenure_days < 90", "phone_tenur < 90").replace("'salary'", "'salry'", 1),
         encoding="utf-8",
     )
-    done = timelyrain("policy", "check", bad)
+    chinese = timelyrain("policy", "check", bad, "--lang", "zh")
+    assert chinese.returncode == 1 and chinese.stdout.count("是否想写") == 2 and "不能启用" in chinese.stderr
+    done = timelyrain("policy", "check", bad, "--lang", "en")
     assert done.returncode == 1 and len(done.stdout.splitlines()) == 2
     assert all(line.startswith(f"{bad}:") and ";" in line for line in done.stdout.splitlines())
     assert timelyrain("policy", "check", "consumer_credit").returncode == 0
     assert timelyrain("decide", "--policy", bad, "--evidence", bad).returncode == 1
     warned = tmp_path / "warned.toml"
     warned.write_text(SOURCE.replace("phone_tenure_days < 90", "phone_tenure_days >= 0"), encoding="utf-8")
-    done = timelyrain("policy", "check", warned)
+    done = timelyrain("policy", "check", warned, "--lang", "en")
     assert done.returncode == 0 and "PHONE_NEW" in done.stdout and "(warning)" in done.stdout
 
 

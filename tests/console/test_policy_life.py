@@ -79,7 +79,7 @@ def test_a_policy_is_written_tried_approved_and_taken_back(
         tagged = version("life")
         press(risk, "编辑", tagged.replace("phone_tenure_days < 90", "phone_tenure_dayz < 90"))
         assert risk.locator(".c-verdict.c-bad").first.inner_text().endswith("1 个错误，不能启用")
-        assert "did you mean 'phone_tenure_days'?" in risk.content()
+        assert "是否想写 'phone_tenure_days'？" in risk.content()
         risk.click("td a.c-link[href^='#L']")
         assert "phone_tenure_dayz" in risk.locator("mark:target").inner_text()
         press(risk, "编辑", tagged.replace("phone_tenure_days < 90", "phone_tenure_days < 60"))

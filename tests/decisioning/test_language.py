@@ -92,8 +92,8 @@ def test_affordable_principal_is_repaid_by_its_first_instalment():
     [
         ("a + agee", 4, "unknown name 'agee'"),
         ("fen > a", 0, "compares fen with plain"),
-        ("fen + ppm", 0, "mixes fen and ppm"),
-        ("fen * due", 0, "mixes fen and fen"),
+        ("fen + ppm", 0, "mixes fen, ppm"),
+        ("fen * due", 0, "mixes fen, fen"),
         ("fen / 2", 0, "/ makes fractions"),
         ("a > 0.5", 4, "0.5 is not allowed"),
         ("a and p", 0, "needs conditions"),

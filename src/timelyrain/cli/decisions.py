@@ -121,8 +121,8 @@ def add(commands: Commands) -> None:
         act.add_argument(
             "--jurisdiction", default="cn", help="policy pack in which names are looked up (usually cn)"
         )
-    for act in (one, again, shown, compared, tried):
-        act.add_argument("--language", choices=("zh", "en"), help="usually that of the shell")
+    for act in (one, again, checked, shown, compared, tried):
+        act.add_argument("--language", "--lang", choices=("zh", "en"), help="usually that of the shell")
 
 
 def _jdm(taken: argparse.ArgumentParser, given: argparse.ArgumentParser) -> None:

@@ -20,21 +20,25 @@ from .commands import Refusal
 def check(given: argparse.Namespace) -> int:
     """All that is wrong with a definition, with line, column and remedy; exit status 1 when it cannot be activated."""
     source = definitions.policy_source(given.policy, given.jurisdiction)
+    zh = definitions.chinese(given)
+    language = "zh" if zh else "en"
     try:
         policy = Policy.parse(source)
     except DefinitionInvalid as error:
         if given.json:
             print(json.dumps([asdict(problem) for problem in error.problems], ensure_ascii=False))
         for problem in () if given.json else error.problems:
-            print(f"{given.policy}:{problem}")
-        say = f"{len(error.problems)} problem(s): this definition cannot be activated"
-        print(say, file=sys.stderr)
+            print(f"{given.policy}:{problem.sentence(language)}")
+        n = len(error.problems)
+        told = f"{n} 个错误：此定义不能启用" if zh else f"{n} problem(s): this definition cannot be activated"
+        print(told, file=sys.stderr)
         return 1
     if given.json:
         print(json.dumps([asdict(warning) for warning in policy.warnings], ensure_ascii=False))
     for warning in () if given.json else policy.warnings:
-        print(f"{given.policy}:{warning} (warning)")
-    print(f"{policy.name} {policy.version} is in order: {policy.sha256}", file=sys.stderr)
+        print(f"{given.policy}:{warning.sentence(language)} ({'提醒' if zh else 'warning'})")
+    in_order = "没有错误" if zh else "is in order"
+    print(f"{policy.name} {policy.version} {in_order}: {policy.sha256}", file=sys.stderr)
     return 0
 
 

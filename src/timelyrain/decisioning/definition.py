@@ -9,6 +9,7 @@ from typing import cast
 
 from .language import BAD, Constant, Node, Type, read
 from .positions import Positions
+from .wording import Language, Said
 
 MAX_BYTES = 2**20
 Key = str | tuple[str | int, ...]
@@ -17,16 +18,30 @@ Key = str | tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, order=True)
 class DefinitionProblem:
-    """line and column count from 1; where names the block and key."""
+    """line and column count from 1; where names the block and key; slug the entry of `wording`; in English and Chinese."""
 
     line: int
     column: int
     where: str
+    slug: str
     what: str
     remedy: str
+    what_zh: str
+    remedy_zh: str
+
+    @staticmethod
+    def at(line: int, column: int, where: str, said: Said) -> "DefinitionProblem":
+        return DefinitionProblem(line, column, where, said.slug, *said.told("en"), *said.told("zh"))
+
+    def told(self, language: Language = "en") -> tuple[str, str]:
+        """(what is wrong, what to do)."""
+        return (self.what_zh, self.remedy_zh) if language == "zh" else (self.what, self.remedy)
+
+    def sentence(self, language: Language = "en") -> str:
+        return f"{self.line}:{self.column} {self.where}: {('；' if language == 'zh' else '; ').join(self.told(language))}"
 
     def __str__(self) -> str:
-        return f"{self.line}:{self.column} {self.where}: {self.what}; {self.remedy}"
+        return self.sentence()
 
 
 class DefinitionInvalid(ValueError):
@@ -44,7 +59,11 @@ class Draft:
         text = text.replace("\r\n", "\n")
         if len(text) > MAX_BYTES:
             raise DefinitionInvalid(
-                [DefinitionProblem(1, 1, "file", f"{len(text)} characters", f"at most {MAX_BYTES}")]
+                [
+                    DefinitionProblem.at(
+                        1, 1, "file", Said("too_long", {"found": len(text), "most": MAX_BYTES})
+                    )
+                ]
             )
         self.problems: list[DefinitionProblem] = []
         self.warnings: list[DefinitionProblem] = []
@@ -55,7 +74,7 @@ class Draft:
         except (ValueError, RecursionError) as error:
             found = re.search(r"line (\d+), column (\d+)", str(error))
             line, column = (int(found[1]), int(found[2])) if found else (1, 1)
-            problem = DefinitionProblem(line, column, "file", f"not TOML: {error}", "write valid TOML 1.0")
+            problem = DefinitionProblem.at(line, column, "file", Said("no_toml", {"said": str(error)}))
             raise DefinitionInvalid([problem]) from None
 
     def top(self) -> "Block":
@@ -67,7 +86,7 @@ class Draft:
         """A [header] block; empty when absent."""
         raw = self.raw.get(header, {})
         if not isinstance(raw, dict):
-            self.report(header, 0, "", f"is not a [{header}] block", f"write [{header}]")
+            self.report(header, 0, "", "no_block", header=header)
             raw = {}
         return Block(self, header, 0, cast(dict[str, object], raw))
 
@@ -76,7 +95,7 @@ class Draft:
         raw = self.raw.get(header, [])
         items = cast(list[object], raw) if isinstance(raw, list) else [raw]
         if not isinstance(raw, list) or any(not isinstance(item, dict) for item in items):
-            self.report(header, 0, "", f"is not a list of [[{header}]] blocks", f"write [[{header}]]")
+            self.report(header, 0, "", "no_blocks", header=header)
             return []
         return [Block(self, header, i, cast(dict[str, object], item)) for i, item in enumerate(items)]
 
@@ -89,19 +108,16 @@ class Draft:
         """Reports headers that nobody reads."""
         for header, value in self.raw.items():
             if isinstance(value, (dict, list)) and header not in known:
-                self.report(header, 0, "", f"unknown block {header!r}", f"known are {', '.join(known)}")
+                self.report(header, 0, "", "unknown_block", header=header, known=tuple(known))
 
-    def report(
-        self,
-        header: str,
-        index: int,
-        key: Key,
-        what: str,
-        remedy: str,
-        shift: int | None = None,
-        warn: bool = False,
+    def report(self, header: str, index: int, key: Key, slug: str, /, **values: object) -> None:
+        """Collects one problem, an entry of `wording`, at a key of a block (or at its header)."""
+        self.collect(header, index, key, Said(slug, values))
+
+    def collect(
+        self, header: str, index: int, key: Key, said: Said, shift: int | None = None, warn: bool = False
     ) -> None:
-        """Collects one problem at a key of a block (or at its header). shift: the character inside the text there."""
+        """shift: the character inside the text that stands at the key; warn: it does not hinder activation."""
         places = self._positions.places
         inside = (key,) if isinstance(key, str) else key
         path = (header, index, *inside) if key else (header, index)
@@ -113,7 +129,7 @@ class Draft:
         line, column = self._positions.line_and_column(offset)
         where = f"{header}[{index}]" if (header, 1) in places else header
         where = ".".join(str(part) for part in (where, *inside) if part != "")
-        problem = DefinitionProblem(line, column, where, what, remedy)
+        problem = DefinitionProblem.at(line, column, where, said)
         (self.warnings if warn else self.problems).append(problem)
 
     def part_number(self, header: str, index: int, key: str) -> int:
@@ -134,8 +150,8 @@ class Block:
         self._draft, self.header, self.index, self._raw = draft, header, index, raw
         self._read: set[str] = set()
 
-    def report(self, key: Key, what: str, remedy: str, shift: int | None = None, warn: bool = False) -> None:
-        self._draft.report(self.header, self.index, key, what, remedy, shift, warn)
+    def report(self, key: Key, slug: str, /, warn: bool = False, **values: object) -> None:
+        self._draft.collect(self.header, self.index, key, Said(slug, values), warn=warn)
 
     def has(self, key: str) -> bool:
         return key in self._raw
@@ -144,22 +160,22 @@ class Block:
         value = self._get(key, default)
         if isinstance(value, str):
             return value
-        self.report(key, f"{value!r} is not a text", "write a quoted text")
+        self.report(key, "no_text", value=value)
         return default or ""
 
     def name(self, key: str, taken: Mapping[str, object], pattern: str = r"[a-z][a-z0-9_]{0,79}") -> str:
         """A new name: of the given form and not taken yet."""
         value = self.text(key)
         if not re.fullmatch(pattern, value):
-            self.report(key, f"{value!r} is not a name", f"use the form {pattern}")
+            self.report(key, "no_name", value=value, pattern=pattern)
         elif value in taken:
-            self.report(key, f"{value!r} is already declared", "choose another name")
+            self.report(key, "declared", value=value)
         return value
 
     def choice(self, key: str, options: Sequence[str], default: str | None = None) -> str:
         value = self.text(key, default)
         if value not in options:
-            self.report(key, f"{value!r} is unknown", f"use one of {', '.join(options)}")
+            self.report(key, "no_choice", value=value, known=tuple(options))
             return options[0]
         return value
 
@@ -167,30 +183,28 @@ class Block:
         value = self._get(key, default)
         if type(value) is int and low <= value <= high:
             return value
-        self.report(
-            key, f"{value!r} is not an integer from {low} to {high}", "write a whole number in that range"
-        )
+        self.report(key, "no_integer", value=value, low=low, high=high)
         return default
 
     def flag(self, key: str, default: bool) -> bool:
         value = self._get(key, default)
         if isinstance(value, bool):
             return value
-        self.report(key, f"{value!r} is not true or false", "write true or false")
+        self.report(key, "no_flag", value=value)
         return default
 
     def items(self, key: str, default: Sequence[object] | None = None) -> list[object]:
         value = self._get(key, default)
         if isinstance(value, (list, tuple)):
             return list(cast(Sequence[object], value))
-        self.report(key, f"{value!r} is not a list", "write [ … ]")
+        self.report(key, "no_list", value=value)
         return []
 
     def texts(self, key: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
         values = self.items(key, default)
         if all(isinstance(value, str) for value in values):
             return tuple(str(value) for value in values)
-        self.report(key, "a list with something other than texts", "quote every entry")
+        self.report(key, "no_texts")
         return ()
 
     def expression(self, key: str, names: Mapping[str, Type], want: str = "") -> Node:
@@ -202,7 +216,7 @@ class Block:
         """The expression that stands, as a text, at a key or deeper inside its value."""
         node, faults = read(source, names, want)
         for fault in faults:
-            self.report(key, fault.what, fault.remedy, min(fault.column, len(source)))
+            self._draft.collect(self.header, self.index, key, fault.said, min(fault.column, len(source)))
         return Constant(BAD, 0) if faults else node
 
     def rows(self, key: str) -> list[Mapping[str, object]]:
@@ -212,7 +226,7 @@ class Block:
             if isinstance(item, dict):
                 found.append(cast(dict[str, object], item))
             else:
-                self.report((key, i), f"{item!r} is not a row", "write { … = …, … = … }")
+                self.report((key, i), "no_row", value=item)
         return found
 
     def raw(self, key: str) -> object:
@@ -226,7 +240,7 @@ class Block:
         raw = self._raw.get(key, [])
         items = cast(list[object], raw) if isinstance(raw, list) else [raw]
         if any(not isinstance(item, dict) for item in items):
-            self.report(key, f"is not a list of [[{self.header}.{key}]] blocks", "write them below")
+            self.report(key, "no_parts", header=f"{self.header}.{key}")
             return []
         first = self._draft.part_number(self.header, self.index, key)
         name = f"{self.header}.{key}"
@@ -239,12 +253,12 @@ class Block:
         for key in self._raw:
             if key not in self._read:
                 near = next(iter(get_close_matches(key, self._read, 1)), "")
-                hint = f"did you mean {near!r}?" if near else f"known are {', '.join(sorted(self._read))}"
-                self.report(key, f"unknown key {key!r}", hint)
+                slug = "unknown_key_near" if near else "unknown_key"
+                self.report(key, slug, name=key, near=near, known=tuple(sorted(self._read)))
 
     def _get(self, key: str, default: object) -> object:
         self._read.add(key)
         if key not in self._raw and default is None:
-            self.report(key, f"{key!r} is absent", "add it")
+            self.report(key, "absent", name=key)
             return ""
         return self._raw.get(key, default)

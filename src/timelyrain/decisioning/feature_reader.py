@@ -77,17 +77,15 @@ class FeatureReader:
             cast(tuple[Stat, ...], block.texts("once", ())),
         )
         if value.type.kind not in ("int", "key", "bad"):
-            block.report("value", f"is {value.type.kind}, not a number", "give a number or a key")
+            block.report("value", "no_number", kind=value.type.kind)
         if value.type.kind == "key" and not {*stats, *once} <= set(OF_KEYS):
-            block.report("stats", "a key has no sum and no order", f"of a key use {', '.join(OF_KEYS)}")
+            block.report("stats", "of_keys", known=OF_KEYS)
         if not stats + once or len({*stats, *once}) < len(stats + once):
-            block.report(
-                "stats", f"{[*stats, *once]!r} is empty or names one twice", "name each statistic once"
-            )
+            block.report("stats", "no_stats", stats=[*stats, *once])
         for key, given in (("stats", stats), ("once", once)):
             for stat in given:
                 if stat not in STATS:
-                    block.report(key, f"unknown statistic {stat!r}", f"known are {', '.join(STATS)}")
+                    block.report(key, "unknown_stat", stat=stat, known=tuple(STATS))
         windows = self._windows(block)
         zh, en = block.text("zh"), block.text("en")
         known = block.flag("known_at_application", True)
@@ -101,8 +99,8 @@ class FeatureReader:
         whole = Aggregate(name, table, where, value, (max(windows),), once)  # what hardly differs by window
         parts = [part for part in (family, whole) if part.stats]
         for part in parts:
-            if remedy := too_large(part):
-                block.report("stats", "a statistic could overflow", remedy)
+            if told := too_large(part):
+                block.report("stats", "stat_overflow", stat=told.split()[0])
         self.aggregates += parts
         formula = block.text("value", "at") + (f" where {block.text('where')}" if where else "")
         reads = tuple(f"{table}.{n}" for n in names_read(value) + (names_read(where) if where else ()))
@@ -133,7 +131,7 @@ class FeatureReader:
         for item in block.items("windows"):
             days = ALL_TIME if item == "all" else item
             if type(days) is not int or not 1 <= days <= ALL_TIME or days in windows:
-                block.report("windows", f"{item!r} is not a window", "use different days from 1 up, or 'all'")
+                block.report("windows", "no_window", value=item)
             else:
                 windows.append(days)
         return tuple(windows)
@@ -145,9 +143,7 @@ class FeatureReader:
             return
         stat = _additive(family)
         if whole is None or stat is None or _additive(whole) != stat:
-            block.report(
-                "share_of", f"{share_of!r} has no sum or count to compare", "name an aggregate above"
-            )
+            block.report("share_of", "no_share", name=share_of)
             return
         for window in family.windows:
             if window in whole.windows:
@@ -162,7 +158,7 @@ class FeatureReader:
         for pair in trend:
             days = cast(list[object], pair) if isinstance(pair, list) else []
             if stat is None or len(days) != 2 or any(day not in family.windows for day in days):
-                block.report("trend", f"{pair!r} is not two windows of a sum or count", "write [[30, 180]]")
+                block.report("trend", "no_trend", value=cast(object, pair))
                 continue
             short, long = (window_name(cast(int, day)) for day in days)
             formula = f"ratio_ppm({family.name}_{stat}_{short}, {family.name}_{stat}_{long})"
@@ -180,14 +176,14 @@ class FeatureReader:
             block.name("name", self.names | {"draw": BOOL})
             self._derived(block, name, block.expression("formula", self.names), zh, en, known, formula)
         elif "{w}" not in name or "{w}" not in formula:
-            block.report("name", "windows without {w} in name and formula", "write income_{w}_ppm")
+            block.report("name", "windows_without_place")
             self._windows(block)
         else:
             for window in self._windows(block):
                 w = window_name(window)
                 own = name.replace("{w}", w)
                 if own in self.names or not own.isidentifier():
-                    block.report("name", f"{own!r} is already declared or no name", "choose another name")
+                    block.report("name", "no_family_member", name=own)
                 texts = f"{_span(window, 'zh')}{zh}", f"{en}, {_span(window, 'en')}"
                 self._derive(block, own, formula.replace("{w}", w), *texts, known)
         block.done()
@@ -195,7 +191,7 @@ class FeatureReader:
     def _derive(self, block: Block, name: str, formula: str, zh: str, en: str, known: bool) -> None:
         node, faults = read(formula, self.names)
         for fault in faults:
-            block.report("name", f"{formula}: {fault.what}", fault.remedy)
+            block.report("name", "in_formula", formula=formula, said=fault.said)
         self._derived(block, name, Constant(BAD, 0) if faults else node, zh, en, known, formula)
 
     def _derived(
@@ -211,9 +207,9 @@ class FeatureReader:
 
     def _add(self, block: Block, feature: Feature) -> None:
         if feature.name in self.names and feature.kind == "aggregate":
-            block.report("name", f"{feature.name!r} is already declared", "choose another family name")
+            block.report("name", "family_declared", name=feature.name)
         if len(self.catalogue) == MAX_CATALOGUE:
-            block.report("name", f"more than {MAX_CATALOGUE} features", "declare fewer windows or statistics")
+            block.report("name", "too_many_features", most=MAX_CATALOGUE)
         self.names[feature.name] = feature.type
         self.catalogue.append(feature)
         self.entries[feature.name] = feature
@@ -230,19 +226,17 @@ class FeatureReader:
         ):
             for pattern in patterns:
                 if not any(fnmatchcase(feature.name, pattern) for feature in self.catalogue):
-                    block.report(
-                        key, f"{pattern!r} matches no feature", "name a feature or a pattern such as bank_*"
-                    )
+                    block.report(key, "no_match", pattern=pattern)
         chosen = [f for f in self.catalogue if _matches(f.name, include) and not _matches(f.name, exclude)]
         for feature in chosen:
             if not feature.known_at_application:
-                block.report("inputs", f"{feature.name!r} is not known at application", "exclude it")
+                block.report("inputs", "input_unknown_then", name=feature.name)
             if feature.type.kind == "enum":
-                block.report("inputs", f"{feature.name!r} is an enum", "derive a flag or a number from it")
+                block.report("inputs", "input_enum", name=feature.name)
         names = tuple(feature.name for feature in chosen)
         both = [n for n in names if _matches(n, up) and _matches(n, down)]
         if both:
-            block.report("increasing", f"{both[0]!r} is declared both ways", "keep one direction")
+            block.report("increasing", "both_ways", name=both[0])
         return names, {n: 1 if _matches(n, up) else -1 for n in names if _matches(n, up) or _matches(n, down)}
 
 

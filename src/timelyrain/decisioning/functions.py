@@ -46,14 +46,14 @@ def _abs(reader: Reader, tree: ast.AST, args: tuple[Node, ...]) -> Node:
 def _clip(reader: Reader, tree: ast.AST, args: tuple[Node, ...]) -> Node:
     number, low, high = args
     if low.type.kind == high.type.kind == "int" and low.type.low > high.type.high:
-        return reader.fault(tree, "clip with its low end over its high end", "write clip(x, low, high)")
+        return reader.fault(tree, "empty_range_of", name="clip")
     return reader.arithmetic(tree, "min", (reader.arithmetic(tree, "max", (number, low)), high))
 
 
 def _between(reader: Reader, tree: ast.AST, args: tuple[Node, ...]) -> Node:
     number, low, high = args
     if low.type.kind == high.type.kind == "int" and low.type.low > high.type.high:
-        return reader.fault(tree, "between with its low end over its high end", "write between(x, low, high)")
+        return reader.fault(tree, "empty_range_of", name="between")
     sides = (reader.compare(tree, "le", low, number), reader.compare(tree, "le", number, high))
     return reader.logic(tree, "and", sides)
 
@@ -71,7 +71,7 @@ def _ratio_ppm(reader: Reader, tree: ast.AST, args: tuple[Node, ...]) -> Node:
 def _share(reader: Reader, tree: ast.AST, args: tuple[Node, ...]) -> Node:
     a, part = args
     if part.type.unit not in ("ppm", "") or part.type.kind != "int":
-        return reader.fault(tree, f"share takes ppm, got {part.type.unit or part.type.kind}", "share(a, ppm)")
+        return reader.fault(tree, "share_takes_ppm", unit=part.type.unit or part.type.kind)
     scaled = reader.arithmetic(tree, "mul", (reader.with_unit(a, ""), reader.with_unit(part, "")))
     return reader.with_unit(reader.arithmetic(tree, "div", (scaled, constant(PPM))), a.type.unit)
 
@@ -84,9 +84,7 @@ def _units(
         literal = isinstance(arg, Constant) and not arg.type.unit
         if arg.type.kind != "int" or (arg.type.unit != unit and not literal):
             shown = f"{arg.type.kind} {arg.type.unit}".strip()
-            reader.fault(
-                tree, f"got {shown} for {unit or 'a number'}", "give fen, instalments and ppm in order"
-            )
+            reader.fault(tree, "argument_unit", found=shown, wanted=unit or "a number")
             return None
     return tuple(reader.with_unit(arg, "") for arg in args)
 
@@ -143,7 +141,7 @@ def _at_least(reader: Reader, tree: ast.AST, args: tuple[Node, ...]) -> Node:
     """True once k are known to be true, false once too few are left that could be, else not evaluated."""
     wanted, conditions = args[0], args[1:]
     if not isinstance(wanted, Constant) or not 1 <= wanted.value <= len(conditions):
-        return reader.fault(tree, "at_least needs a number its conditions can reach", "at_least(2, a, b, c)")
+        return reader.fault(tree, "at_least_reach")
     if any(c.type.kind != "bool" for c in conditions):
         return reader.logic(tree, "and", conditions)  # reports the odd one
     yes, no = (Constant(replace(BOOL, nullable=False), int(flag)) for flag in (True, False))
@@ -171,8 +169,10 @@ def _scaled(unit: str, scale: int, form: str) -> Literal:
                 return constant(int(number), unit)
         return reader.fault(
             tree,
-            f"{given!r:.60} is no such number" if given is not None else "needs a written number",
-            f"write {form} with at most {len(str(scale)) - 1} decimals",
+            "needs_written_number" if given is None else "no_such_number",
+            value=given,
+            form=form,
+            decimals=len(str(scale)) - 1,
         )
 
     return literal
@@ -183,7 +183,7 @@ def _date(reader: Reader, tree: ast.Call, args: list[ast.expr]) -> Node:
     try:
         return constant((date.fromisoformat(str(text)) - EPOCH).days, "date")
     except ValueError:
-        return reader.fault(tree, f"{str(text)[:40]!r} is not a date", "write date('2026-08-01')")
+        return reader.fault(tree, "no_date", value=text)
 
 
 def _named(scope: str) -> Literal:
@@ -191,7 +191,7 @@ def _named(scope: str) -> Literal:
 
     def literal(reader: Reader, tree: ast.Call, args: list[ast.expr]) -> Node:
         if not is_text(args[0]):
-            return reader.fault(tree, "needs a name in quotes", f"write {scope}('…')")
+            return reader.fault(tree, "needs_quoted_name", scope=scope)
         return reader.called(tree, f"{scope}.{ast.literal_eval(args[0])}")
 
     return literal

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal
 
+from .wording import Said
+
 INT64 = 2**63 - 1
 MAX_LENGTH = 2_000
 MAX_DEPTH = 60
@@ -69,8 +71,15 @@ class Fault:
     """What is wrong in one expression, at which character (from 0, over all its lines), and what to do."""
 
     column: int
-    what: str
-    remedy: str
+    said: Said
+
+    @property
+    def what(self) -> str:
+        return self.said.what
+
+    @property
+    def remedy(self) -> str:
+        return self.said.remedy
 
 
 def constant(value: int, unit: str = "") -> Constant:
@@ -114,26 +123,24 @@ def read(source: str, names: Mapping[str, Type], want: str = "") -> tuple[Node, 
     lead = len(source) - len(source.lstrip())
     source = source.strip().replace("\n", " ")
     if len(source) > MAX_LENGTH:
-        return constant(0), (Fault(0, f"{len(source)} characters", f"keep an expression under {MAX_LENGTH}"),)
+        return constant(0), (
+            Fault(0, Said("expression_too_long", {"found": len(source), "most": MAX_LENGTH})),
+        )
     try:
         tree = ast.parse(source, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         column = max((getattr(error, "offset", 1) or 1) - 1, 0)
         said = getattr(error, "msg", None) or "too deep or not readable"
-        return constant(0), (
-            Fault(column + lead, f"not an expression: {said}", "write one Python expression"),
-        )
+        return constant(0), (Fault(column + lead, Said("no_expression", {"said": said})),)
     reader = Reader(names, source)
     node = reader.node(tree.body, 0)
     after = len(source.encode()[: tree.body.end_col_offset].decode())
     if "#" in source[after:]:
-        reader.faults.append(Fault(after, "a comment in an expression", "put it into `note`"))
+        reader.faults.append(Fault(after, Said("comment", {})))
     if node.type.kind == "list":
-        reader.fault(tree.body, "a list stands alone", "write x in the_list")
+        reader.fault(tree.body, "list_alone")
     elif want and node.type.kind not in (want, "bad"):
-        reader.fault(
-            tree.body, f"is {node.type.kind}, not {want}", "compare it" if want == "bool" else "give a number"
-        )
+        reader.fault(tree.body, "wants_condition" if want == "bool" else "wants_number", kind=node.type.kind)
     return node, tuple(replace(fault, column=fault.column + lead) for fault in reader.faults)
 
 
@@ -166,16 +173,16 @@ class Reader:
             int, tuple[Node, int]
         ] = {}  # by identity; the node is kept so that its id stays taken
 
-    def fault(self, tree: ast.AST, what: str, remedy: str) -> Node:
+    def fault(self, tree: ast.AST, slug: str, /, **values: object) -> Node:
         column = len(self._bytes[: getattr(tree, "col_offset", 0)].decode(errors="replace"))
-        self.faults.append(Fault(column, what, remedy))
+        self.faults.append(Fault(column, Said(slug, values)))
         return Constant(BAD, 0)
 
     def apply(self, tree: ast.AST, kind: Type, op: str, args: tuple[Node, ...]) -> Node:
         """An operation, unless the tree has grown too large: then every pass over it stays short."""
         size = 1 + sum(self._size(arg) for arg in args)
         if size > MAX_NODES:
-            return self.fault(tree, f"more than {MAX_NODES} operations", "split it into named figures")
+            return self.fault(tree, "too_many_operations", most=MAX_NODES)
         return self._sized(Apply(kind, op, args), size)
 
     def with_unit(self, node: Node, unit: str) -> Node:
@@ -198,24 +205,18 @@ class Reader:
 
     def read(self, tree: ast.expr, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            return self.fault(tree, f"nested deeper than {MAX_DEPTH}", "split it into named features")
+            return self.fault(tree, "too_deep", most=MAX_DEPTH)
         match tree:
             case ast.Constant(value=bool() as value):
                 return Constant(replace(BOOL, nullable=False), int(value))
             case ast.Constant(value=int() as value) if abs(value) <= INT64:
                 return constant(value)
             case ast.Constant(value=int()):
-                return self.fault(tree, "a number over int64", "no amount is that large")
+                return self.fault(tree, "over_int64")
             case ast.Constant(value=str() as value):
-                return self.fault(
-                    tree, f"{value!r} stands alone", "compare a text with an enum value, by == or in"
-                )
+                return self.fault(tree, "text_alone", value=value)
             case ast.Constant(value=value):
-                return self.fault(
-                    tree,
-                    f"{value!r} is not allowed",
-                    "use integers: fen, ppm, days, or yuan(1.5), percent(2.5); missing(x) for null",
-                )
+                return self.fault(tree, "no_literal", value=value)
             case ast.Name() | ast.Attribute():
                 return self.name(tree)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -227,9 +228,7 @@ class Reader:
                     tree, _BINARY[type(op)], (self.node(left, depth + 1), self.node(right, depth + 1))
                 )
             case ast.BinOp(op=ast.Div()):
-                return self.fault(
-                    tree, "/ makes fractions", "use // for whole numbers or ratio_ppm(a, b) for a share"
-                )
+                return self.fault(tree, "fraction")
             case ast.BoolOp(op=op, values=values):
                 args = tuple(self.node(value, depth + 1) for value in values)
                 return self.logic(tree, "and" if isinstance(op, ast.And) else "or", args)
@@ -241,7 +240,7 @@ class Reader:
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
                 return self.call(tree, name, args, depth)
             case _:
-                return self.fault(tree, f"{type(tree).__name__} is not in the language", _REMEDY)
+                return self.fault(tree, "not_in_language", form=type(tree).__name__)
 
     def name(self, tree: ast.Name | ast.Attribute) -> Node:
         words: list[str] = []
@@ -250,7 +249,7 @@ class Reader:
             words.append(part.attr)
             part = part.value
         if not isinstance(part, ast.Name):
-            return self.fault(tree, f"{type(part).__name__} has no parts", _REMEDY)
+            return self.fault(tree, "no_attribute", form=type(part).__name__)
         return self.called(tree, ".".join([part.id, *reversed(words)]))
 
     def called(self, tree: ast.AST, name: str) -> Node:
@@ -261,31 +260,24 @@ class Reader:
                 return Constant(kind, kind.low)  # a [[constant]], or a value that can be no other
             return Name(kind, name)
         near = next(iter(get_close_matches(name, self.names, 1)), "")
-        return self.fault(
-            tree, f"unknown name {name[:80]!r}", f"did you mean {near!r}?" if near else "declare it above"
-        )
+        return self.fault(tree, "unknown_name_near" if near else "unknown_name", name=name, near=near)
 
     def arithmetic(self, tree: ast.AST, op: str, args: tuple[Node, ...]) -> Node:
         if any(arg.type.kind == "bad" for arg in args):
             return Constant(BAD, 0)
         odd = next((arg for arg in args if arg.type.kind != "int"), None)
         if odd is not None:
-            return self.fault(
-                tree, f"{op} needs numbers, got {odd.type.kind}", "compare enums and flags instead"
-            )
+            return self.fault(tree, "needs_numbers", op=op, kind=odd.type.kind)
         unit = _unit(op, args)
         if unit is None:
-            shown = " and ".join(arg.type.unit or "plain" for arg in args)
             return self.fault(
-                tree, f"{op} mixes {shown}", "bring both to one unit, or use share() and ratio_ppm()"
+                tree, "mixes_units", op=op, units=tuple(arg.type.unit or "plain" for arg in args)
             )
         if op in ("div", "mod") and args[1].type.low == args[1].type.high == 0:
-            return self.fault(tree, f"{op} by zero", "divide by something that is not always 0")
+            return self.fault(tree, "by_zero", op=op)
         low, high = bounds(op, [(arg.type.low, arg.type.high) for arg in args])
         if low < -INT64 or high > INT64:
-            return self.fault(
-                tree, f"{op} could reach {max(high, -low):.1e}, over int64", "narrow an operand with clip()"
-            )
+            return self.fault(tree, "overflow", op=op, reach=f"{max(high, -low):.1e}")
         if all(isinstance(arg, Constant) for arg in args):
             return constant(low, unit)  # the bounds of constants are the value
         partial = op in ("div", "mod") and args[1].type.low <= 0 <= args[1].type.high
@@ -297,9 +289,7 @@ class Reader:
             return Constant(BAD, 0)
         odd = next((arg for arg in args if arg.type.kind != "bool"), None)
         if odd is not None:
-            return self.fault(
-                tree, f"{op} needs conditions, got {odd.type.kind}", "write a comparison, such as x > 0"
-            )
+            return self.fault(tree, "needs_conditions", op=op, kind=odd.type.kind)
         return self.apply(tree, replace(BOOL, nullable=any(arg.type.nullable for arg in args)), op, args)
 
     def comparison(self, tree: ast.Compare, depth: int) -> Node:
@@ -311,7 +301,7 @@ class Reader:
         if isinstance(op, (ast.In, ast.NotIn)):
             return self.member(tree, left, right, isinstance(op, ast.NotIn), depth)
         if type(op) not in _COMPARE:
-            return self.fault(tree, "'is' is not in the language", "use == or missing(x)")
+            return self.fault(tree, "is")
         if isinstance(right, ast.Constant) and isinstance(right.value, str):
             a = self.node(left, depth)
             b = self.text(right, a)
@@ -326,14 +316,11 @@ class Reader:
         if "bad" in (a.type.kind, b.type.kind):
             return Constant(BAD, 0)
         if a.type.kind != b.type.kind or (a.type.kind == "enum" and a.type.values != b.type.values):
-            return self.fault(
-                tree, f"compares {a.type.kind} with {b.type.kind}", "compare values of one kind"
-            )
+            return self.fault(tree, "compares_kinds", a=a.type.kind, b=b.type.kind)
         if a.type.kind != "int" and name not in ("eq", "ne"):
-            return self.fault(tree, f"orders {a.type.kind} values", "use ==, != or in")
+            return self.fault(tree, "orders", kind=a.type.kind)
         if a.type.kind == "int" and _common_unit((a, b)) is None:
-            shown = f"{a.type.unit or 'plain'} with {b.type.unit or 'plain'}"
-            return self.fault(tree, f"compares {shown}", "bring both sides to one unit")
+            return self.fault(tree, "compares_units", a=a.type.unit or "plain", b=b.type.unit or "plain")
         return self.apply(tree, replace(BOOL, nullable=a.type.nullable or b.type.nullable), name, (a, b))
 
     def member(self, tree: ast.AST, left: ast.expr, right: ast.expr, negate: bool, depth: int) -> Node:
@@ -346,20 +333,16 @@ class Reader:
             number = subject.type.kind == "int" and named.type.low <= named.type.high
             elements = [ast.copy_location(ast.Constant(int(t) if number else t), right) for t in texts]
             if number and named.type.unit and subject.type.unit != named.type.unit:
-                return self.fault(right, f"holds {named.type.unit}", "bring both to one unit")
+                return self.fault(right, "list_unit", unit=named.type.unit)
         else:
             elements = right.elts if isinstance(right, (ast.Tuple, ast.List, ast.Set)) else []
         if not elements:
-            return self.fault(
-                right, "'in' needs a written list or a [[constant]] list", "write x in ('a', 'b')"
-            )
+            return self.fault(right, "in_needs_list")
         options = tuple(self.text(e, subject) if is_text(e) else self.node(e, depth) for e in elements)
         if subject.type.kind == "bad" or any(option.type.kind == "bad" for option in options):
             return Constant(BAD, 0)
         if any(not isinstance(o, Constant) or o.type.kind != subject.type.kind for o in options):
-            return self.fault(
-                right, "'in' takes literals of one kind", "write x in ('a', 'b') or x in (1, 2)"
-            )
+            return self.fault(right, "in_one_kind")
         kind = replace(BOOL, nullable=subject.type.nullable)
         found = self.apply(tree, kind, "in", (subject, *options))
         return self.logic(tree, "not", (found,)) if negate else found
@@ -370,11 +353,9 @@ class Reader:
         if other.type.kind == "bad":
             return other
         if other.type.kind != "enum" or value not in other.type.values:
-            known = ", ".join(other.type.values)
+            known = other.type.values
             return self.fault(
-                tree,
-                f"{value[:80]!r} is no value here",
-                f"use one of {known}" if known else "compare numbers",
+                tree, "no_such_value" if known else "no_value_of_number", value=value, known=known
             )
         return Constant(replace(other.type, nullable=False), other.type.values.index(value))
 
@@ -384,14 +365,12 @@ class Reader:
         if any(arg.type.kind == "bad" for arg in args):
             return Constant(BAD, 0)
         if op == "if" and args[0].type.kind != "bool":
-            return self.fault(
-                tree, f"the condition is {args[0].type.kind}", "write a comparison, such as x > 0"
-            )
+            return self.fault(tree, "no_condition", kind=args[0].type.kind)
         a, b = (branch.type for branch in branches)
         unit = _common_unit(branches)
         if a.kind != b.kind or a.kind == "list" or a.values != b.values or unit is None:
             return self.fault(
-                tree, f"gives {a.kind} {a.unit} or {b.kind} {b.unit}", "make both branches one kind"
+                tree, "branches_differ", a=f"{a.kind} {a.unit}".strip(), b=f"{b.kind} {b.unit}".strip()
             )
         nullable = any(arg.type.nullable for arg in args) if op == "if" else a.nullable and b.nullable
         joined = Type(a.kind, unit, min(a.low, b.low), max(a.high, b.high), a.values, nullable)
@@ -399,14 +378,17 @@ class Reader:
 
     def call(self, tree: ast.Call, name: str, args: list[ast.expr], depth: int) -> Node:
         if name not in FUNCTIONS:
-            return self.fault(
-                tree, f"unknown function {name[:80]!r}", f"known are {', '.join(sorted(FUNCTIONS))}"
-            )
+            return self.fault(tree, "unknown_function", name=name, known=tuple(sorted(FUNCTIONS)))
         function = FUNCTIONS[name]
         if not function.least <= len(args) <= function.most:
-            wanted = f"{function.least} to {function.most}"
             return self.fault(
-                tree, f"{name} takes {wanted} values, got {len(args)}", f"write {function.form}"
+                tree,
+                "no_arguments",
+                name=name,
+                least=function.least,
+                most=function.most,
+                found=len(args),
+                form=function.form,
             )
         if function.literal is not None:
             return function.literal(self, tree, args)
@@ -431,8 +413,6 @@ class Function:
 
 FUNCTIONS: dict[str, Function] = {}
 """Filled by functions.py, which writes each with the reader above."""
-
-_REMEDY = "use arithmetic, comparisons, and/or/not, x if c else y, and the listed functions"
 
 
 def is_text(tree: ast.expr) -> bool:

@@ -169,12 +169,11 @@ class PolicyReader:
             ):
                 self._fix(name, node.value, node.type.unit or unit)
             elif node.type.kind != "bad":
-                block.report("value", f"{raw!r:.80} is no constant in {unit or 'plain numbers'}",
-                             "write a number, yuan(…) for …_fen, percent(…) for …_ppm, or date(…)")  # fmt: skip
+                block.report("value", "constant_unit", value=raw, unit=unit or "plain numbers")  # fmt: skip
         elif type(raw) is int and abs(raw) <= 10**15:
             self._fix(name, raw, unit)
         else:
-            block.report("value", f"{raw!r:.80} is no constant", "write an integer, a text formula or a list")
+            block.report("value", "no_constant", value=raw)
         block.done()
 
     def _fix(self, name: str, value: int, unit: str) -> None:
@@ -189,9 +188,7 @@ class PolicyReader:
         elif items and all(isinstance(item, str) for item in items):
             self.names[name] = Type("list", "", 1, 0, tuple(str(item) for item in items), nullable=False)
         else:
-            block.report(
-                "value", f"{items!r:.80} is no list", "write texts only or integers only, at least one"
-            )
+            block.report("value", "no_constant_list", value=items)
 
     def _list(self, block: Block) -> None:
         name = block.name("name", self.lists)
@@ -219,8 +216,7 @@ class PolicyReader:
             or sum(ppm for _, ppm in good) != PPM
             or len(dict(good)) < len(good)
         ):
-            block.report("arms", f"{arms!r:.120} are no arms",
-                         "give two or more { name = …, ppm = … } whose shares add up to 1000000")  # fmt: skip
+            block.report("arms", "no_arms", value=arms)  # fmt: skip
             good = [("first", PPM - 1), ("second", 1)]
         self.experiments[name] = Experiment(name, tuple(good), zh, en, note)
         kind = Type("enum", values=tuple(arm for arm, _ in good), nullable=False)
@@ -246,7 +242,7 @@ class PolicyReader:
         for name in names_read(node):
             feature = self.book.entries.get(name)
             if feature is not None and not feature.known_at_application:
-                block.report(key, f"{name!r} is not known at application", "use a feature that is")
+                block.report(key, "unknown_then", name=name)
 
     def _stage(self, block: Block, name: str, default: Stage) -> None:
         self.stages[name] = cast(Stage, block.choice("stage", STAGES, default))
@@ -280,12 +276,13 @@ class PolicyReader:
         values = tuple(tuple(cast("int | str | None", row.get(key)) for key in keys) for row in rows)
         self.tables[name] = DecisionTable(name, "first", (("below", written),), cells, keys, values, note)
         if not rows or len(numbers) < len(given) or any(a >= b for a, b in itertools.pairwise(numbers)):
-            block.report("rows", f"limits {limits!r}", "give each row an integer `below`, strictly ascending")
+            block.report("rows", "no_limits", value=limits)
             return
         for row, limit in enumerate(numbers if on.type.kind == "int" else []):
             if limit <= on.type.low or (row and numbers[row - 1] > on.type.high):
-                said = f"no value of {written!r:.60} is in this row"
-                block.report(("rows", row), said, f"its values are {on.type.low} to {on.type.high}")
+                block.report(
+                    ("rows", row), "row_unreached", written=written, low=on.type.low, high=on.type.high
+                )
         self._known(block, "on", on)
         for key in keys:
             column = [row.get(key) for row in rows]
@@ -302,9 +299,7 @@ class PolicyReader:
             unit = next((u for u in ("fen", "ppm", "days") if key.endswith(f"_{u}")), "")
             numbers = [value for value in column if type(value) is int and abs(value) <= MAX_FEN]
             if len(numbers) < len(column):
-                block.report(
-                    "rows", f"{key!r} has {column!r}", "give every row a number, or every row a text"
-                )
+                block.report("rows", "column_mixed", name=key, value=column)
                 return Constant(BAD, 0)
             parts = [constant(number, unit) for number in numbers]
         kinds = [part.type for part in parts]
@@ -320,9 +315,9 @@ class PolicyReader:
         numbers = [value for value in column if type(value) is int]
         pairs = list(itertools.pairwise(numbers))
         if key.endswith("_fen") and any(a < b for a, b in pairs):
-            block.report("rows", f"{key!r} rises with PD: {numbers}", "a limit may only fall as PD rises")
+            block.report("rows", "rises_with_pd", name=key, value=numbers)
         if key.endswith("rate_ppm") and any(a > b for a, b in pairs):
-            block.report("rows", f"{key!r} falls with PD: {numbers}", "a price may only rise with PD")
+            block.report("rows", "falls_with_pd", name=key, value=numbers)
 
     def _scorecard(self, block: Block) -> None:
         name = block.name("name", self.names)
@@ -365,7 +360,7 @@ class PolicyReader:
         """What happens when a source gave nothing, as a rule of its own."""
         name = block.choice("name", SOURCES)
         if name in self.fallbacks:
-            block.report("name", f"{name!r} is already declared", "keep one block for each source")
+            block.report("name", "source_declared", name=name)
         wait = block.integer("wait_seconds", 0, 0, 600)
         flag = Name(Type("bool", nullable=False), f"source_missing.{name}")
         rule = self._speaks(block, flag, f"source_missing('{name}')", "refer", owner)
@@ -377,7 +372,7 @@ class PolicyReader:
         if_missing = cast(Effect, block.choice("if_missing", EFFECTS))
         rule = self._speaks(block, node, block.text("when"), if_missing, owner)
         if not rule.note:
-            block.report("code", f"{rule.code} does not say why it is there", "add a `note`", warn=True)
+            block.report("code", "no_note", warn=True, code=rule.code)
 
     def _speaks(self, block: Block, node: Node, written: str, if_missing: Effect, owner: str) -> Rule:
         code = block.name("code", self.rules, _CODE)
@@ -409,12 +404,10 @@ class PolicyReader:
         text = block.text(key)
         for name, form in PLACEHOLDER.findall(text):
             if form not in FORMATS:
-                block.report(key, f"unknown form {form!r}", "use {name}, {name:yuan} or {name:percent}")
+                block.report(key, "unknown_form", form=form)
                 return text
             if when.type.kind != "bad" and name not in names_read(when) and name not in self.constants:
-                block.report(
-                    key, f"{{{name}}} is not read by this rule", "use names of its `when`, or constants"
-                )
+                block.report(key, "not_read", name=name)
         fixed = [name for name, _ in PLACEHOLDER.findall(text) if name in self.constants]
         for name in fixed:
             for form in FORMATS:
@@ -432,18 +425,14 @@ class PolicyReader:
         block.done()
         for node, unit in ((limit, "fen"), (rate, "ppm")):
             if node.type.kind == "int" and node.type.unit != unit:
-                block.report(
-                    f"{'limit' if unit == 'fen' else 'rate'}_{unit}", f"is not {unit}", f"give {unit}"
-                )
+                block.report(f"{'limit' if unit == 'fen' else 'rate'}_{unit}", "offer_unit", unit=unit)
         for code in codes:
             if code not in self.rules:
-                block.report("rules", f"unknown rule {code!r}", "name rules of this policy")
+                block.report("rules", "unknown_rule", code=code)
             elif self.rules[code].stage == "eligibility":
-                block.report(
-                    "rules", f"{code} is a rule of eligibility", "nobody is approved against the law"
-                )
+                block.report("rules", "rule_of_law", code=code)
         if not codes:
-            block.report("rules", "no rules", "name the rules that are set aside")
+            block.report("rules", "no_rules_aside")
         if (
             "bad" in (limit.type.kind, rate.type.kind)
             or any(code not in self.rules for code in codes)
@@ -468,23 +457,17 @@ class PolicyReader:
         return steps, RandomApproval(share, ceiling, codes, note)
 
     def _required(self) -> None:
-        for name, unit, ways, wanted in (
-            ("limit_fen", "fen", (0, -1), "fall or stay"),
-            ("rate_ppm", "ppm", (0, 1), "rise or stay"),
+        for name, unit, ways, slug in (
+            ("limit_fen", "fen", (0, -1), "limit_not_falling"),
+            ("rate_ppm", "ppm", (0, 1), "rate_not_rising"),
         ):
             figure = self.figures.get(name)
             if figure is None or (figure.node.type.kind != "bad" and figure.node.type.unit != unit):
-                self.draft.report(
-                    "figure", 0, "", f"no figure {name!r} in {unit}", f"declare {name}: it is the offer"
-                )
+                self.draft.report("figure", 0, "", "no_offer", name=name, unit=unit)
             elif figure.node.type.kind != "bad" and self.moves[name] not in ways:
-                self.places[name].report(
-                    "formula",
-                    f"{name} is not proved to {wanted} as PD rises",
-                    "build it with min, max, + and products of what is; tables on model.pd_ppm must go one way",
-                )
+                self.places[name].report("formula", slug, name=name)
         if not self.rules:
-            self.draft.report("rule", 0, "", "no rules", "declare at least one [[rule]]")
+            self.draft.report("rule", 0, "", "no_rules")
 
     def _checks(self, inputs: Sequence[str], after: Sequence[tuple[str, Node]]) -> None:
         """What a definition has to satisfy before it may be activated, beyond being able to run."""
@@ -494,33 +477,20 @@ class PolicyReader:
             if rule.when.type.kind == "bad":
                 continue
             if not possible(rule.when, True):
-                self.places[code].report(
-                    "when", f"{code} can never be true", "look at the bounds of what it reads"
-                )
+                self.places[code].report("when", "never_true", code=code)
             elif not possible(rule.when, False):  # somebody may mean to stop everything
-                self.places[code].report(
-                    "when",
-                    f"{code} is true whenever it is evaluated",
-                    "make it depend on something, unless it is meant to stop everybody",
-                    warn=True,
-                )
+                self.places[code].report("when", "always_true", warn=True, code=code)
         read = {name for _, node in nodes for name in names_read(node)}
         for name in self.figures:
             if name not in {*read, *self.shown, "limit_fen", "rate_ppm"}:
-                self.places[name].report(
-                    "name", f"figure {name!r} is not used", "remove it, or set show = true", warn=True
-                )
+                self.places[name].report("name", "unused_figure", warn=True, name=name)
         for name, outputs in self.outputs.items():
             place = self.places.get(outputs[0]) if outputs else None
             if place is not None and not read & set(outputs):
-                place.report(
-                    "name", f"{name!r} is not used", "remove it, or read it in a figure or rule", warn=True
-                )
+                place.report("name", "unused_table", warn=True, name=name)
         for name in (*(f"on_list.{n}" for n in self.lists), *(f"experiment.{n}" for n in self.experiments)):
             if name not in read:
-                self.places[name].report(
-                    "name", f"{name!r} is not used", "read it in a figure or rule", warn=True
-                )
+                self.places[name].report("name", "unused_name", warn=True, name=name)
         self._sources(read | set(inputs))
 
     def _sources(self, read: set[str]) -> None:
@@ -529,7 +499,4 @@ class PolicyReader:
         used = {source for feature in features for source in feature.sources} - {"application"}
         for source in sorted(used - set(self.fallbacks)):
             reader = min(feature.name for feature in features if source in feature.sources)
-            self.draft.report(
-                "source", 0, "", f"source {source!r} is read (by {reader}) and has no fallback",
-                f"declare [[source]] name = {source!r} with what happens when it gives nothing",
-            )  # fmt: skip
+            self.draft.report("source", 0, "", "no_fallback", source=source, reader=reader)  # fmt: skip

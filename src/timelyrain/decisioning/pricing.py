@@ -103,7 +103,7 @@ def _rates(block: Block) -> list[int]:
     raw = block.items("rates")
     rates = [rate for rate in raw if type(rate) is int and 0 < rate <= PPM]
     if len(rates) < len(raw) or not 2 <= len(rates) <= MAX_RATES or any(a >= b for a, b in pairwise(rates)):
-        block.report("rates", f"{raw!r:.80} is no grid", f"give 2 to {MAX_RATES} rates in ppm, ascending")
+        block.report("rates", "no_grid", value=raw, most=MAX_RATES)
         return [10_000, 20_000]
     return rates
 
@@ -116,14 +116,10 @@ def _acceptance(block: Block, rates: list[int]) -> list[int]:
     ]
     good = [(r, a) for r, a in points if type(r) is int and type(a) is int and 0 <= r <= PPM and 0 < a <= PPM]
     if len(good) < len(rows) or not good or any(r >= s for (r, _), (s, _) in pairwise(good)):
-        block.report(
-            "acceptance",
-            "is no curve",
-            "give { rate_ppm = …, accept_ppm = … } rows, rates ascending, 1 to 1000000",
-        )
+        block.report("acceptance", "no_curve")
         return [PPM] * len(rates)
     if any(a < b for (_, a), (_, b) in pairwise(good)):
-        block.report("acceptance", "rises with the rate", "let fewer accept a higher rate")
+        block.report("acceptance", "curve_rises")
     return [_between(good, rate) for rate in rates]
 
 
@@ -140,32 +136,24 @@ def _judge(block: Block, parts: Mapping[str, Node], moves: Mapping[str, Directio
     """The conditions under which the price provably rises with PD."""
     for key in (*LINES, "loss"):
         if parts[key].type.unit != "fen":
-            block.report(key, f"is {parts[key].type.unit or 'plain'}, not fen", "give an amount in fen")
+            block.report(key, "price_unit", found=parts[key].type.unit or "plain", wanted="fen")
     for key in ("floor", "cap"):
         if parts[key].type.unit != "ppm":
-            block.report(key, f"is {parts[key].type.unit or 'plain'}, not ppm", "give a rate in ppm a year")
+            block.report(key, "price_unit", found=parts[key].type.unit or "plain", wanted="ppm")
     for key in LINES:
         if direction(parts[key], moves) != 0:
-            block.report(
-                key, "depends on PD", "only loss, floor and cap may: else the price need not rise with PD"
-            )
+            block.report(key, "depends_on_pd")
     for key in ("loss", "floor", "cap"):
         if "rate" in names_read(parts[key]):
-            block.report(key, "depends on the rate", "leave `rate` to income, funding and cost")
+            block.report(key, "depends_on_rate")
         if direction(parts[key], moves) not in (0, 1):
-            block.report(
-                key, "is not proved to rise with PD", "write it as a product or sum of what rises with PD"
-            )
+            block.report(key, "not_rising")
 
 
 def _operate(block: Block, op: str, a: Node, b: Node) -> Node:
     low, high = bounds(op, [(a.type.low, a.type.high), (b.type.low, b.type.high)])
     if low < -INT64 or high > INT64:
-        block.report(
-            "income",
-            f"the profit could reach {max(high, -low):.1e}, over int64",
-            "narrow the amount with clip()",
-        )
+        block.report("income", "profit_overflow", reach=f"{max(high, -low):.1e}")
         low, high = 0, 0
     kind = Type("int", a.type.unit, low, high, nullable=a.type.nullable or b.type.nullable)
     return Apply(kind, op, (a, b))

@@ -53,7 +53,7 @@ def read_scorecard(
     parts = block.parts("characteristic")
     block.done()
     if not parts:
-        block.report("name", "no characteristics", "add [[scorecard.characteristic]] blocks below it")
+        block.report("name", "no_characteristics")
     found: list[Characteristic] = []
     steps: list[tuple[str, Node]] = []
     ways: dict[str, Direction] = {}
@@ -86,8 +86,13 @@ def _characteristic(
     for i, row in enumerate(rows):
         given, odd = row.get("points"), sorted({*row} - {"is", "points"})
         if type(given) is not int or abs(given) > MAX_POINTS or odd:
-            said = f"unknown key {odd[0]!r}" if odd else f"points are {given!r}"
-            block.report(("bins", i), said, f"write {{ is = '…', points = … }}, points up to {MAX_POINTS}")
+            block.report(
+                ("bins", i),
+                "bin_key" if odd else "bin_points",
+                name=(odd or [""])[0],
+                value=given,
+                most=MAX_POINTS,
+            )
         points.append(constant(given if type(given) is int else 0))
         cell = (
             None if on.type.kind == "bad" else read_cell(block, i, "is", row.get("is", "-"), on.type, "bins")
@@ -98,7 +103,7 @@ def _characteristic(
     line = Characteristic(name, formula, zh, en, c1, max((p.value for p in points), default=0), bins)
     if not rows or len(cells) < len(rows):
         if not rows:
-            block.report("bins", "no bins", "give points to every value")
+            block.report("bins", "no_bins")
         return line, Constant(BAD, 0), None
     boxes = [[cell] for cell in cells]
     axes = [segments(on.type, cells)]

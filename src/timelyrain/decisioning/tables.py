@@ -17,6 +17,7 @@ from .checks import Direction, direction, domain
 from .definition import Block
 from .language import BAD, BOOL, INT64, Apply, Constant, Node, Type, absent, constant, read
 from .schema import MAX_FEN
+from .wording import Said
 
 HITS = ("first", "unique", "sum", "max", "min", "count")
 MAX_ROWS = 500
@@ -87,8 +88,10 @@ def read_table(
     )
     nothing = TableRead(table, tuple((f"{name}.{o}", Constant(BAD, 0)) for o in outputs), {})
     if not columns or not rows or not outputs or len(rows) > MAX_ROWS:
-        block.report("rows", f"{len(columns)} columns, {len(rows)} rows, {len(outputs)} outputs",
-                     f"give at least one of each and at most {MAX_ROWS} rows")  # fmt: skip
+        found = {"columns": len(columns), "rows": len(rows), "outputs": len(outputs)}
+        block.report(
+            "rows", "table_shape", most=MAX_ROWS, found=tuple(f"{n} {what}" for what, n in found.items())
+        )
         return nothing
     if any(node.type.kind == "bad" for node in columns.values()):
         return nothing
@@ -107,7 +110,7 @@ def read_table(
     axes = [segments(node.type, [row[i] for row in boxes]) for i, node in enumerate(nodes)]
     visit = Visit(axes, boxes)
     if not visit.run():
-        block.report("rows", "too many combinations to analyse", "split the table in two")
+        block.report("rows", "table_too_wide")
         return nothing
     judge(block, hit, gaps == "missing", list(columns), nodes, visit)
     fits = [row_test(nodes, row) for row in boxes]
@@ -134,7 +137,7 @@ def read_cell(
     if isinstance(raw, bool) or type(raw) is int:
         raw = str(raw).lower()
     if not isinstance(raw, str):
-        block.report((rows, row, column), f"{raw!r} is no cell", "write a text such as '>= 5', '1..5' or '-'")
+        block.report((rows, row, column), "no_cell", value=raw)
         return None
     text = raw.strip()
     low, high = domain(kind)
@@ -142,23 +145,19 @@ def read_cell(
         return Cell(((low, high),), kind.nullable)
     if text == "missing":
         if not kind.nullable:
-            block.report((rows, row, column), "this column is never missing", "leave the row out")
+            block.report((rows, row, column), "never_missing")
             return None
         return Cell((), True)
     negated = text.startswith("not ")
     spans = _spans(text.removeprefix("not ").strip(), kind)
-    if isinstance(spans, str):
-        block.report(
-            (rows, row, column), f"{text[:60]!r}: {spans}", "see the cells in docs/policy-language.md"
-        )
+    if isinstance(spans, Said):
+        block.report((rows, row, column), "cell", text=text, said=spans)
         return None
     inside = [(max(a, low), min(b, high)) for a, b in spans if a <= high and b >= low and a <= b]
     if negated:
         inside = _outside(inside, low, high)
     if not inside:
-        block.report(
-            (rows, row, column), f"{text[:60]!r} fits no value from {low} to {high}", "correct the cell"
-        )
+        block.report((rows, row, column), "cell_fits_nothing", text=text, low=low, high=high)
         return None
     return Cell(tuple(inside), False)
 
@@ -172,31 +171,33 @@ def _outside(spans: list[Span], low: int, high: int) -> list[Span]:
     return [*rest, (low, high)] if low <= high else rest
 
 
-def _spans(text: str, kind: Type) -> list[Span] | str:
+def _spans(text: str, kind: Type) -> list[Span] | Said:
     """Spans of codes, or what is wrong."""
     if kind.kind == "bool":
         if text not in ("true", "false"):
-            return "write true, false, missing or -"
+            return Said("cell_flag", {})
         return [(1, 1)] if text == "true" else [(0, 0)]
     if kind.kind == "enum":
         if not _TEXTS.fullmatch(text):
-            return "write texts such as 'a', 'b'"
+            return Said("cell_texts", {})
         words = re.findall(r"'([^']*)'", text)
         unknown = next((word for word in words if word not in kind.values), None)
         if unknown is not None:
-            return f"{unknown!r} is none of {', '.join(kind.values)}"
+            return Said("cell_unknown_text", {"value": unknown, "known": kind.values})
         return [(code, code) for code in sorted({kind.values.index(word) for word in words})]
     if kind.kind != "int":
-        return f"a {kind.kind} cannot stand in a table"
+        return Said("cell_kind", {"kind": kind.kind})
     if found := _OPEN_RANGE.fullmatch(text) or _RANGE.fullmatch(text):
         a, b = _number(found[2], kind), _number(found[3], kind)
-        if isinstance(a, str) or isinstance(b, str):
-            return a if isinstance(a, str) else str(b)
+        if isinstance(a, Said):
+            return a
+        if isinstance(b, Said):
+            return b
         a, b = a + (found[1] == "("), b - (found[4] == ")")
-        return [(a, b)] if a <= b else "an empty range"
+        return [(a, b)] if a <= b else Said("cell_empty_range", {})
     if found := _SIDE.fullmatch(text):
         number = _number(found[2], kind)
-        if isinstance(number, str):
+        if isinstance(number, Said):
             return number
         sides = {
             "<": (-INT64, number - 1), "<=": (-INT64, number), ">": (number + 1, INT64), ">=": (number, INT64),
@@ -206,19 +207,19 @@ def _spans(text: str, kind: Type) -> list[Span] | str:
     spans: list[Span] = []
     for word in re.split(r",\s*", text):
         number = _number(word, kind)
-        if isinstance(number, str):
+        if isinstance(number, Said):
             return number
         spans.append((number, number))
     return spans
 
 
-def _number(text: str, kind: Type) -> int | str:
+def _number(text: str, kind: Type) -> int | Said:
     """A written number; with a unit it has to be the column's."""
     node, faults = read(text, {}, "int")
     if faults or not isinstance(node, Constant):
-        return faults[0].what if faults else "not a number"
+        return faults[0].said if faults else Said("cell_no_number", {})
     if node.type.unit not in ("", kind.unit):
-        return f"{node.type.unit} in a column of {kind.unit or 'plain numbers'}"
+        return Said("cell_unit", {"found": node.type.unit, "unit": kind.unit or "plain numbers"})
     return node.value
 
 
@@ -234,8 +235,7 @@ def _output(block: Block, row: int, key: str, raw: object, hit: str) -> Constant
         return constant(raw, unit)
     if isinstance(raw, str) and hit in ("first", "unique") and not unit:
         return Constant(Type("enum", values=(raw,), nullable=False), 0)
-    block.report(("rows", row, key) if raw is not None else ("rows", row), f"{key!r} is {raw!r}",
-                 "give every row a number, or, unless it is collected, every row a text")  # fmt: skip
+    block.report(("rows", row, key) if raw is not None else ("rows", row), "no_output", name=key, value=raw)  # fmt: skip
     return None
 
 
@@ -245,7 +245,7 @@ def _one_kind(block: Block, key: str, parts: Sequence[Constant]) -> list[Constan
     if not texts:
         return list(parts)
     if any(part.type.kind != "enum" for part in parts):
-        block.report("rows", f"{key!r} mixes numbers and texts", "give every row one kind")
+        block.report("rows", "output_mixed", name=key)
         return [constant(0)] * len(parts)
     kind = Type("enum", values=texts, nullable=False)
     return [Constant(kind, texts.index(v)) for part in parts for v in part.type.values]
@@ -335,20 +335,14 @@ def judge(
     if hit == "first":
         for r in range(visit.rows):
             if r not in visit.first:
-                block.report(
-                    (rows, r),
-                    "this row is never reached",
-                    "rows above fit wherever it does: remove or move it",
-                )
+                block.report((rows, r), "never_reached")
     elif hit == "unique":
         for a, b in sorted(visit.meet):
-            block.report((rows, b), f"overlaps row {a + 1}", "narrow one of them, or use hit = 'first'")
+            block.report((rows, b), "overlaps", row=a + 1)
     if hit in ("first", "unique") and not gaps_stay:
         for gap in visit.gaps[:3]:
-            where = ", ".join(
-                _shown(columns[i], nodes[i].type, visit.axes[i], at) for i, at in enumerate(gap)
-            )
-            block.report(rows, f"no row for {where}", "add a row, or set gaps = 'missing'")
+            where = tuple(_shown(columns[i], nodes[i].type, visit.axes[i], at) for i, at in enumerate(gap))
+            block.report(rows, "gap", where=where)
 
 
 def _shown(column: str, kind: Type, axis: Sequence[int], at: int) -> str:

@@ -363,7 +363,14 @@ def _checks(request: HttpRequest, draft: PolicyDraft) -> Panel:
         table=Table(
             ("state", "line", "column", "where", "problem", "remedy"),
             [
-                (Badge(kinds[tone], tone), _to_line(p.line), p.column, p.where, p.what, p.remedy)
+                (
+                    Badge(kinds[tone], tone),
+                    _to_line(p.line),
+                    p.column,
+                    p.where,
+                    words(p.what_zh, p.what),
+                    words(p.remedy_zh, p.remedy),
+                )
                 for p, tone in _told(found)
             ],
         )
