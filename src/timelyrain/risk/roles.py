@@ -105,9 +105,13 @@ def plan(
     exclude: Collection[str] = (),
     ratios: Sequence[str] = (),
     use_protected: bool = False,
+    catalogue: Collection[str] = (),
 ) -> Plan:
-    """Raises TrainingDataInvalid for a label that is none, one class, or columns that the table does not have."""
-    for name in (label, *([time] if time else []), *ids, *exclude):
+    """catalogue: where given, these columns and no others are features, taken as the quantities that they are named as.
+
+    Raises TrainingDataInvalid for a label that is none, one class, or columns that the table does not have.
+    """
+    for name in (label, *([time] if time else []), *ids, *exclude, *catalogue):
         _ = table[name]
     labels, rows, notes = _labels(table[label], bad, good)
     table = table.take(rows)
@@ -142,6 +146,10 @@ def plan(
             role, why = "excluded", "an id, as you said"
         elif column.name in exclude:
             role, why = "excluded", "as you asked"
+        elif catalogue and column.name not in catalogue:
+            role, why = "excluded", "no feature of the catalogue"
+        elif catalogue and column.distinct() > 1:
+            made = replace(column, specials=())
         else:
             made, reason = _usable(column, days, time)
             if made is None:
