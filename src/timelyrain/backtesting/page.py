@@ -3,11 +3,12 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from typing import Any
 
+from timelyrain.drawing import SWITCH, Words, both, document, figure, percent, yuan
+
 from . import pictures
-from .pictures import SIDES, Words, percent, yuan
+from .pictures import SIDES
 
 Result = Mapping[str, Any]
 
@@ -40,45 +41,36 @@ def report(result: Result, differences: Sequence[Words] = ()) -> str:
     names = {side: f"{inputs[side]['name']} {inputs[side]['version']}" for side in SIDES}
     n, known = result["n"], result["known"]
     body = [
-        f"<header><div><h1>{_b('策略回测', 'Back-test of two policies')}</h1><p class=small>{escape(inputs['applications']['name'])} · "
-        f"{_b(f'{n:,} 份申请，{known:,} 份结果已知', f'{n:,} applications, {known:,} with known outcome')}</p></div>"
+        f"<header><div><h1>{both('策略回测', 'Back-test of two policies')}</h1><p class=small>{escape(inputs['applications']['name'])} · "
+        f"{both(f'{n:,} 份申请，{known:,} 份结果已知', f'{n:,} applications, {known:,} with known outcome')}</p></div>"
         f"<p class=legend><b class=of-a>A</b> {escape(names['a'])} <code>{inputs['a']['sha256'][:12]}</code><br><b class=of-b>B</b> "
         f"{escape(names['b'])} <code>{inputs['b']['sha256'][:12]}</code></p>"
-        "<button id=language type=button>中文 / English</button></header>",
+        f"{SWITCH}</header>",
         _headline(result),
         _cautions(result),
         _differences(differences),
         "<main>",
-        _figure(("通过率与坏账率", "Approval and bad rates"), pictures.rates(result), ("细线为 95% 区间（Wilson）。", "Thin lines are 95 % intervals (Wilson).")),
-        _figure(("换了谁", "Who changes"), pictures.swaps(result), ("颜色越深，坏账率越高（不足 30 份结果者不着色）；粗框为两策略意见不同的人。", "The darker, the more are bad (no colour under 30 outcomes); framed are those on whom the policies differ.")),
-        _figure(("利润曲线", "Profit curve"), pictures.curve(result), ("从最安全的人开始放款的累计利润：实线为实际，虚线为预期。", "Running profit when lending starts with the safest: solid as it turned out, dashed as expected.")),
-        _figure(("模型校准", "Calibration"), pictures.calibration(result), _calibrated(result)),
-        _figure(("各月通过率", "Approved by month"), pictures.months(result, "approval", ("通过率", "approved")), ("色带为 95% 区间。", "Bands are 95 % intervals.")),
-        _figure(("各月坏账率", "Bad by month"), pictures.months(result, "bad_rate", ("坏账率（已知结果）", "bad, of known")), ("按申请月份。", "By month of application.")),
-        *(_figure(("各群体通过率：" + NAMES.get(n, (n, n))[0], "Approved by " + NAMES.get(n, (n, n))[1]), pictures.groups(n, g), (
+        figure(("通过率与坏账率", "Approval and bad rates"), pictures.rates(result), ("细线为 95% 区间（Wilson）。", "Thin lines are 95 % intervals (Wilson).")),
+        figure(("换了谁", "Who changes"), pictures.swaps(result), ("颜色越深，坏账率越高（不足 30 份结果者不着色）；粗框为两策略意见不同的人。", "The darker, the more are bad (no colour under 30 outcomes); framed are those on whom the policies differ.")),
+        figure(("利润曲线", "Profit curve"), pictures.curve(result), ("从最安全的人开始放款的累计利润：实线为实际，虚线为预期。", "Running profit when lending starts with the safest: solid as it turned out, dashed as expected.")),
+        figure(("模型校准", "Calibration"), pictures.calibration(result), _calibrated(result)),
+        figure(("各月通过率", "Approved by month"), pictures.months(result, "approval", ("通过率", "approved")), ("色带为 95% 区间。", "Bands are 95 % intervals.")),
+        figure(("各月坏账率", "Bad by month"), pictures.months(result, "bad_rate", ("坏账率（已知结果）", "bad, of known")), ("按申请月份。", "By month of application.")),
+        *(figure(("各群体通过率：" + NAMES.get(n, (n, n))[0], "Approved by " + NAMES.get(n, (n, n))[1]), pictures.groups(n, g), (
             "虚线为最高者的五分之四；低于它的以红字标出比值；空心点不足 30 人，不作判断。",
             "Dashed: four fifths of the highest; the ratio is written in red where a group is below. Hollow: under 30 people, not judged."), "tall" if len(g["rows"]) > 10 else "")
           for n, g in result["groups"].items()),
-        _figure(("利率分布", "Prices"), pictures.histogram(result, "rates", lambda v: percent(v / 1e6), ("年利率，已通过者", "yearly rate of the approved"))),
-        _figure(("额度分布", "Limits"), pictures.histogram(result, "limits", yuan, ("额度，已通过者", "limit of the approved"))),
-        _figure(("规则触发", "Rules that spoke"), pictures.rules(result), (
+        figure(("利率分布", "Prices"), pictures.histogram(result, "rates", lambda v: percent(v / 1e6), ("年利率，已通过者", "yearly rate of the approved"))),
+        figure(("额度分布", "Limits"), pictures.histogram(result, "limits", yuan, ("额度，已通过者", "limit of the approved"))),
+        figure(("规则触发", "Rules that spoke"), pictures.rules(result), (
             "浅色：触发次数；深色：唯一阻止通过的规则。数字依次为两者与触发者的坏账率。",
             "Pale: how often it spoke; full: it alone stood against approval. The numbers are these two, and the bad rate where it spoke."), "wide"),
-        _figure(("决策流向", "From outcome to outcome"), _moves(result), ("行为 A，列为 B；格内为申请数与坏账率。", "Rows A, columns B; applications, and their bad rate.")),
-        *(_figure(NAMES.get(n, (n, n)), _segments(rows), None) for n, rows in result["segments"].items()),
+        figure(("决策流向", "From outcome to outcome"), _moves(result), ("行为 A，列为 B；格内为申请数与坏账率。", "Rows A, columns B; applications, and their bad rate.")),
+        *(figure(NAMES.get(n, (n, n)), _segments(rows), None) for n, rows in result["segments"].items()),
         "</main>",
         _inputs(result),
     ]  # fmt: skip
-    return (
-        '<!doctype html><html lang="zh" data-language="zh"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(names['a'])} / {escape(names['b'])}</title><style>{_file('page.css')}</style></head><body>{''.join(body)}"
-        f"<script>{_file('page.js')}</script></body></html>\n"
-    )
-
-
-def _b(zh: str, en: str) -> str:
-    """A text in both languages; the page shows one."""
-    return f"<span class=zh>{escape(zh)}</span><span class=en>{escape(en)}</span>"
+    return document(f"{names['a']} / {names['b']}", "".join(body))
 
 
 def _headline(result: Result) -> str:
@@ -101,25 +93,25 @@ def _headline(result: Result) -> str:
     for measure, words, tell, tell_change, more_is_good in cards:
         a, b, change = (found[measure] for found in (result["a"], result["b"], d))
         if a[0] is None or b[0] is None or (measure == "realised_fen" and not result["known"]):
-            parts.append(f"<section class=card><h3>{_b(*words)}</h3><p class=large>—</p></section>")
+            parts.append(f"<section class=card><h3>{both(*words)}</h3><p class=large>—</p></section>")
             continue
         value, low, high = change
         sure = low > 0 or high < 0
         tone = "" if not sure else "good" if (value > 0) == more_is_good else "bad"
         parts.append(
-            f"<section class=card><h3>{_b(*words)}</h3><p><b class=of-a>A</b> {tell(a[0])} &nbsp; <b class=of-b>B</b> {tell(b[0])}</p>"
+            f"<section class=card><h3>{both(*words)}</h3><p><b class=of-a>A</b> {tell(a[0])} &nbsp; <b class=of-b>B</b> {tell(b[0])}</p>"
             f'<p class="large {tone}">{tell_change(value)}</p><p class=small>{tell_change(low)} … {tell_change(high)}'
-            f"{'' if sure else ' · ' + _b('不显著', 'may be chance')}</p></section>"
+            f"{'' if sure else ' · ' + both('不显著', 'may be chance')}</p></section>"
         )
     return f"<div class=cards>{''.join(parts)}</div>"
 
 
 def _cautions(result: Result) -> str:
-    lines = [_b(*CAUTIONS[code]) for code in result["cautions"]]
+    lines = [both(*CAUTIONS[code]) for code in result["cautions"]]
     if result["later_events"]:
         n = f"{result['later_events']:,}"
         lines.append(
-            _b(
+            both(
                 f"{n} 条事件晚于其申请时刻，未计入。",
                 f"{n} events came after their application and were left out.",
             )
@@ -128,7 +120,7 @@ def _cautions(result: Result) -> str:
         for side in SIDES:
             if found[side]["below"]:
                 values, words = ", ".join(found[side]["below"]), NAMES.get(name, (name, name))
-                lines.append(_b(
+                lines.append(both(
                     f"{side.upper()} 对{words[0]} {values} 的通过率低于最高群体的五分之四：请查明原因。",
                     f"{side.upper()} approves {words[1]} {values} at under four fifths of the highest rate: find out why.",
                 ))  # fmt: skip
@@ -138,15 +130,8 @@ def _cautions(result: Result) -> str:
 def _differences(differences: Sequence[Words]) -> str:
     if not differences:
         return ""
-    lines = "".join(f"<li>{_b(*words)}</li>" for words in differences)
-    return (
-        f"<details open><summary>{_b('B 与 A 的差别', 'What B changes')}</summary><ul>{lines}</ul></details>"
-    )
-
-
-def _figure(title: Words, picture: str, note: Words | None = None, style: str = "") -> str:
-    told = f"<figcaption>{_b(*note)}</figcaption>" if note else ""
-    return f'<figure class="{style}"><h2>{_b(*title)}</h2>{picture}{told}</figure>'
+    lines = "".join(f"<li>{both(*words)}</li>" for words in differences)
+    return f"<details open><summary>{both('B 与 A 的差别', 'What B changes')}</summary><ul>{lines}</ul></details>"
 
 
 def _calibrated(result: Result) -> Words:
@@ -166,7 +151,7 @@ def _calibrated(result: Result) -> Words:
 
 def _moves(result: Result) -> str:
     moves = result["moves"]
-    head = "".join(f"<th>{_b(*NAMES[b])}</th>" for b in moves)
+    head = "".join(f"<th>{both(*NAMES[b])}</th>" for b in moves)
     rows = ""
     for a, line in moves.items():
         cells = "".join(
@@ -174,14 +159,14 @@ def _moves(result: Result) -> str:
             f"<br><small>{percent(bad / known, 1) if known else '—'}</small></td>"
             for b, (n, known, bad) in line.items()
         )
-        rows += f"<tr><th>{_b(*NAMES[a])}</th>{cells}</tr>"
+        rows += f"<tr><th>{both(*NAMES[a])}</th>{cells}</tr>"
     return f"<table><tr><th></th>{head}</tr>{rows}</table>"
 
 
 def _segments(rows: Sequence[Mapping[str, Any]]) -> str:
     titles = (("申请", "applications"), ("A 通过", "A approves"), ("B 通过", "B approves"), ("A 坏账", "A bad"), ("B 坏账", "B bad"),
               ("A 利润", "A profit"), ("B 利润", "B profit"))  # fmt: skip
-    head = "".join(f"<th>{_b(*words)}</th>" for words in titles)
+    head = "".join(f"<th>{both(*words)}</th>" for words in titles)
     body = ""
     for row in rows:
         values = [f"{row['n']:,}"]
@@ -194,14 +179,14 @@ def _segments(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _inputs(result: Result) -> str:
     inputs, e = result["inputs"], result["inputs"]["economics"]
-    rows = [(_b("申请文件", "applications"), inputs["applications"]["sha256"])]
-    rows += [(f"{s.upper()} {_b('策略', 'policy')}", inputs[s]["sha256"]) for s in SIDES]
-    rows += [(f"{s.upper()} {_b('模型', 'model')}", inputs[s]["model"] or "—") for s in SIDES]
-    rows += [(_b("引擎版本", "engine"), inputs["engine"]), (_b("回测标识", "back-test"), result["job"])]
+    rows = [(both("申请文件", "applications"), inputs["applications"]["sha256"])]
+    rows += [(f"{s.upper()} {both('策略', 'policy')}", inputs[s]["sha256"]) for s in SIDES]
+    rows += [(f"{s.upper()} {both('模型', 'model')}", inputs[s]["model"] or "—") for s in SIDES]
+    rows += [(both("引擎版本", "engine"), inputs["engine"]), (both("回测标识", "back-test"), result["job"])]
     table = "".join(
         f"<tr><th>{name}</th><td><code>{escape(str(value))}</code></td></tr>" for name, value in rows
     )
-    money = _b(
+    money = both(
         f"利润口径：利息按平均余额 本金×(n+1)/2n 计，扣资金成本 {percent(e['funding_ppm'] / 1e6, 2)} 与每笔成本 {yuan(e['cost_fen'])}；坏账不计利息，"
         f"损失取文件所载，未载时取本金的 {percent(e['lgd_ppm'] / 1e6)}。",
         f"Profit: interest on the mean balance, principal × (n+1)/2n, less funding at {percent(e['funding_ppm'] / 1e6, 2)} and {yuan(e['cost_fen'])} a "
@@ -209,15 +194,11 @@ def _inputs(result: Result) -> str:
     )
     bounds = "".join(
         f"<li><b class=of-{s}>{s.upper()}</b> {percent(found['bad_rate_bounds'][0], 1)} – {percent(found['bad_rate_bounds'][1], 1)}; "
-        f"{_b('以模型推断', 'with the model')} {percent(found['bad_rate_with_pd'], 1) if found['bad_rate_with_pd'] is not None else '—'}</li>"
+        f"{both('以模型推断', 'with the model')} {percent(found['bad_rate_with_pd'], 1) if found['bad_rate_with_pd'] is not None else '—'}</li>"
         for s in SIDES
         if (found := result[s])["bad_rate_bounds"]
     )
     return (
-        f"<footer><p>{money}</p><p>{_b('坏账率上下界：结果未知者全好或全坏；', 'Bounds of the bad rate: all unknown good, or all bad;')}</p><ul>{bounds}</ul>"
+        f"<footer><p>{money}</p><p>{both('坏账率上下界：结果未知者全好或全坏；', 'Bounds of the bad rate: all unknown good, or all bad;')}</p><ul>{bounds}</ul>"
         f"<table class=hashes>{table}</table></footer>"
     )
-
-
-def _file(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")

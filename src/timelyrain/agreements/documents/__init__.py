@@ -1,9 +1,10 @@
 """The contract as a document: made, signed, checked. No database and no Django: bytes in, bytes out."""
 
+from timelyrain.drawing import FontSet, cjk_font
+
 from .attachments import extract_attachment
 from .data import Borrower, ConsentRef, ContingentRow, ContractData, CostRow, InstalmentRow, Lender
 from .errors import DocumentError, TimestampUnavailable
-from .fonts import FontSet, cjk_font
 from .pki import CertificateAuthority, DemoAuthority, KeySigner, Signer
 from .render import render_contract
 from .signing import BorrowerSignature, Evidence, LenderSeal, sign_contract

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 import typst
 
+from timelyrain.drawing import FontSet, cjk_font
+
 from .data import ContractData
 from .errors import DocumentError
-from .fonts import FontSet, cjk_font
 
 LOCAL = ZoneInfo("Asia/Shanghai")
 DIGITS, UNITS, GROUPS = "零壹贰叁肆伍陆柒捌玖", ("", "拾", "佰", "仟"), ("", "万", "亿")

@@ -29,9 +29,10 @@ from pyhanko.sign.timestamps.common_utils import TimestampRequestError
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko.stamp import StaticStampStyle
 
+from timelyrain.drawing import FontSet
+
 from .attachments import DISCLOSURE, EVIDENCE, TERMS, attach, read_attachment
 from .errors import DocumentError, TimestampUnavailable
-from .fonts import FontSet
 from .pki import CertificateAuthority, Signer
 from .render import LOCAL, render_stamp
 

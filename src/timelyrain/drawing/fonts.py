@@ -1,4 +1,4 @@
-"""Finding a font that can write Chinese. Without one a contract is still made and still verifies, but shows boxes."""
+"""Finding a font that can write Chinese. Without one a document is still made, but shows boxes."""
 
 import logging
 import os
@@ -29,7 +29,7 @@ SERIF = (
 )
 
 NO_FONT = (
-    "No Chinese font was found: the contract is made and can be verified, but its text shows as boxes. "
+    "No Chinese font was found: documents are made (and contracts can be verified), but their text shows as boxes. "
     "Install one (Debian: `apt-get install fonts-noto-cjk`, or `make deps-system`) or put an .otf/.ttf/.ttc file "
     "into the directory named by TIMELYRAIN_FONT_DIR or into var/fonts, then restart."
 )
