@@ -81,7 +81,9 @@ def test_look_ask_approve(lent: tuple[Applicant, UUID]) -> None:
     )
 
     decide = f"/console/servicing/loanact/{row.id}/decide/"
-    assert decide in checker.get("/console/").content.decode()
+    queue = LoanAct.objects.filter(state="waiting").count()  # the overview names the oldest few
+    assert f"{queue} 项办理待批准" in checker.get("/console/").content.decode()
+    assert decide in checker.get(asked.headers["Location"]).content.decode()
     own = maker.get(decide).content.decode()
     assert 'value="approve"' not in own and "须由另一人批准" in own
     maker.post(decide, {"verdict": "approve"})
@@ -107,7 +109,9 @@ def test_a_wish_is_answered_from_the_queue(lent: tuple[Applicant, UUID]) -> None
     wishes.ask(b.shard, b.id, loan_id, "due_day", request_id=made, due_day=18)
     maker = staff("maker", "operations")
     address = f"/console/servicing/wish/{made}"
-    assert address in maker.get("/console/").content.decode()
+    queue = Wish.objects.filter(state="open").count()
+    assert f"{queue} 个申请待答复" in maker.get("/console/").content.decode()
+    assert address in maker.get(f"/console/servicing/wish/?q={loan_id}").content.decode()
     page = maker.get(f"{address}/change/").content.decode()
     assert "propose/due-date-changed/?" in page and "due_day=18" in page
     maker.post(f"{address}/act/decline/", {"text": "请先还清逾期"})
