@@ -1,6 +1,6 @@
 # Needs Python >= 3.11 and make. Each target sets up .venv by itself; a second run skips what is done.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-on-server conformance simulate check bench deps-system lock clean run-env dev-env bench-env fonts
+.PHONY: help demo up down test test-on-server explore conformance simulate check bench deps-system lock clean run-env dev-env bench-env fonts
 
 ARGS ?=
 
@@ -22,6 +22,9 @@ test: dev-env ## run all tests on the embedded PostgreSQL (ARGS="tests/ledger -k
 test-on-server: dev-env ## the same on your PostgreSQL >= 15: TIMELYRAIN_DATABASE_URL=postgresql://... (its user needs CREATEDB)
 	@test -n "$$TIMELYRAIN_DATABASE_URL" || { echo "Set TIMELYRAIN_DATABASE_URL=postgresql://user:password@host/database first." >&2; exit 1; }
 	@.venv/bin/python -m pytest $(ARGS)
+
+explore: dev-env ## try other examples than CI does in every property test (EXAMPLES=1000 ARGS="tests/contract")
+	@TIMELYRAIN_EXPLORE=$(or $(EXAMPLES),1000) .venv/bin/python -m pytest $(ARGS)
 
 conformance: dev-env ## compare our numbers with published ones (SUITE=schedules|apr|identifiers|actus FILE=file-or-folder)
 	@.venv/bin/python -m timelyrain.conformance $(if $(SUITE),--suite $(SUITE)) $(if $(FILE),--file $(FILE))

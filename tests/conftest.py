@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import is_hypothesis_test, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from tests.worlds import World, running_sandbox
 
@@ -22,8 +22,13 @@ HOME = Path(os.environ.get("TIMELYRAIN_TEST_HOME", ROOT / "var" / "test"))
 EXPLORE = int(os.environ.get("TIMELYRAIN_EXPLORE", "0"))
 """Examples that each property test tries, other ones on each run; 0: its own number, the same ones on each run."""
 
-settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
-settings.register_profile("explore", deadline=None, print_blob=True, max_examples=EXPLORE or 100)
+settings.register_profile(
+    "explore" if EXPLORE else "same",
+    derandomize=not EXPLORE,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],  # a slow machine is no failure
+    print_blob=True,
+)
 settings.load_profile("explore" if EXPLORE else "same")
 
 
