@@ -12,6 +12,7 @@ from rich.table import Table
 
 from timelyrain import risk
 
+from . import fraud
 from .commands import Commands, Refusal, say
 from .definitions import json_object
 
@@ -31,6 +32,7 @@ examples
 
 def add(commands: Commands) -> None:
     group = commands.group("risk", "credit-risk models from past loans")
+    fraud.add(group)
     train = group.add(train_file, "train", TRAIN)
     train.add_argument(
         "file", type=Path, metavar="FILE", help="CSV (also .gz, GBK) or Parquet, one row per loan"

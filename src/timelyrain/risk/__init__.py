@@ -3,6 +3,9 @@
 Files are read by `train_file`, and read and written by `save` and `load`.
 """
 
+from .anomaly import fit_anomaly
+from .fraud import Cases, FraudModels, train_fraud
+from .fraud_velocity import Velocity
 from .metrics import metrics
 from .model import ModelRefused, Score, TrainedModel, load, save
 from .reasons import agreement, exact_contributions
@@ -14,6 +17,8 @@ from .trees import UnsupportedModel
 from .workbench import Request, Tested, Trained, train_file
 
 __all__ = [
+    "Cases",
+    "FraudModels",
     "ModelRefused",
     "Request",
     "Scaling",
@@ -24,9 +29,11 @@ __all__ = [
     "TrainedModel",
     "TrainingDataInvalid",
     "UnsupportedModel",
+    "Velocity",
     "agreement",
     "edited_bins",
     "exact_contributions",
+    "fit_anomaly",
     "load",
     "metrics",
     "read_scorecard",
@@ -34,4 +41,5 @@ __all__ = [
     "save",
     "train",
     "train_file",
+    "train_fraud",
 ]

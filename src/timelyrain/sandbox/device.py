@@ -30,11 +30,11 @@ class Events:
 
 
 def _since(c: Lives, months: Ints) -> Ints:
-    """(n, months) -> month in which the phone of that month came into use: a new one every thirty months or so, every other
-    month for who enters the accounts of others."""
+    """(n, months) -> month in which the phone of that month came into use: a new one every thirty months or so, every ten
+    months for who enters the accounts of others."""
     lag = np.arange(MEMORY)
     bought = uniform(c.seed[:, None, None], _DEVICE, months[:, :, None] - lag)
-    bought = bought < np.where(c.in_ring("takeover"), 0.5, 1 / 30)[:, None, None]
+    bought = bought < np.where(c.in_ring("takeover"), 0.1, 1 / 30)[:, None, None]
     return months - np.where(bought.any(axis=2), bought.argmax(axis=2), MEMORY)
 
 
@@ -56,13 +56,13 @@ def events(c: Lives, when: Moments) -> Events:
     steady = uniform(c.seed, _CROWD, 1)[:, None]  # some root their phone or use a VPN for good
     rates = (
         (LOGIN, 6, 0.6 + 0 * idle),
-        (APPLY, 3, np.where(ring, 0.6, hunger)),
-        (SIM, 1, np.where(cards, 0.25, 0.004)),
-        (ROOT, 1, np.where(farm, 0.3, np.where(steady < 0.02, 0.5, 0.0))),
-        (EMULATOR, 1, np.where(farm, 0.2, 0.0)),
-        (VPN, 2, np.where(farm | taken, 0.4, np.where((steady > 0.3) & (steady < 0.36), 0.4, 0.01))),
-        (PLACE, 2, np.where(farm, 0.3, np.where(taken, 0.5, 0.08))),
-        (RESET, 1, np.where(farm, 0.2, np.where(taken, 0.5, 0.015))),
+        (APPLY, 3, np.where(ring, 0.2, hunger)),
+        (SIM, 1, np.where(cards, 0.06, 0.004)),
+        (ROOT, 1, np.where(farm, 0.08, np.where(steady < 0.02, 0.5, 0.0))),
+        (EMULATOR, 1, np.where(farm, 0.05, 0.0)),
+        (VPN, 2, np.where(farm | taken, 0.15, np.where((steady > 0.3) & (steady < 0.36), 0.4, 0.01))),
+        (PLACE, 2, np.where(farm, 0.15, np.where(taken, 0.25, 0.08))),
+        (RESET, 1, np.where(farm, 0.05, np.where(taken, 0.12, 0.015))),
     )
     parts: list[tuple[Ints, ...]] = []
     for kind, slots, rate in rates:
@@ -73,13 +73,15 @@ def events(c: Lives, when: Moments) -> Events:
     seed, month, mine = c.seed[owner], months[owner, at], c.ring[owner]
     together = c.in_ring("farm")[owner]
     day = 28 * uniform(seed, _TIME, month, k + 8 * kind)
-    late = c.in_ring("farm", "takeover")[owner] | ((kind == APPLY) & (c.gambling_share[owner] > 0))
+    late = (
+        c.in_ring("farm", "takeover")[owner] & (uniform(seed, _TIME + 100, month, k + 8 * kind) < 0.4)
+    ) | ((kind == APPLY) & (c.gambling_share[owner] > 0))
     hour = np.where(late, 20 + 8 * (day % 1), 7.5 + 15.5 * (day % 1)) / 24
     instant = day_start(day_number(month)) + ((np.floor(day) + hour) * DAY).astype(np.int64)
     own = keys(seed, _DEVICE, _since(c, months)[owner, at])
     shared = keys(8, _DEVICE, mine, (uniform(seed, _DEVICE, month, k) * 4).astype(np.int64))
     crowd = np.where(uniform(c.seed, _CROWD, 0) < 0.12, 2, 1)
-    crowd = np.where(c.in_ring("farm"), 5 + (uniform(c.seed, _CROWD, 2) * 30).astype(np.int64), crowd)
+    crowd = np.where(c.in_ring("farm"), 2 + (uniform(c.seed, _CROWD, 2) * 14).astype(np.int64), crowd)
     home, away = (
         keys(seed, _PLACE, 0),
         keys(9, _PLACE, (uniform(seed, _PLACE, month, k) * 300).astype(np.int64)),

@@ -28,8 +28,8 @@ WORKING_MEMORY = 120
 class Lives:
     """Columns of n people. z_*: standard normal traits, + is more of the named thing. Shares are of monthly income.
 
-    ring: number of the fraud ring, -1 for almost everybody. first_credit: month index, no account before it. online:
-    has an account with the shop. recorded: tax and contribution records can be had.
+    ring: number of the fraud ring, -1 for almost everybody; careless: the ring's marks show on the person. first_credit: month
+    index, no account before it. online: has an account with the shop. recorded: tax and contribution records can be had.
     """
 
     seed: Ints
@@ -51,6 +51,7 @@ class Lives:
     job_loss_rate: Floats
     hidden: Floats
     ring: Ints
+    careless: Bools
     sells: Bools
     online: Bools
     recorded: Bools
@@ -59,8 +60,12 @@ class Lives:
         return len(self.seed)
 
     def in_ring(self, *kinds: str) -> Bools:
-        """Who belongs to a ring of these kinds."""
-        return (self.ring >= 0) & np.isin(self.ring % len(RING_KINDS), [RING_KINDS.index(k) for k in kinds])
+        """Who belongs to a ring of these kinds and lets it be seen."""
+        return (
+            self.careless
+            & (self.ring >= 0)
+            & np.isin(self.ring % len(RING_KINDS), [RING_KINDS.index(k) for k in kinds])
+        )
 
     @property
     def buffer(self) -> Floats:
@@ -87,7 +92,8 @@ def draw_lives(people: Sequence[Person]) -> Lives:
     gig, thin = u[0] < 0.15, u[1] < 0.10
     gambling = np.where(u[2] < 0.09, 0.04 + 0.25 * u[3], 0.0)
     ring = np.where(profile == "random", rings(seed), -1)
-    bought, cashing = (np.isin(ring % 4, kinds) & (ring >= 0) for kinds in ((0, 1), (2,)))
+    careless = u[12] * RINGS % 1 < 0.7
+    bought, cashing = (np.isin(ring % 4, kinds) & (ring >= 0) & careless for kinds in ((0, 1), (2,)))
     good, young, deep, bets, late = (
         profile == name for name in ("good", "thin", "overindebted", "gambler", "late")
     )
@@ -127,6 +133,7 @@ def draw_lives(people: Sequence[Person]) -> Lives:
         job_loss_rate=np.where(good, 0.0, np.where(gig, 0.022, 0.010)),
         hidden=z[5],
         ring=ring,
+        careless=careless,
         online=plain | cashing | (u[14] >= 0.12),
         recorded=plain | (u[15] >= 0.06),
         sells=(u[13] < 0.06) | (u[13] < 0.8) & cashing,

@@ -76,7 +76,9 @@ def _bought(c: Lives, months: Ints) -> tuple[Ints, ...]:
     u = uniform(c.seed[:, None, None], _HAPPENS, months[:, :, None], np.arange(_BUYS))
     owner, at, k = np.nonzero(u < chance[:, None, None])
     seed, month = c.seed[owner], months[owner, at]
-    needy = (uniform(seed, _WHAT + 50, month, k) < 0.5 * need[owner, at]) | c.in_ring("cash_out")[owner]
+    needy = (uniform(seed, _WHAT + 50, month, k) < 0.5 * need[owner, at]) | (
+        c.in_ring("cash_out")[owner] & (uniform(seed, _WHAT + 60, month, k) < 0.4)
+    )
     draw = (uniform(seed, _WHAT, month, k) * 1000).astype(np.int64)
     category = np.where(needy, _NEEDY[draw], _USUAL[draw])
     size = c.income_fen[owner] * _SHARE[category] * np.exp(0.6 * normal(seed, _SIZE, month, k))
@@ -127,8 +129,8 @@ def _sold(c: Lives, months: Ints) -> tuple[Ints, ...]:
         500, (12_000 * np.exp(0.9 * normal(seed, _SOLD + 20, month, k))).astype(np.int64) // 10 * 10
     )
     ring = c.in_ring("cash_out")[owner]
-    buyer = (uniform(seed, _SOLD + 21, month, k) * np.where(ring, 3, 5_000)).astype(np.int64)
-    pay = np.where(ring | (uniform(seed, _SOLD + 22, month, k) < 0.1), 2, 0)
+    buyer = (uniform(seed, _SOLD + 21, month, k) * np.where(ring, 40, 5_000)).astype(np.int64)
+    pay = np.where(uniform(seed, _SOLD + 22, month, k) < np.where(ring, 0.5, 0.1), 2, 0)
     back = uniform(seed, _SOLD + 23, month, k) < 0.05
     day = 28 * uniform(seed, _SOLD + 24, month, k)
     at = day_start(day_number(month)) + ((np.floor(day) + (8 + 15 * (day % 1)) / 24) * DAY).astype(np.int64)
