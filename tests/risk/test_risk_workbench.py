@@ -16,7 +16,7 @@ from timelyrain.risk import (
     Request,
     TrainedModel,
     TrainingDataInvalid,
-    boosting,
+    forest,
     leaks,
     load,
     metrics,
@@ -99,7 +99,7 @@ def test_the_report_names_every_trap(told: tuple[dict, Path]):
     assert why["paid_off_date"][0] == "refused" and "later than apply_date" in why["paid_off_date"][1]
     assert why["性别"][0] == "protected"
     assert report["split"]["kind"] == "time" and report["split"]["time"] == "apply_date"
-    assert {f["column"]: f["kind"] for f in report["leaks"] if f["kind"] == "written"} == {
+    assert {f["column"]: f["kind"] for f in report["leak_findings"] if f["kind"] == "written"} == {
         "term_days": "written"
     }
     assert set(report["features_used"]) == {"月收入", "debt_ratio", "open_months", "town"}
@@ -114,9 +114,9 @@ def test_the_report_names_every_trap(told: tuple[dict, Path]):
             and 0.65 < found["auc"]["value"] < 0.9
         )
     assert (
-        report["chosen"] in report["models"]
+        report["chosen_model"] in report["models"]
         and report["wall_seconds"] > 0
-        and report["peak_memory_bytes"] > 2**20
+        and report["peak_memory"] > 2**20
     )
 
 
@@ -154,7 +154,7 @@ def test_joined_models_score_the_mean_of_their_members():
         lgb.train({"objective": "binary", "seed": s, "bagging_fraction": 0.5, "bagging_freq": 1, "verbosity": -1},
                   lgb.Dataset(matrix, labels), 5 + s) for s in range(3)
     ]  # fmt: skip
-    text = boosting.joined([member.model_to_string() for member in members])
+    text = forest.joined([member.model_to_string() for member in members], [1 / 3] * 3, 4)
     mean = np.mean([np.asarray(member.predict(matrix, raw_score=True)) for member in members], axis=0)
     assert lgb.Booster(model_str=text).predict(matrix, raw_score=True) == pytest.approx(mean, abs=1e-12)
 
@@ -235,7 +235,7 @@ def test_a_leak_that_is_only_a_gap_is_left_out_and_odd_types_are_refused(tmp_pat
     frame.write_parquet(tmp_path / "p.parquet")
     report = train_file(tmp_path / "p.parquet", Request("y", threads=1)).report
     assert report["features_used"] == ["x", "ok"]
-    assert {f["column"] for f in report["leaks"] if f["sure"]} == {"gap"}
+    assert {f["column"] for f in report["leak_findings"] if f["sure"]} == {"gap"}
 
 
 def test_files_that_are_none(tmp_path: Path):

@@ -142,9 +142,9 @@ def _show(report: Mapping[str, Any]) -> None:
             unused.add_row(column["name"], column["kind"], column["why"])
     if unused.row_count:
         console.print(unused)
-    if report["leaks"]:
+    if report["leak_findings"]:
         alarm = Table("column", "finding", "done", title="leak alarm", title_justify="left")
-        for finding in report["leaks"]:
+        for finding in report["leak_findings"]:
             used = finding["column"] in report["features_used"]
             alarm.add_row(finding["column"], finding["sentence"], "kept" if used else "left out")
         console.print(alarm)
@@ -165,7 +165,7 @@ def _show(report: Mapping[str, Any]) -> None:
     for name, found in report["models"].items():
         area = found["auc"]
         worth.add_row(
-            f"{name} (chosen)" if name == report["chosen"] else name,
+            f"{name} (chosen)" if name == report["chosen_model"] else name,
             f"{area['value']:.4f} ({area['low']:.4f} to {area['high']:.4f})",
             *(f"{found[key]['value']:.4f}" for key in ("gini", "ks", "brier", "ece", "log_loss")),
         )
@@ -173,6 +173,6 @@ def _show(report: Mapping[str, Any]) -> None:
     heavy = ", ".join(f"{name} {share:.0%}" for name, share in list(report["importance"].items())[:6])
     console.print(f"weighs most: {heavy}", highlight=False, markup=False)
     console.print(
-        f"{report['wall_seconds']:.1f} s, {report['peak_memory_bytes'] / 2**20:.0f} MiB; model {report['model_sha256'][:16]}…",
+        f"{report['wall_seconds']:.1f} s, {report['peak_memory'] / 2**20:.0f} MiB; model {report['model_sha256'][:16]}…",
         highlight=False,
     )

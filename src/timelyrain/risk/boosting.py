@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from . import binning
+from . import binning, forest
 from .metrics import auc
 from .tables import Column, Floats, Ints
 from .training import PARAMS, _lightgbm  # pyright: ignore[reportPrivateUsage]
@@ -54,7 +54,6 @@ class Boosted:
     rounds: tuple[int, ...]
     tried: tuple[Mapping[str, object], ...]
     notes: tuple[str, ...]
-    gain: Floats
 
 
 def fit(
@@ -70,6 +69,8 @@ def fit(
 ) -> Boosted:
     """folds: the inner fold of each row, 0..k-1. shape: skips the search."""
     lgb = _lightgbm()
+    if len(labels) < SMALL:
+        threads = 1  # threads that wait for each other take longer than the work
     common = {
         **PARAMS, "learning_rate": 0.04, "lambda_l2": 5.0, "seed": seed, "num_threads": threads,
         "monotone_constraints_method": "intermediate", "metric": "binary_logloss",
@@ -121,36 +122,15 @@ def fit(
         params = {**chosen, "seed": seed + again}
         data = lgb.Dataset(matrix, labels, feature_name=columns, params=params)
         members.append(lgb.train(params, data, enough))
-    gain = np.sum([m.feature_importance("gain") for m in members], axis=0).astype(np.float64)
-    text = joined([m.model_to_string() for m in members])
-    return Boosted(text, apart, chosen, monotone, tuple(rounds), tuple(tried), tuple(notes), gain)
+    text = forest.joined(
+        [m.model_to_string() for m in members], [1 / len(members)] * len(members), len(names)
+    )
+    return Boosted(text, apart, chosen, monotone, tuple(rounds), tuple(tried), tuple(notes))
 
 
 def raw_scores(text: str, matrix: Floats, threads: int) -> Floats:
     booster = _lightgbm().Booster(model_str=text)
     return cast(Floats, booster.predict(matrix, raw_score=True, num_threads=threads))
-
-
-def joined(texts: Sequence[str]) -> str:
-    """One LightGBM text whose raw score is the mean of those given."""
-    head, _, _ = texts[0].partition("tree_sizes=")
-    _, _, tail = texts[0].partition("end of trees")
-    blocks: list[str] = []
-    for text in texts:
-        body = text[text.index("\nTree=") + 1 : text.index("end of trees")]
-        for block in body.split("Tree=")[1:]:
-            lines = block.rstrip("\n").split("\n")[1:]
-            scaled = [_scaled(line, len(texts)) for line in lines]
-            blocks.append("\n".join([f"Tree={len(blocks)}", *scaled]) + "\n\n\n")
-    sizes = " ".join(str(len(block.encode())) for block in blocks)
-    return f"{head}tree_sizes={sizes}\n\n{''.join(blocks)}end of trees{tail}"
-
-
-def _scaled(line: str, members: int) -> str:
-    name, equals, values = line.partition("=")
-    if name not in ("leaf_value", "internal_value"):
-        return line
-    return name + equals + " ".join(repr(float(value) / members) for value in values.split())
 
 
 def directions(columns: Sequence[Column], labels: Ints) -> dict[str, int]:

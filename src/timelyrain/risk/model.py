@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,9 @@ import numpy.typing as npt
 from .trees import FlatTrees, flatten
 
 Floats = npt.NDArray[np.float64]
+Curve = tuple[tuple[float, ...], tuple[float, ...]]
 FORMAT = 1
+_STRAIGHT: Curve = ((), ())
 
 
 class ModelRefused(ValueError):
@@ -32,7 +35,11 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """content: the canonical bytes that sha256 names. manifest: how it came to be, for people and audits."""
+    """content: the canonical bytes that sha256 names. manifest: how it came to be, for people and audits.
+
+    PD = logistic(z + curve(z)), z = slope x raw + intercept; curve: (at, add), straight between its points and constant beyond
+    them; empty for none.
+    """
 
     content: bytes
     sha256: str
@@ -41,6 +48,7 @@ class TrainedModel:
     intercept: float
     booster: str
     manifest: Mapping[str, object]
+    curve: Curve = _STRAIGHT
 
     @staticmethod
     def from_bytes(content: bytes, manifest: Mapping[str, object]) -> "TrainedModel":
@@ -52,10 +60,16 @@ class TrainedModel:
             names = tuple(cast(list[str], raw["features"]))
             slope, intercept = float(cast(float, raw["slope"])), float(cast(float, raw["intercept"]))
             booster = cast(str, raw["booster"])
+            at, add = (
+                tuple(map(float, part)) for part in cast(list[list[float]], raw.get("curve", _STRAIGHT))
+            )
+            if len(at) != len(add) or list(at) != sorted(set(at)):
+                raise ValueError("a calibration curve whose points do not rise")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelRefused(f"not a model file of format {FORMAT} ({error}): train it again") from None
         sha256 = hashlib.sha256(content).hexdigest()
-        return TrainedModel(content, sha256, names, slope, intercept, booster, {**manifest, "sha256": sha256})
+        named = {**manifest, "sha256": sha256}
+        return TrainedModel(content, sha256, names, slope, intercept, booster, named, (at, add))
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -73,18 +87,37 @@ class TrainedModel:
                 f"shape {values.shape}: give one value for each of {len(self.feature_names)} features"
             )
         raw, parts = self.trees.walk(values)
-        pd = 1 / (1 + exp(-(self.slope * raw + self.intercept)))
-        return Score(pd, tuple(cast(list[float], (parts * self.slope).tolist())))
+        return Score(self._pd(raw), tuple(cast(list[float], (parts * self.slope).tolist())))
 
     def pds(self, matrix: Floats, /) -> Floats:
         """PDs of many rows, float64[n, len(feature_names)]; each as `score` gives it."""
         raw = cast(list[float], self.trees.raw(np.ascontiguousarray(matrix, np.float64)).tolist())
-        return np.array([1 / (1 + exp(-(self.slope * z + self.intercept))) for z in raw], np.float64)
+        return np.array([self._pd(one) for one in raw], np.float64)
+
+    def _pd(self, raw: float) -> float:
+        z = self.slope * raw + self.intercept
+        at, add = self.curve
+        if at:
+            i = bisect_right(at, z)
+            if 0 < i < len(at):
+                z += add[i - 1] + (add[i] - add[i - 1]) * (z - at[i - 1]) / (at[i] - at[i - 1])
+            else:
+                z += add[0] if i == 0 else add[-1]
+        return 1 / (1 + exp(-z))
 
 
-def encode(booster: str, names: tuple[str, ...], slope: float, intercept: float) -> bytes:
+def encode(
+    booster: str,
+    names: tuple[str, ...],
+    slope: float,
+    intercept: float,
+    curve: Curve = _STRAIGHT,
+) -> bytes:
     """Canonical bytes of a model: what its sha256 is taken of."""
-    whole = {"format": FORMAT, "features": names, "slope": slope, "intercept": intercept, "booster": booster}
+    whole: dict[str, object] = {
+        "format": FORMAT, "features": names, "slope": slope, "intercept": intercept, "booster": booster,
+        **({"curve": curve} if curve[0] else {}),
+    }  # fmt: skip
     return json.dumps(
         whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from .tables import Column, Floats, Ints
 
 _WEIGHT = 20.0
 """Rows by which the bad rate of a level is drawn to that of all."""
+
+_STEP = 1e-9
+"""Between the values of levels that would be equal."""
 
 FEW_LEVELS = 12
 """Up to so many, a level's value hardly depends on one row; valuing it by other folds would only add noise."""
@@ -18,7 +22,8 @@ FEW_LEVELS = 12
 class Recipe:
     """features: columns of the matrix. A special code is missing in its column and 1 in `name = code`.
 
-    levels: per category, level -> smoothed log-odds of bad; "" for missing, "*" for a level never seen.
+    levels: per category, level -> smoothed log-odds of bad; "" for missing, "*" for a level never seen. No two are equal, so that
+    a tree can tell levels apart.
     """
 
     features: tuple[str, ...]
@@ -37,7 +42,7 @@ def learn(columns: Sequence[Column], labels: Ints) -> Recipe:
     features: list[str] = []
     for column in columns:
         features.append(column.name)
-        features.extend(_code_name(column.name, code) for code in _codes(column))
+        features.extend(code_name(column.name, code) for code in _codes(column))
     return Recipe(
         tuple(features),
         {c.name: _codes(c) for c in columns if _codes(c)},
@@ -87,7 +92,7 @@ def _codes(column: Column) -> tuple[float, ...]:
     return column.specials if column.kind == "number" else ()
 
 
-def _code_name(name: str, code: float) -> str:
+def code_name(name: str, code: float) -> str:
     return f"{name} = {code:g}"
 
 
@@ -98,6 +103,13 @@ def _level_values(column: Column, labels: Ints) -> dict[str, float]:
     base = float(labels.mean())
     rate = (bad + _WEIGHT * base) / (rows + _WEIGHT)
     odds = np.log(rate / (1 - rate))
-    seen = {level: float(odds[i + 1]) for i, level in enumerate(column.levels) if rows[i + 1]}
     usual = float(np.log(base / (1 - base)))
-    return {**seen, "": float(odds[0]), "*": usual}
+    values = {
+        **dict(zip(column.levels, cast(list[float], odds[1:].tolist()), strict=True)),
+        "": float(odds[0]),
+        "*": usual,
+    }
+    last = -np.inf
+    for level in sorted(values, key=lambda one: (values[one], one)):
+        values[level] = last = max(values[level], last + _STEP)
+    return values

@@ -103,24 +103,53 @@ def copies(columns: Sequence[Column]) -> Ints:
 
 
 def near_copies(columns: Sequence[Column], seed: int) -> tuple[float, float] | None:
-    """(share of rows, share were columns independent) with another row in the same cell of a tenth of a deviation, by the five
-    numbers with the most values; None with fewer than three such."""
+    """(share of rows, share were columns independent) with another row in the same cell; None where there is no telling."""
+    cells = _near_cells(columns)
+    if cells is None or (~np.isnan(cells).any(axis=1)).sum() < 100:
+        return None
+    real = cells[~np.isnan(cells).any(axis=1)]
+    rng = np.random.default_rng(seed)
+    mixed = np.column_stack([rng.permutation(real[:, i]) for i in range(real.shape[1])])
+    return tuple(float(cast(float, _frame(one).is_duplicated().mean())) for one in (real, mixed))  # pyright: ignore[reportReturnType]
+
+
+def near_groups(columns: Sequence[Column], groups: Ints) -> Ints:
+    """Groups joined where rows lie in the same cell, of two grids half a cell apart, so that an edge parts no near-copies."""
+    for shift in (0.0, 0.5):
+        cells = _near_cells(columns, shift)
+        if cells is None:
+            return groups
+        # rows that miss a number are grouped by the numbers they have
+        near = _frame(cells).select(pl.struct(pl.all()).rank("dense")).to_series().to_numpy()
+        groups = _merged(groups, near.astype(np.int64))
+    return groups
+
+
+def _merged(one: Ints, other: Ints) -> Ints:
+    """The finest grouping in which rows of one group of either stay together."""
+    found = one.copy()
+    while True:
+        before = found
+        for part in (other, one):
+            least = np.full(int(part.max()) + 1, len(found) + int(found.max()), np.int64)
+            np.minimum.at(least, part, found)
+            found = least[part]
+        if (found == before).all():
+            return found
+
+
+def _near_cells(columns: Sequence[Column], shift: float = 0.0) -> Floats | None:
+    """Cells of a tenth of a deviation by the five numbers with the most values; None with fewer than three such."""
     rich = sorted(
         (c for c in columns if c.kind == "number" and c.distinct() > 200),
         key=lambda c: (-c.distinct(), c.name),
     )[:5]
     if len(rich) < 3:
         return None
-    rng = np.random.default_rng(seed)
-    cells = [np.floor(c.values / (0.1 * float(np.nanstd(c.values)) or 1.0)) for c in rich]
-    full = ~np.isnan(np.column_stack(cells)).any(axis=1)
-    if full.sum() < 100:
-        return None
-    real = np.column_stack(cells)[full]
-    mixed = np.column_stack([rng.permutation(real[:, i]) for i in range(real.shape[1])])
-    return _shared(real), _shared(mixed)
+    return np.column_stack(
+        [np.floor(c.values / (0.1 * float(np.nanstd(c.values)) or 1.0) + shift) for c in rich]
+    )
 
 
-def _shared(cells: Floats) -> float:
-    frame = pl.DataFrame({str(i): cells[:, i] for i in range(cells.shape[1])})
-    return float(cast(float, frame.is_duplicated().mean()))
+def _frame(cells: Floats) -> pl.DataFrame:
+    return pl.DataFrame({str(i): np.nan_to_num(cells[:, i], nan=1e300) for i in range(cells.shape[1])})

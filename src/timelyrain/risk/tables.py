@@ -72,6 +72,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: int
     notes: tuple[str, ...]
+    sample: int = 1
 
     def __getitem__(self, name: str) -> Column:
         for column in self.columns:
@@ -85,7 +86,7 @@ class Table:
         return replace(self, columns=tuple(column.take(rows) for column in self.columns), rows=len(rows))
 
 
-def read(path: Path) -> Table:
+def read(path: Path, sample: int = 0) -> Table:
     """Raises TrainingDataInvalid where the file cannot be read, is empty, or is too large for the memory at hand."""
     try:
         size = path.stat().st_size

@@ -1,6 +1,6 @@
-"""From a file of past loans to tested models: types, leak alarm, split, scorecard, LightGBM, blend, what each is worth.
+"""From a file of past loans to tested models: types, leak alarm, split, the models and their blend, what each is worth.
 
-What is reported was measured on rows no step of that training saw: bins, encodings, search, calibration and blending weight are
+What is reported was measured on rows no step of that training saw: bins, encodings, search, calibration and blending weights are
 fitted anew inside each round of the split. The models that are kept are then fitted the same way on all rows.
 """
 
@@ -11,30 +11,35 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
-from . import binning, boosting, evaluation, leaks, preparing, reasons, roles, scorecard, splitting, tables
+from . import binning, evaluation, leaks, members, preparing, reasons, roles, splitting, tables
 from .binning import Binning
+from .members import Fitted
 from .metrics import auc
 from .model import TrainedModel, encode
 from .preparing import Recipe
 from .scorecard import Scaling, Scorecard
 from .tables import Column, Floats, Ints
-from .training import TrainingDataInvalid, _lightgbm, data_sha256, platt  # pyright: ignore[reportPrivateUsage]
+from .training import TrainingDataInvalid, _lightgbm, data_sha256  # pyright: ignore[reportPrivateUsage]
+from .trees import flatten
 
-BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0)
-EARNED = 0.001
-"""AUC that a blend must add over the better of its two, on the inner folds, to be kept."""
 COLLAPSE_ROWS = 20_000
 RECENT = 0.25
 """Share of the training rows, the latest, whose bad rate sets the intercept of a model split by time."""
+SPREAD_ROWS = 2_000
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a training was asked: with the file's hash, all that is needed to repeat it."""
+    """What a training was asked: with the file's hash, all that is needed to repeat it.
+
+    models: kinds beside the scorecard, which is always made. catalogue: columns known to be quantities of the time of the
+    application (a policy's features); only these are learnt from. sample: one row of so many is read, 0 for as many as memory
+    holds.
+    """
 
     label: str
     bad: tuple[str, ...] = ()
@@ -47,13 +52,30 @@ class Request:
     split: str = "auto"
     split_at: str = ""
     gap_months: float = 0.0
+    group_near_copies: bool = False
+    models: tuple[str, ...] = ("lightgbm", "scorecard")
     monotone: str | Mapping[str, int] = "auto"
     use_protected: bool = False
     catalogue: tuple[str, ...] = ()
-    """Columns known to be quantities of the time of the application (a policy's features): only these are learnt from."""
+    sample: int = 0
     seed: int = 1
     threads: int = 2
     scaling: Scaling = field(default_factory=Scaling)
+
+    @staticmethod
+    def of_manifest(manifest: Mapping[str, Any]) -> tuple["Request", dict[str, Binning]]:
+        """(the request, the bins that were given) of a manifest or a report. Raises TrainingDataInvalid for other files."""
+        try:
+            raw: dict[str, Any] = dict(manifest.get("training", manifest)["request"])
+            bins = {str(part["name"]): binning.from_json(part) for part in raw.pop("bins")}
+            raw["scaling"] = Scaling(**raw["scaling"])
+            for name, value in raw.items():
+                raw[name] = tuple(cast(list[str], value)) if isinstance(value, list) else value
+            return Request(**raw), bins
+        except (KeyError, TypeError, AttributeError) as error:
+            raise TrainingDataInvalid(
+                f"no manifest of a training ({error}): give the .json beside a .model"
+            ) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,32 +98,20 @@ class Tested:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """report: what `--json` prints. model: LightGBM as the kernel loads it; its features are made by `recipe`.
+    """report: what `--json` prints. model: the chosen one as the kernel loads it, whatever its kind; `recipe` makes its features.
 
-    bins: the optimal bins of every feature on all rows, those that the card left out as well (counts, evidence, IV).
+    models: every one by name, the chosen among them. bins: the optimal bins of every feature on all rows, those that the card
+    left out as well (counts, evidence, IV).
     """
 
     report: Mapping[str, object]
     model: TrainedModel
+    models: Mapping[str, TrainedModel]
     card: Scorecard
     recipe: Recipe
     chosen: str
-    weight: float
     tested: Tested
     bins: tuple[Binning, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Pair:
-    """Both models of one set of rows. weight: LightGBM's in the blend of log-odds, 1 where no blend earned its keep."""
-
-    recipe: Recipe
-    boosted: boosting.Boosted
-    slope: float
-    shift: float
-    card: Scorecard
-    weight: float
-    apart_auc: Mapping[str, float]
 
 
 def train_file(
@@ -110,19 +120,23 @@ def train_file(
     *,
     bins: Mapping[str, Binning] | None = None,
     say: Callable[[str], None] = lambda sentence: None,
+    advance: Callable[[float], None] = lambda share: None,
 ) -> Trained:
-    """Raises TrainingDataInvalid with what is wrong with the file or the request."""
+    """Raises TrainingDataInvalid with what is wrong with the file or the request. advance: told the share that is done."""
     begun = time.perf_counter()
+    members.check_kinds(request.models)
     say(f"reading {path.name}")
-    table = tables.read(path)
+    table = tables.read(path, request.sample)
+    request = replace(request, sample=table.sample)
     plan = roles.plan(
         table, request.label, request.bad, request.good, time=request.time, ids=request.ids,
         exclude=request.exclude, ratios=request.ratios, use_protected=request.use_protected,
         catalogue=request.catalogue,
     )  # fmt: skip
+    labels = plan.labels
     for name in request.keep:
         _ = table[name]
-    labels = plan.labels
+    advance(0.05)
     say(
         f"{len(labels)} rows, {labels.mean():.2%} bad, {len(plan.columns)} candidate columns: looking for leaks"
     )
@@ -131,78 +145,114 @@ def train_file(
     gone = [column.name for column in plan.columns if column not in columns]
     if gone:
         say(f"left out by the leak alarm: {', '.join(gone)}")
-    notes = [*table.notes, *plan.notes, *_copy_notes(columns, groups, request.seed)]
+    notes = [*table.notes, *plan.notes, *_copy_notes(columns, groups, request)]
+    if request.group_near_copies:
+        groups = splitting.near_groups(columns, groups)
     splits = _splits(plan, groups, request)
     notes.extend(splits.notes)
     directions = _asked_directions(request, columns)
-    pds = {name: np.full(len(labels), np.nan) for name in ("lightgbm", "scorecard", "blend")}
-    for number, one in enumerate(splits.rounds, 1):
-        say(
-            f"round {number} of {len(splits.rounds)}: {len(one.train)} rows to train, {len(one.test)} to test"
-        )
-        pair = _fit(columns, labels, plan.time, groups, one.train, request, directions, bins, notes)
-        for name, values in _scores(pair, [c.take(one.test) for c in columns], request.threads).items():
-            pds[name][one.test] = values
-    say("fitting on all rows")
-    final = _fit(columns, labels, plan.time, groups, np.arange(len(labels)), request, directions, bins, notes)
-    tested = np.flatnonzero(~np.isnan(pds["lightgbm"]))
-    round_of = np.zeros(len(labels), np.int64)
+    advance(0.1)
+    share = 0.9 / (len(splits.rounds) + 1)
+
+    def fitted(rows: Ints, done: int) -> Fitted:
+        made = members.fit(
+            [column.take(rows) for column in columns], labels[rows], groups[rows],
+            _recent(plan.time, rows, request), kinds=request.models, monotone=directions, bins=bins or {},
+            scaling=request.scaling, seed=request.seed, threads=request.threads,
+            step=lambda part: advance(0.1 + share * (done + part)),
+        )  # fmt: skip
+        notes.extend(made.notes)
+        return made
+
+    pds: dict[str, Floats] = {}
+    round_of = np.full(len(labels), -1, np.int64)
     for number, one in enumerate(splits.rounds):
+        say(
+            f"round {number + 1} of {len(splits.rounds)}: {len(one.train)} rows to train, {len(one.test)} to test"
+        )
+        made = fitted(one.train, number)
+        for name, values in made.pds([c.take(one.test) for c in columns], request.threads).items():
+            pds.setdefault(name, np.full(len(labels), np.nan))[one.test] = values
         round_of[one.test] = number
-    curves = Tested(
-        tested, round_of[tested], labels[tested], {name: pd[tested] for name, pd in pds.items()},
-        None if plan.time is None else plan.time[tested],
-        tuple(column.take(tested) for column in columns), tuple(column.take(tested) for column in plan.protected),
+    say("fitting on all rows")
+    final = fitted(np.arange(len(labels)), len(splits.rounds))
+    rows = np.flatnonzero(round_of >= 0)
+    tested = Tested(
+        rows, round_of[rows], labels[rows], {name: pd[rows] for name, pd in pds.items()},
+        None if plan.time is None else plan.time[rows],
+        tuple(column.take(rows) for column in columns), tuple(column.take(rows) for column in plan.protected),
     )  # fmt: skip
-    chosen = _chosen(final)
-    report = {
-        "format": 1,
-        "file": {"name": path.name, "sha256": file_sha256(path), "rows": table.rows, "columns": len(table.columns)},
-        "request": {**asdict(request), "bins": sorted(bins or {})},
+    matrix = preparing.matrix(final.recipe, columns)
+    report: dict[str, object] = {
+        "format": 2,
+        "file": {
+            "name": path.name, "path": str(path), "sha256": file_sha256(path),
+            "rows": table.rows, "columns": len(table.columns), "sample": table.sample,
+        },
+        "request": {**asdict(request), "bins": [binning.to_json(one) for one in (bins or {}).values()]},
         "rows": len(labels),
         "bad_rate": float(labels.mean()),
         "columns": [asdict(found) for found in plan.report],
         "features_used": [column.name for column in columns],
         "protected": [column.name for column in plan.protected],
-        "leaks": [asdict(finding) for finding in findings],
+        "leak_findings": [asdict(finding) for finding in findings],
         "split": {
             "kind": splits.kind, "time": plan.time_name if splits.kind == "time" else "", "sentence": splits.sentence,
             "train": [len(one.train) for one in splits.rounds], "test": [len(one.test) for one in splits.rounds],
         },
-        "models": {
-            name: evaluation.with_intervals(labels[tested], pd[tested], request.seed) for name, pd in pds.items()
-        },
-        "auc_by_round": {
-            name: [auc(labels[one.test], pd[one.test]) for one in splits.rounds] for name, pd in pds.items()
-        },
-        "calibration": evaluation.bands(labels[tested], pds[chosen][tested]),
-        "by_year": evaluation.by_year(plan.time[tested], labels[tested], {n: p[tested] for n, p in pds.items()})
-        if plan.time is not None
-        else [],
-        "by_group": {
-            column.name: evaluation.by_group(column.take(tested), labels[tested], pds[chosen][tested])
-            for column in plan.protected
-        },
-        "chosen": chosen,
-        "blend_weight": final.weight,
-        "search": list(final.boosted.tried),
-        "monotone": dict(final.boosted.monotone),
-        "importance": _importance(final),
+        **_worth(tested, final.chosen, plan.time is not None, request.seed),
+        "chosen_model": final.chosen,
+        "blend": dict(final.blend),
+        "calibrations": {name: curve.to_json() for name, curve in final.calibrations.items()},
+        "monotone": dict(final.monotone),
+        "importance": _importance(final, matrix),
         "notes": list(dict.fromkeys(notes)),
         "versions": {"python": sys.version.split()[0], "lightgbm": str(_lightgbm().__version__), "numpy": np.__version__},
     }  # fmt: skip
-    model = _model(final, columns, labels, report)
-    compared = reasons.compared(model, preparing.matrix(final.recipe, curves.columns), request.seed)
-    model = replace(model, manifest={**model.manifest, "reasons": compared})
-    usage = {
-        "model_sha256": model.sha256,
-        "reasons": compared,
-        "wall_seconds": round(time.perf_counter() - begun, 2),
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    models = {
+        name: _model(final, name, matrix, labels, matrix[rows], report, request.seed)
+        for name in (*(m.name for m in final.members), *(["blend"] if final.chosen == "blend" else []))
     }
-    made = {one.name: one for one in final.card.bins}
-    every = tuple(made.get(column.name) or binning.fit(column, labels) for column in columns)
-    return Trained({**report, **usage}, model, final.card, final.recipe, chosen, final.weight, curves, every)
+    card_bins = {one.name: one for one in final.card.bins}
+    every = tuple(card_bins.get(column.name) or binning.fit(column, labels) for column in columns)
+    usage = {
+        "model_sha256": models[final.chosen].sha256,
+        "reasons": models[final.chosen].manifest["reasons"],
+        "wall_seconds": round(time.perf_counter() - begun, 2),
+        "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    advance(1.0)
+    return Trained(
+        {**report, **usage},
+        models[final.chosen],
+        models,
+        final.card,
+        final.recipe,
+        final.chosen,
+        tested,
+        every,
+    )
+
+
+def _worth(tested: Tested, chosen: str, dated: bool, seed: int) -> dict[str, object]:
+    """What each model is worth on the tested rows: with intervals, by round, by year; the chosen one by group and band."""
+    labels, pds, days = tested.labels, tested.pds, tested.days
+    rounds = [np.flatnonzero(tested.round == number) for number in range(int(tested.round.max()) + 1)]
+    return {
+        "models": {name: evaluation.with_intervals(labels, pd, seed) for name, pd in pds.items()},
+        "auc_by_round": {name: [auc(labels[rows], pd[rows]) for rows in rounds] for name, pd in pds.items()},
+        "calibration": evaluation.bands(labels, pds[chosen]),
+        "by_year": evaluation.by_year(days, labels, pds) if dated and days is not None else [],
+        "by_group": {
+            column.name: evaluation.by_group(column, labels, pds[chosen]) for column in tested.protected
+        },
+    }
+
+
+def _recent(days: Floats | None, rows: Ints, request: Request) -> Ints | None:
+    if days is None or request.split == "folds":
+        return None
+    return np.flatnonzero(days[rows] >= np.quantile(days[rows], 1 - RECENT))
 
 
 def file_sha256(path: Path) -> str:
@@ -257,15 +307,18 @@ def _quick(columns: Sequence[Column], labels: Ints, fold: Ints, request: Request
     return auc(labels[test], raw), np.array([gain[column.name] for column in columns])
 
 
-def _copy_notes(columns: Sequence[Column], groups: Ints, seed: int) -> list[str]:
+def _copy_notes(columns: Sequence[Column], groups: Ints, request: Request) -> list[str]:
     notes: list[str] = []
     extra = len(groups) - len(np.unique(groups))
     if extra:
         notes.append(f"{extra} rows are copies of others in every feature")
-    near = splitting.near_copies(columns, seed)
+    near = splitting.near_copies(columns, request.seed)
     if near and near[0] > 3 * near[1] + 0.02:
+        done = "they are kept in one fold" if request.group_near_copies else (
+            "folds flatter what learns by heart; --group-near-copies keeps them in one fold"
+        )  # fmt: skip
         notes.append(
-            f"{near[0]:.0%} of rows have a near-copy ({near[1]:.1%} were columns independent): folds flatter what learns by heart"
+            f"{near[0]:.0%} of rows have a near-copy ({near[1]:.1%} were columns independent): {done}"
         )
     return notes
 
@@ -301,113 +354,41 @@ def _asked_directions(request: Request, columns: Sequence[Column]) -> Mapping[st
     return {name: sign for name, sign in request.monotone.items() if name in numbers}
 
 
-def _fit(
-    columns: Sequence[Column],
-    labels: Ints,
-    days: Floats | None,
-    groups: Ints,
-    rows: Ints,
-    request: Request,
-    asked: Mapping[str, int] | None,
-    bins: Mapping[str, Binning] | None,
-    notes: list[str],
-) -> _Pair:
-    mine, y = [column.take(rows) for column in columns], labels[rows]
-    fold = splitting.folds(y, groups[rows], splitting.INNER, request.seed)
-    monotone = asked
-    if monotone is None:
-        monotone = boosting.directions(mine, y) if len(y) >= boosting.SMALL else {}
-        if len(y) < boosting.SMALL:
-            notes.append(
-                f"fewer than {boosting.SMALL} rows cannot tell directions: give them with --monotone FILE"
-            )
-    recipe = preparing.learn(mine, y)
-    values = preparing.training_matrix(recipe, mine, y, fold)
-    boosted = boosting.fit(
-        values, y, recipe.features, fold, monotone, seed=request.seed, threads=request.threads
-    )
-    notes.extend(boosted.notes)
-    card = scorecard.fit(mine, y, bins=bins, scaling=request.scaling, monotone=asked)
-    apart = np.empty(len(y))
-    for k in range(splitting.INNER):
-        inside, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        one = scorecard.fit([c.take(inside) for c in mine], y[inside], bins=bins, monotone=asked)
-        apart[held] = one.raw([c.take(held) for c in mine])
-    recent = np.arange(len(y))
-    if days is not None and request.split != "folds":
-        recent = np.flatnonzero(days[rows] >= np.quantile(days[rows], 1 - RECENT))
-    slope, shift = _calibration(boosted.apart, y, recent)
-    card_slope, card_shift = _calibration(apart, y, recent)
-    card = replace(card, slope=card_slope, shift=card_shift)
-    a, b = slope * boosted.apart + shift, card_slope * apart + card_shift
-    areas = {weight: auc(y, weight * a + (1 - weight) * b) for weight in BLENDS}
-    best = max(areas, key=lambda weight: areas[weight])
-    alone = 1.0 if areas[1.0] >= areas[0.0] else 0.0
-    weight = best if areas[best] >= areas[alone] + EARNED else alone
-    apart_auc = {"lightgbm": areas[1.0], "scorecard": areas[0.0], "blend": areas[weight]}
-    return _Pair(recipe, boosted, slope, shift, card, weight, apart_auc)
-
-
-def _calibration(raw: Floats, labels: Ints, recent: Ints) -> tuple[float, float]:
-    """Platt's curve over all rows; its intercept then moved until the recent rows' mean PD is their bad rate."""
-    slope, shift = platt(raw, labels)
-    if len(recent) == len(raw) or not 0 < labels[recent].sum() < len(recent):
-        return slope, shift
-    z, rate = slope * raw[recent], float(labels[recent].mean())
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-(z + shift)))
-        step = (float(p.mean()) - rate) / float((p * (1 - p)).mean())
-        shift -= step
-        if abs(step) < 1e-10:
-            break
-    return slope, shift
-
-
-def _scores(pair: _Pair, columns: Sequence[Column], threads: int) -> dict[str, Floats]:
-    raw = boosting.raw_scores(pair.boosted.text, preparing.matrix(pair.recipe, columns), threads)
-    a = pair.slope * raw + pair.shift
-    b = pair.card.slope * pair.card.raw(columns) + pair.card.shift
-    blended = pair.weight * a + (1 - pair.weight) * b
-    return {name: 1 / (1 + np.exp(-z)) for name, z in (("lightgbm", a), ("scorecard", b), ("blend", blended))}
-
-
-def _chosen(pair: _Pair) -> str:
-    """By the inner folds, not by the test: the blend where it earned its keep, else the better of the two."""
-    if 0 < pair.weight < 1:
-        return "blend"
-    return "lightgbm" if pair.weight == 1 else "scorecard"
-
-
-def _importance(pair: _Pair) -> dict[str, float]:
-    total = float(pair.boosted.gain.sum()) or 1.0
-    order = np.argsort(-pair.boosted.gain, kind="stable")
-    return {pair.recipe.features[i]: float(pair.boosted.gain[i]) / total for i in order.tolist()}
+def _importance(final: Fitted, matrix: Floats) -> dict[str, float]:
+    """How much each feature moves the chosen model's score: the deviation of its contributions, as shares of their sum."""
+    trees = flatten(final.text(final.chosen), matrix.shape[1])
+    moved = np.std([trees.walk(row)[1] for row in matrix[:: max(1, len(matrix) // SPREAD_ROWS)]], axis=0)
+    shares = moved / (float(moved.sum()) or 1.0)
+    return {final.recipe.features[i]: float(shares[i]) for i in np.argsort(-shares, kind="stable").tolist()}
 
 
 def _model(
-    pair: _Pair, columns: Sequence[Column], labels: Ints, report: Mapping[str, object]
+    final: Fitted,
+    name: str,
+    matrix: Floats,
+    labels: Ints,
+    tested: Floats,
+    report: Mapping[str, object],
+    seed: int,
 ) -> TrainedModel:
-    matrix = preparing.matrix(pair.recipe, columns)
-    names = pair.recipe.features
-    manifest = {
-        "algorithm": f"lightgbm {_lightgbm().__version__}, fits of several seeds joined",
-        "params": dict(pair.boosted.params),
-        "inner_rounds": list(pair.boosted.rounds),
-        "data_sha256": data_sha256(matrix, labels, names),
-        "features": list(names),
-        "recipe": pair.recipe.to_json(),
-        "monotone": dict(pair.boosted.monotone),
-        "calibration": {"method": "platt", "slope": pair.slope, "intercept": pair.shift},
+    """matrix, labels: what it was fitted to. tested: rows by which its reasons are compared."""
+    features, calibration = final.recipe.features, final.calibrations[name]
+    content = encode(final.text(name), features, calibration.slope, calibration.intercept, calibration.curve)
+    worth = cast(Mapping[str, Mapping[str, Mapping[str, float]]], report["models"])[name]
+    manifest: dict[str, object] = {
+        "algorithm": name,
+        "params": final.how(name),
+        "data_sha256": data_sha256(matrix, labels, features),
+        "features": list(features),
+        "recipe": final.recipe.to_json(),
+        "monotone": dict(final.monotone),
+        "calibration": calibration.to_json(),
         "contributions": "path (Saabas), log-odds, scaled by the calibration slope",
-        "typical": reasons.usual(matrix, names),
+        "typical": reasons.usual(matrix, features),
         "training": dict(report),
-        "metrics": {
-            "test": {
-                name: part["value"]
-                for name, part in cast(Mapping[str, Mapping[str, Mapping[str, float]]], report["models"])[
-                    "lightgbm"
-                ].items()
-            }
-        },
+        "metrics": {"test": {metric: part["value"] for metric, part in worth.items()}},
     }
-    return TrainedModel.from_bytes(encode(pair.boosted.text, names, pair.slope, pair.shift), manifest)
+    made = TrainedModel.from_bytes(content, manifest)
+    if name != final.chosen:
+        return made
+    return replace(made, manifest={**made.manifest, "reasons": reasons.compared(made, tested, seed)})
