@@ -212,6 +212,12 @@ def late_beside_paid_ahead(rate_ppm: int) -> tuple[Terms, list[Event], date]:
     return terms, [disbursed(terms, START), paid(START, 300_120)], date(2024, 3, 10)
 
 
+def interest_waits_beside_principal() -> tuple[Terms, list[Event], date]:
+    """Spread anew: each instalment holds old interest, the last alone principal."""
+    terms, on = actual_terms(method=Method.INTEREST_ONLY, instalments=2), date(2024, 2, 15)
+    return terms, [disbursed(terms, START), paid(on, 0, 1, EventType.RESTRUCTURED, instalments=3)], on
+
+
 def test_interest_on_what_is_late_is_asked_of_instalments_paid_ahead():
     """1,500.19 owed for three months at 7 %; a fen paid on a due date changes nothing."""
     terms, events, _ = late_beside_paid_ahead(70_000)
@@ -223,6 +229,7 @@ def test_interest_on_what_is_late_is_asked_of_instalments_paid_ahead():
 
 @example(late_beside_paid_ahead(31))
 @example(late_beside_paid_ahead(70_000))
+@example(interest_waits_beside_principal())
 @given(histories())
 def test_the_payoff_settles(history: tuple[Terms, list[Event], date]):
     terms, events, until = history

@@ -256,12 +256,11 @@ class ActualLoan(Loan):
             self.undue -= row.principal_paid - before
             if row.settled_on is None:
                 break
-            if (
-                self.current < last and not row.principal
-            ):  # it asks for no principal and stands for its interest
-                row.settled_on = None
-                money = self.pay_last(money, on)
-                break
+            if self.current < last and not row.principal:
+                rest = self.pay_last(money, on)
+                if rest < money or not money:  # the row stays open for the interest to come
+                    money, row.settled_on = rest, None
+                    continue
             self.taken += own
             self.put_off = put_off
             self.behind.append(self.periods[self.current])
