@@ -14,6 +14,7 @@ class Borrower(Sharded):
     id_number_index = models.BinaryField(max_length=32, null=True)
     id_number_sealed = models.BinaryField(null=True)
     id_valid_until = models.DateField(null=True)
+    bank_card_index = models.BinaryField(max_length=32, null=True)
     bank_card_sealed = models.BinaryField(null=True)
     registered_at = models.DateTimeField()
     profiled_at = models.DateTimeField(null=True)

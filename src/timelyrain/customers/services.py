@@ -242,6 +242,7 @@ def save_profile(borrower: Borrower, name: str, id_number: str, id_valid_until: 
             borrower.id_number_sealed = seal("id_number", borrower.id, id_number)
             borrower.id_number_index = index
             borrower.id_valid_until = id_valid_until
+            borrower.bank_card_index = blind_index("card", bank_card)
             borrower.bank_card_sealed = seal("bank_card", borrower.id, bank_card)
             borrower.profiled_at = clock.now()
             borrower.save()

@@ -1,15 +1,17 @@
 """Lists and snoozes as people change them: what stops somebody holds at once, what lets somebody past needs a second person."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 
+from timelyrain import decisioning
 from timelyrain.audit import services as audit
 from timelyrain.customers.services import Borrower
 from timelyrain.origination import errors, registry, standing
-from timelyrain.origination.models import Exemption, ExemptionState, ListEntry, RuleSnooze
+from timelyrain.origination.models import DecisionRecord, Exemption, ExemptionState, ListEntry, RuleSnooze
 from timelyrain.runtime import clock
 from timelyrain.runtime.problems import Conflict, Invalid, NotFound
 
@@ -17,10 +19,24 @@ ALLOW = "allow"
 """The kind of list that speaks for those who stand on it."""
 
 
-def keys_of(borrower: Borrower) -> dict[str, bytes]:
-    """The keys under which a borrower stands on lists, by kind."""
-    found = {"person": borrower.id_number_index, "phone": borrower.phone_index}
-    return {kind: bytes(key) for kind, key in found.items() if key}
+@dataclass(frozen=True)
+class Key:
+    """One key of somebody. shown: the provider's name for a device, employer or address."""
+
+    kind: str
+    hash: bytes
+    shown: str = ""
+
+
+def keys_of(borrower: Borrower) -> list[Key]:
+    """The keys under which a borrower stands on lists: their own, and those that their newest decision was shown."""
+    found = [Key(kind, key) for kind, key in standing.keys_of(borrower).items()]
+    decisions = DecisionRecord.objects.filter(shard=borrower.shard, application__borrower_id=borrower.id)
+    if row := decisions.order_by("-id").first():
+        evidence = decisioning.evidence_from_json(registry.open_sealed(row, "evidence"))
+        shown = standing.keys_shown(evidence, standing.SHOWN)
+        found += [Key(kind, key, name) for kind, named in shown.items() for name, key in named.items()]
+    return found
 
 
 def kind_of(name: str) -> str:

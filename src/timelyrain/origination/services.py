@@ -21,6 +21,7 @@ from timelyrain.origination.models import Application, ApplicationState, Decisio
 from timelyrain.origination.standing import (
     Keys,
     key_hash,
+    keys_of,
     put_on_list,
     snooze_rule,
     standing,
@@ -85,8 +86,7 @@ def submit_application(
                 )
                 rows.insert(application)
     if application.state == ApplicationState.GATHERING:
-        keys = {"person": borrower.id_number_index, "phone": borrower.phone_index}
-        known = {kind: bytes(key) for kind, key in keys.items() if key}
+        known = keys_of(borrower)
         if _decide(application, *active, known):
             hexes = {kind: key.hex() for kind, key in known.items()}
             data = {"application": str(application.id), "keys": hexes}
@@ -161,8 +161,8 @@ def _decide(
     gathered = sources.gather(application.shard, application.borrower_id)
     if awaited := _awaited(policy, application, gathered):
         return awaited
-    held = standing(policy, application.shard, application.borrower_id, keys)
     evidence = decisioning.evidence_from_json(gathered.evidence)
+    held = standing(policy, application.shard, application.borrower_id, keys, evidence)
     product = law.pack().product(application.product)
     context = limits_on(law.pack(), product, settings.LENDER["licence"], clock.today())
     request = Request(application.amount_fen, application.instalments, application.purpose)

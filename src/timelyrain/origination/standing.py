@@ -1,7 +1,8 @@
 """What the lender already holds about an applicant when a decision is made: lists, snoozed rules, arms of experiments."""
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +11,7 @@ from django.db import connection, transaction
 
 from timelyrain import decisioning
 from timelyrain.audit import services as audit
+from timelyrain.customers.services import Borrower
 from timelyrain.origination import registry
 from timelyrain.origination.models import ListEntry, RuleSnooze
 from timelyrain.runtime import clock, locks
@@ -18,7 +20,14 @@ from timelyrain.runtime.problems import Invalid
 
 SHARES = 1_000_000
 Keys = Mapping[str, bytes]
-"""Kind of key (person, phone, ...) -> keyed hash."""
+"""Kind of key (person, phone, card) -> keyed hash, of what the borrower told us."""
+SHOWN = {
+    "device": ("device_event", "device"),
+    "employer": ("tax_record", "employer"),
+    "address": ("shop_order", "address"),
+}
+"""Keys that evidence shows, where providers name things by a hash of theirs: 16 hex digits."""
+_PROVIDERS = re.compile("[0-7][0-9a-f]{15}")
 
 
 @dataclass(frozen=True)
@@ -31,8 +40,48 @@ class Standing:
 
 
 def key_hash(key: str, value: str) -> bytes:
-    """The keyed hash under which a person (identity number), phone, device, employer, card or address stands on a list."""
-    return blind_index("id_number" if key == "person" else key, value)
+    """The keyed hash under which something stands on a list: a person by the identity number, a phone or card by its
+    number, a device, employer or address by the provider's 16 hex digits for it. Raises Invalid."""
+    plain = re.sub(r"[\s-]", "", value)
+    if key not in SHOWN:
+        return blind_index("id_number" if key == "person" else key, plain.upper())
+    if not _PROVIDERS.fullmatch(plain.lower()):
+        raise Invalid(
+            f"{value[:40]!r} names no {key}.",
+            field="value",
+            remedy="Give the 16 hex digits by which the provider names it; the page of an application shows them.",
+        )
+    return blind_index(key, plain.lower())
+
+
+def keys_of(borrower: Borrower) -> dict[str, bytes]:
+    """What a borrower told us of themselves, as keys of lists."""
+    found = {
+        "person": borrower.id_number_index,
+        "phone": borrower.phone_index,
+        "card": borrower.bank_card_index,
+    }
+    return {kind: bytes(key) for kind, key in found.items() if key}
+
+
+def keys_shown(evidence: decisioning.Evidence, kinds: Collection[str]) -> dict[str, dict[str, bytes]]:
+    """Kind -> the provider's name for it -> key of lists, as evidence shows them; a kind whose source is missing is left out.
+
+    Every device seen and every address something was delivered to; of employers the one stated last.
+    """
+    found: dict[str, dict[str, bytes]] = {}
+    for kind in SHOWN.keys() & kinds:
+        name, column = SHOWN[kind]
+        table = evidence.tables[name]
+        if decisioning.TABLES[name].source in evidence.missing:
+            continue
+        values = table[column]
+        if kind == "address":
+            values = values[table["side"] == decisioning.TABLES[name].columns["side"].values.index("bought")]
+        named = values[values != 0]
+        distinct = named[-1:] if kind == "employer" else sorted({*named.tolist()})
+        found[kind] = {text: key_hash(kind, text) for text in (f"{int(value):016x}" for value in distinct)}
+    return found
 
 
 def bucket(experiment: str, borrower_id: UUID) -> int:
@@ -40,16 +89,23 @@ def bucket(experiment: str, borrower_id: UUID) -> int:
     return int.from_bytes(blind_index("experiment", f"{experiment}:{borrower_id}")[:8]) % SHARES
 
 
-def standing(policy: decisioning.Policy, shard: int, borrower_id: UUID, keys: Keys) -> Standing:
+def standing(
+    policy: decisioning.Policy, shard: int, borrower_id: UUID, keys: Keys, evidence: decisioning.Evidence
+) -> Standing:
     """One statement. A list whose key is not known of this applicant is not given: its rules cannot be evaluated."""
     kinds = {entry.name: entry.key for entry in policy.lists}
+    known: dict[str, Collection[bytes]] = {kind: (key,) for kind, key in keys.items()}
+    known |= {kind: named.values() for kind, named in keys_shown(evidence, kinds.values()).items()}
     now = clock.now()
     with connection.cursor() as cursor:
-        cursor.execute(_HELD, [list(keys.values()), now, shard, borrower_id, now])
+        asked = [key for found in known.values() for key in found]
+        cursor.execute(_HELD, [asked, now, shard, borrower_id, now])
         found = cursor.fetchall()
     held = {(name, bytes(key)) for what, name, key in found if what == "list"}
     given: dict[str, int | bool | None] = {
-        f"on_list.{name}": (name, keys[kind]) in held for name, kind in kinds.items() if kind in keys
+        f"on_list.{name}": any((name, key) in held for key in known[kind])
+        for name, kind in kinds.items()
+        if kind in known
     }
     given |= {f"bucket.{e.name}": bucket(e.name, borrower_id) for e in policy.experiments}
     head = next((bytes(key).hex() for what, _, key in found if what == "head"), "")

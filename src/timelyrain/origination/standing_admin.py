@@ -108,40 +108,56 @@ def _end_snooze(request: HttpRequest, row: Any) -> Any:
     return _DONE
 
 
+Places = dict[str, tuple[str, exemptions.Key, Any]]
+"""What a form calls it -> list, key, and what the reader sees."""
+
+
+def _places(row: Any) -> Places:
+    """Every list of the policy in force with each key of this person that it could hold."""
+    found: Places = {}
+    keys = exemptions.keys_of(_person(row))
+    for entry in registry.active()[0].lists:
+        for key in (key for key in keys if key.kind == entry.key):
+            called = f"{entry.name} {key.shown}".strip()
+            found[called] = (entry.name, key, words(f"{called} {entry.zh}", f"{called}: {entry.en}"))
+    return found
+
+
 def _open_lists(row: Any) -> Sequence[tuple[str, Any]]:
-    kinds = exemptions.keys_of(_person(row))
-    return _named([entry for entry in registry.active()[0].lists if entry.key in kinds])
+    return [(called, told) for called, (_, _, told) in _places(row).items()]
 
 
 def _named(lists: Sequence[Any]) -> Sequence[tuple[str, Any]]:
     return [(entry.name, words(f"{entry.name} {entry.zh}", f"{entry.name}: {entry.en}")) for entry in lists]
 
 
-def _key_for(row: Any, name: str) -> bytes:
-    exemptions.kind_of(name)
-    kind = next(entry.key for entry in registry.active()[0].lists if entry.name == name)
-    keys = exemptions.keys_of(_person(row))
-    if kind not in keys:
+def _place(request: HttpRequest, row: Any) -> tuple[str, bytes]:
+    """The list and the key that were chosen."""
+    chosen, places = _given(request, "list"), _places(row)
+    if chosen not in places:
+        exemptions.kind_of(chosen.split(" ")[0])
         raise Invalid(
-            f"{name} is a list of {kind} keys.", field="list", remedy=f"Choose one of {', '.join(keys)}."
+            f"No key of this person is known for {chosen!r}.",
+            field="list",
+            remedy=f"Choose one of {', '.join(places) or 'none'}.",
         )
-    return keys[kind]
+    name, key, _ = places[chosen]
+    return name, key.hash
 
 
 def _put_on(request: HttpRequest, row: Any) -> Any:
-    name = _given(request, "list")
-    waits = exemptions.put_on(name, _key_for(row, name), _who(request), _given(request), _until(request))
+    waits = exemptions.put_on(*_place(request, row), _who(request), _given(request), _until(request))
     return _WAITS if waits else _DONE
 
 
 def _held_lists(row: Any) -> Sequence[tuple[str, Any]]:
-    found = exemptions.on_lists(list(exemptions.keys_of(_person(row)).values()))
-    return [(name, name) for name in sorted({name for name, _ in found})]
+    places = _places(row)
+    held = exemptions.on_lists([key.hash for _, key, _ in places.values()])
+    return [(called, told) for called, (name, key, told) in places.items() if (name, key.hash) in held]
 
 
 def _take_off(request: HttpRequest, row: Any) -> Any:
-    name = _given(request, "list")
-    waits = exemptions.take_off(name, _key_for(row, name), _who(request), _given(request))
+    waits = exemptions.take_off(*_place(request, row), _who(request), _given(request))
     return _WAITS if waits else _DONE
 
 
@@ -204,24 +220,23 @@ def _held(person: Borrower | None) -> Panel | None:
     """Lists a person stands on, rules silent for them, and what is asked for; nothing when there is nothing."""
     if person is None:
         return None
-    keys = exemptions.keys_of(person)
-    kinds = {key: kind for kind, key in keys.items()}
+    keys = {key.hash: key for key in exemptions.keys_of(person)}
     rows = [
         (
             Badge(words(f"在名单 {name}", f"on list {name}"), "wait"),
-            value(kinds[key]),
+            f"{value(keys[key].kind)} {keys[key].shown}".strip(),
             entry.until,
             entry.by,
             entry.why,
         )
-        for (name, key), entry in exemptions.on_lists(list(keys.values())).items()
+        for (name, key), entry in exemptions.on_lists(list(keys)).items()
     ]
     rows += [
         (Badge(words(f"静默 {s.code}", f"silent: {s.code}"), "good"), "", s.until, s.by, s.why)
         for s in exemptions.snoozes(person.shard, person.id)
     ]
     asked = Exemption.objects.filter(state=ExemptionState.WAITING)
-    for e in asked.filter(borrower_id=person.id) | asked.filter(key_hash__in=list(keys.values())):
+    for e in asked.filter(borrower_id=person.id) | asked.filter(key_hash__in=list(keys)):
         told = Link(
             "origination.exemption",
             e.id,
@@ -294,7 +309,7 @@ class ListEntryAdmin(ReadOnlyAdmin):
             person = Borrower.objects.filter(id=UUID(search_term.strip())).first()
         except ValueError:
             return super().get_search_results(request, queryset, search_term)
-        keys = list(exemptions.keys_of(person).values()) if person else []
+        keys = [key.hash for key in exemptions.keys_of(person)] if person else []
         return queryset.filter(key_hash__in=keys), False
 
 
@@ -345,9 +360,9 @@ VERSION_ACTS = (
         CHANGE_LISTS,
         _put_value,
         ask=words(
-            "写明证件号、手机号、设备、单位、卡号或地址；只保存其密钥摘要。白名单须另一人批准。",
-            "Give the identity number, phone, device, employer, card or address itself; only its keyed hash is kept. An allow "
-            "list needs somebody else's approval.",
+            "写明证件号、手机号或卡号，或数据提供方对设备、单位、地址的16位十六进制标识；只保存其密钥摘要。白名单须另一人批准。",
+            "Give the identity number, phone or card number itself, or the 16 hex digits by which the provider names a device, "
+            "employer or address; only its keyed hash is kept. An allow list needs somebody else's approval.",
         ),
         writes=_WHY,
         fields=lambda row: (
