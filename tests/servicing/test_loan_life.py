@@ -302,6 +302,7 @@ def test_money_found_after_midnight_counts_from_the_day_it_moved(world):
     w = borrow(world, 100_000, 3)
     due = w.state.instalments[0]
     world.fault("rail.debit", "lose_answer", seconds=0, times=999)  # other loans may fall due on that day
+    world.fault("rail.query", "down", seconds=0, times=999)  # nor does a slow machine find it by asking again
     go_to(due.due_on)
     world.delete("/faults")
     assert w.last().state == "pending"
