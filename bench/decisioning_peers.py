@@ -5,7 +5,7 @@
 import json
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightgbm as lgb
@@ -14,7 +14,7 @@ import pandas as pd
 import polars as pl
 
 from timelyrain.decisioning import TABLES, Evidence, Policy, evidence_from_json
-from timelyrain.decisioning.sweep import DAY, Events, Plan, _Pairs  # pyright: ignore[reportPrivateUsage]
+from timelyrain.decisioning.events import DAY, Plan, TablePlan
 from timelyrain.risk import TrainedModel
 
 
@@ -66,12 +66,11 @@ def features(policy: Policy, raw: dict[str, Any]) -> dict[str, float]:
     """Aggregates of one applicant. What others get ready-made is said in the label."""
     person = evidence_from_json(raw)
     plan = policy.aggregation.plan
-    pairs = _Pairs(Events(plan, [person]))
     tables = {
         name: {key: np.array(column) for key, column in columns.items()}
         for name, columns in person.tables.items()
     }
-    long = {"family": pairs.family, "ring": pairs._ring[pairs._row], "x": pairs.values, "days": pairs.days}  # pyright: ignore[reportPrivateUsage]
+    long = _sorted(plan, person)
     (slow, made), count = _featuretools(person), len(policy.engine.aggregation.names)
     return {
         "pandas, family by family": _microseconds(lambda: _pandas(plan, person.as_of, tables), 3),
@@ -83,26 +82,46 @@ def features(policy: Policy, raw: dict[str, Any]) -> dict[str, float]:
     }
 
 
+def _masks(each: TablePlan, columns: Mapping[str, Any]) -> list[Any]:
+    """Of each family, which rows its condition takes, as far as single columns say it."""
+    words = np.full((len(columns["at"]), -(-len(each.outputs) // 64)), ~np.uint64(0))
+    for digit in each.selection.digits:
+        name = each.selection.sources[digit.source]
+        if isinstance(name, str) and name in columns:
+            column = columns[name]
+            words &= digit.bits[
+                column if digit.breaks is None else np.searchsorted(digit.breaks, column, side="right")
+            ]
+    return [
+        (words[:, family // 64] >> np.uint64(family % 64) & np.uint64(1)).astype(bool)
+        for family in range(len(each.outputs))
+    ]
+
+
+def _sorted(plan: Plan, person: Evidence) -> dict[str, Any]:
+    """One row for every family of every event: family, ring, value, days ago."""
+    parts: list[Any] = []
+    for each in plan.tables:
+        columns = person.tables[each.table]
+        days = (person.as_of - columns["at"]) // DAY
+        ring = np.searchsorted(each.windows, days)
+        for family, mask in enumerate(_masks(each, columns)):
+            name = each.selection.sources[each.selection.values[family][0]]
+            values = columns[name] if isinstance(name, str) and name in columns else columns["at"]
+            number = np.full(mask.sum(), len(parts))
+            parts.append(np.stack([number, ring[mask], values[mask], days[mask]]))
+    return dict(zip(("family", "ring", "x", "days"), np.concatenate(parts, axis=1), strict=True))
+
+
 def _pandas(plan: Plan, as_of: int, tables: dict[str, dict[str, Any]]) -> list[Any]:
     """What an analyst writes: a frame, a mask per family, the statistics of each window. Conditions come ready as masks."""
     found: list[Any] = []
     for each in plan.tables:
         frame = pd.DataFrame(tables[each.table])
         age = as_of - frame["at"]
+        masks = _masks(each, tables[each.table])
         for family, (source, _) in enumerate(each.selection.values):
-            mask = np.ones(len(frame), bool)
-            for digit in each.selection.digits:
-                name = each.selection.sources[digit.source]
-                if isinstance(name, str) and name in frame:
-                    column = frame[name].to_numpy()
-                    code = (
-                        column
-                        if digit.breaks is None
-                        else np.searchsorted(digit.breaks, column, side="right")
-                    )
-                    mask &= (digit.bits[code, family // 64] >> np.uint64(family % 64) & np.uint64(1)).astype(
-                        bool
-                    )
+            mask = masks[family]
             mine, ages = frame[mask], age[mask]
             name = each.selection.sources[source]
             values = mine[name] if isinstance(name, str) and name in frame else mine["at"]

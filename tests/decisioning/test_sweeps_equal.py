@@ -12,7 +12,7 @@ from timelyrain.decisioning.compiled import compiled_sweep
 from timelyrain.decisioning.evidence import Evidence
 from timelyrain.decisioning.language import read
 from timelyrain.decisioning.schema import FACTS, MAX_FEN, TABLES
-from timelyrain.decisioning.sweep import sweep
+from timelyrain.decisioning.sweep import Sweep
 
 NUMBERS = ("count", "sum", "mean", "min", "max", "last", "recency", "first", "periods", "distinct", "std")
 KEYS = ("count", "recency", "first", "periods", "distinct")
@@ -104,7 +104,7 @@ def swept(kernel: Aggregation, people: list[Evidence], compiled: bool) -> tuple[
     if run is not None:
         run.run(people, values, known)
     else:
-        sweep(kernel.plan, people, values, known)
+        Sweep(kernel.plan).run(people, values, known)
     return values, known
 
 

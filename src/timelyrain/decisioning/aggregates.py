@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .compiled import compiled_sweep
+from .events import Output, Plan, Stat, TablePlan
 from .evidence import MAX_ROWS, MAX_TOTAL_FEN, TABLES, Bools, Evidence, Ints
 from .language import BOOL, INT64, Apply, Name, Node, Type
 from .selection import select
 from .spread import LARGEST
-from .sweep import Output, Plan, Stat, TablePlan, sweep
+from .sweep import Sweep, costly
 
 STATS: Mapping[Stat, tuple[str, str]] = {
     "count": ("次数", "number"),
@@ -140,7 +141,7 @@ class Aggregation:
         self.names = tuple(name for a in aggregates for name, _, _ in a.outputs())
         self.utc_offset_minutes = utc_offset_minutes
         self.plan = _plan(self.aggregates, utc_offset_minutes * 60)
-        self._compiled = compiled_sweep(self.plan)
+        self._plain, self._compiled = Sweep(self.plan), compiled_sweep(self.plan)
 
     def run(self, evidences: Sequence[Evidence]) -> tuple[Ints, Bools]:
         """(values int64[n, k], known bool[n, k]), n applicants by k names; 0 where not known."""
@@ -153,14 +154,9 @@ class Aggregation:
         """`run` into arrays that hold zeros. One applicant does not wait until the loop is compiled; many do."""
         compiled = self._compiled
         if compiled is not None and (len(evidences) != 1 or compiled.ready(evidences[0])):
-            return compiled.run(evidences, values, known)
-        for start in range(0, len(evidences), APPLICANTS):
-            here = slice(start, start + APPLICANTS)
-            sweep(self.plan, evidences[here], values[here], known[here])
-
-
-APPLICANTS = 64
-"""So many are swept at once: memory stays flat and columns in the processor's cache."""
+            compiled.run(evidences, values, known)
+        else:
+            self._plain.run(evidences, values, known)
 
 
 def _plan(aggregates: Sequence[Aggregate], utc_offset: int) -> Plan:
@@ -184,15 +180,11 @@ def _plan(aggregates: Sequence[Aggregate], utc_offset: int) -> Plan:
             outputs.append(Output(stat, window, column))
             edges.setdefault(aggregate.table, set()).add(window)
             column += 1
-    return Plan(
-        utc_offset,
-        tuple(
-            TablePlan(
-                table,
-                tuple(sorted(edges[table])),
-                select(table, column_types(table), tuple(families)),
-                tuple(tuple(wants[table, at]) for at in range(len(families))),
-            )
-            for table, families in tables.items()
-        ),
-    )
+    plans: list[TablePlan] = []
+    for table, families in tables.items():
+        order = sorted(families, key=lambda family: costly(wants[table, families[family]]))
+        made = tuple(tuple(wants[table, families[family]]) for family in order)
+        plans.append(
+            TablePlan(table, tuple(sorted(edges[table])), select(table, column_types(table), order), made)
+        )
+    return Plan(utc_offset, tuple(sorted(plans, key=lambda plan: -len(plan.outputs))))

@@ -10,10 +10,10 @@ from typing import Any, cast
 import numpy as np
 
 from .compilers import compile_column
+from .events import DAY, DAY_OF_MONTH, Events, Plan, Stat
 from .evidence import PLACES, TABLES, Bools, Evidence, Ints
 from .language import Node, names_read
 from .selection import CLOCK
-from .sweep import DAY, DAY_OF_MONTH, Events, Plan, Stat
 
 _STATS: tuple[Stat, ...] = (
     "count", "sum", "mean", "min", "max", "last", "recency", "first", "periods", "distinct", "std",
@@ -36,7 +36,7 @@ _compiling: list[Thread] = []
 
 
 class CompiledSweep:
-    """`sweep.sweep` by the compiled loop, applicant by applicant."""
+    """`sweep.Sweep` by the compiled loop, applicant by applicant."""
 
     def __init__(self, plan: Plan, module: Any):
         self._plan, self._module = plan, module
@@ -74,7 +74,7 @@ class CompiledSweep:
             if program is not None:
                 parts.append(program(evidence.tables[self._plan.tables[table].table].__getitem__))
             else:
-                events = events or Events(self._plan, [evidence])
+                events = events or Events(self._plan, evidence)
                 parts.append(events.source(table, node))
         return np.concatenate(parts, dtype=np.int64), np.cumsum([0, *map(len, parts)])
 

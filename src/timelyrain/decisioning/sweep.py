@@ -1,434 +1,293 @@
-"""One sweep over the events of some applicants: every family, every window, every statistic. The numpy form.
+"""One sweep over the events of an applicant: every family, every window, every statistic. The numpy form.
 
-Events of all tables stand end to end. Pairs (family, event) are ordered by family, applicant and time, so that a ring of a family
-is a run of pairs, and merging is one `reduceat` per number kept.
+Events of all tables stand end to end, and each is a word of bits: the families it belongs to. Turned over, bit by bit, the words
+give the pairs (family, event) by family and time. A window of a family is then a stretch of pairs, and its sum the difference of
+two running sums: a few dozen calls of numpy do it all. Families that want the same stand at the same bits of their tables, so
+that what only they need is worked out for the first pairs alone.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, cast
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from .compilers import Part, compile_column, run_parts, whole
+from .events import DAY, Events, Output, Plan, Stat, TablePlan
 from .evidence import TABLES, Bools, Evidence, Ints
 from .language import Node
-from .selection import CLOCK, Selection
-from .spread import deviation, limbs
+from .selection import Words
+from .spread import deviation, limbs, small_deviation
 
-Stat = Literal["count", "sum", "mean", "min", "max", "last", "recency", "first", "periods", "distinct", "std"]
-DAY = 86_400
-NEVER = 2**62
-
-
-class Output(NamedTuple):
-    """A statistic over a window (days), and its column among the results."""
-
-    stat: Stat
-    window: int
-    column: int
+_OF_NOTHING = ("count", "sum", "periods", "distinct")  # 0 where there is no event; all else is missing
+_OF_VALUES: tuple[Stat, ...] = ("std", "sum", "mean", "min", "max", "last")
+_MASKS = (1 << np.arange(8, dtype=np.uint8))[:, None]
+_MIX, _STIR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+_SMALL = 2.0**62  # what int64 and the square root of a float take
 
 
-@dataclass(frozen=True, slots=True)
-class TablePlan:
-    """One table: its windows' ends in days, ascending; its families; the outputs of each family."""
-
-    table: str
-    windows: tuple[int, ...]
-    selection: Selection
-    outputs: tuple[tuple[Output, ...], ...]
+def costly(outputs: Sequence[Output]) -> tuple[bool, bool, bool]:
+    """Families sorted by this stand as the sweep wants them: what takes most work first."""
+    return not _want(outputs, ("std",)), not _want(outputs, _OF_VALUES), not _want(outputs, ("periods",))
 
 
-class Wanted(NamedTuple):
-    """Outputs of one statistic: family, ring and column of each."""
-
-    family: Ints
-    ring: Ints
-    column: Ints
+def _want(outputs: Sequence[Output], stats: Sequence[Stat]) -> bool:
+    return any(output.stat in stats for output in outputs)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """All tables of a definition; families are numbered through."""
-
-    utc_offset: int
-    tables: tuple[TablePlan, ...]
-
-    @cached_property
-    def programs(self) -> dict[int, tuple[Callable[[Callable[[str], Any]], Any] | None]]:
-        """Expressions over events by identity, compiled when first met."""
-        return {}
-
-    @cached_property
-    def rings(self) -> int:
-        return max((len(plan.windows) for plan in self.tables), default=0)
-
-    @cached_property
-    def families(self) -> int:
-        return sum(len(plan.outputs) for plan in self.tables)
-
-    @cached_property
-    def first_family(self) -> tuple[int, ...]:
-        """Of each table."""
-        firsts = np.cumsum([0, *(len(plan.outputs) for plan in self.tables)])
-        return tuple(firsts.tolist())
-
-    @cached_property
-    def table_of(self) -> Ints:
-        """Of each family, its table's number."""
-        return np.repeat(np.arange(len(self.tables)), [len(plan.outputs) for plan in self.tables])
-
-    @cached_property
-    def value_keys(self) -> tuple[tuple[int, int, int], ...]:
-        """What families take values of: table, source, sign; each once."""
-        keys = ((at, *value) for at, plan in enumerate(self.tables) for value in plan.selection.values)
-        return tuple(dict.fromkeys(keys))
-
-    @cached_property
-    def value_of(self) -> Ints:
-        """Of each family, which of `value_keys`."""
-        place = {key: at for at, key in enumerate(self.value_keys)}
-        return np.array(
-            [place[at, *value] for at, plan in enumerate(self.tables) for value in plan.selection.values],
-            np.int64,
-        )
-
-    @cached_property
-    def wanted(self) -> dict[Stat, Wanted]:
-        """What is to be read off, by statistic."""
-        found: dict[Stat, list[tuple[int, int, int]]] = {}
-        for first, plan in zip(self.first_family, self.tables, strict=False):
-            for family, outputs in enumerate(plan.outputs, first):
-                for stat, window, column in outputs:
-                    found.setdefault(stat, []).append((family, plan.windows.index(window), column))
-        return {stat: Wanted(*np.array(rows, np.int64).T.copy()) for stat, rows in found.items()}
-
-    def having(self, *stats: Stat) -> Bools:
-        """Of each family, whether it wants one of these."""
-        chosen = np.zeros(self.families, np.bool_)
-        for stat in stats:
-            if stat in self.wanted:
-                chosen[self.wanted[stat].family] = True
-        return chosen
-
-    @cached_property
-    def steady(self) -> Bools:
-        """Families whose values only change with time (days or periods): different values are changes of it."""
-        return np.array(
-            [
-                plan.selection.sources[source] in ("days_ago", "period")
-                for plan in self.tables
-                for source, _ in plan.selection.values
-            ],
-            np.bool_,
-        )
+Digit = tuple[str | Node, Ints | None, Words]
 
 
-def _days_of_months() -> Ints:
-    """Day of the month of each day since 1970, until after the last time that evidence may hold."""
-    days = np.arange(-2, 48_000, dtype=np.int64).astype("datetime64[D]")
-    return (days - days.astype("datetime64[M]")).astype(np.int64) + 1
+class Sweep:
+    """A plan as index arrays. A slot is a family; slots go by bit, then by table. A stretch is a window of a slot."""
 
-
-DAY_OF_MONTH = _days_of_months()
-
-
-class Events:
-    """The rows of all tables of n applicants, table by table, applicant by applicant, oldest first."""
-
-    def __init__(self, plan: Plan, evidences: Sequence[Evidence]):
+    def __init__(self, plan: Plan):
         self.plan = plan
-        self.applicants = len(evidences)
-        self._sources: dict[tuple[int, str | int], Ints] = {}
-        self.as_of = np.array([evidence.as_of for evidence in evidences], np.int64)
-        names = [each.table for each in plan.tables]
-        self._columns = [[evidence.tables[name] for evidence in evidences] for name in names]
-        sizes = np.array([[len(part["at"]) for part in parts] for parts in self._columns], np.int64)
-        self.sizes = sizes.reshape(len(names), self.applicants)
-        self.given = np.array(
-            [[TABLES[name].source not in e.missing for e in evidences] for name in names], np.bool_
-        ).reshape(len(names), self.applicants)
-        ends = np.cumsum(self.sizes.sum(axis=1))
-        self.ends = [0, *cast(list[int], ends.tolist())]
+        sizes = [len(each.outputs) for each in plan.tables]
+        most = max(sizes, default=0)
+        self.planes = [(sum(s > first for s in sizes), min(8, most - first)) for first in range(0, most, 8)]
+        of_tables = [_digits(each) for each in plan.tables]
+        self.digits = [[words[w] for words in of_tables if w < len(words)] for w in range(-(-most // 64))]
+        self.all = [
+            np.array([2 ** min(size - 64 * w, 64) - 1 for size in sizes[: len(words)]], np.uint64)
+            for w, words in enumerate(self.digits)
+        ]
+        slots = sorted((bit, t) for t, size in enumerate(sizes) for bit in range(size))
+        bits, self.table = np.array(slots, np.int64).reshape(-1, 2).T.copy()
+        self.plane, self.bit = bits // 8, bits % 8
+        outputs = [plan.tables[t].outputs[bit] for bit, t in slots]
 
-    @cached_property
-    def at(self) -> Ints:
-        return np.concatenate([part["at"] for parts in self._columns for part in parts])
+        def until(*stats: Stat) -> int:
+            """How many slots there are up to the last bit at which one of these is wanted."""
+            bits = [bit for (bit, _), made in zip(slots, outputs, strict=True) if _want(made, stats)]
+            return sum(bit <= max(bits, default=-1) for bit, _ in slots)
 
-    @cached_property
-    def owner(self) -> Ints:
-        if self.applicants == 1:
-            return np.zeros(self.ends[-1], np.int64)
-        return np.repeat(
-            np.broadcast_to(np.arange(self.applicants), self.sizes.shape).ravel(), self.sizes.ravel()
-        )
+        self.squared, self.valued, self.periodic = until("std"), until(*_OF_VALUES), until("periods")
+        self.squares = np.array([_want(made, ("std",)) for made in outputs[: self.squared]], np.int64)
+        keyed = [slot for slot, made in enumerate(outputs) if _want(made, ("distinct",))]
+        keys = [(t, *plan.tables[t].selection.values[bit]) for bit, t in slots]
+        valued = [*range(self.valued), *keyed]
+        self.values = tuple(dict.fromkeys(keys[slot] for slot in valued))
+        self.value, self.keyed = np.zeros(len(slots), np.int64), np.array(keyed, np.int64)
+        self.value[valued] = [self.values.index(keys[slot]) for slot in valued]
+        self.value_table = np.array([t for t, _, _ in self.values], np.int64)
 
-    @cached_property
-    def age(self) -> Ints:
-        """Seconds before the moment of decision."""
-        return (self.as_of[0] if self.applicants == 1 else self.as_of[self.owner]) - self.at
+        windows = [(t, window) for t, each in enumerate(plan.tables) for window in each.windows]
+        self.edge = np.array([window * DAY for _, window in windows], np.int64)
+        self.edge_table = np.array([t for t, _ in windows], np.int64)
+        ends = [
+            (slot, window)
+            for slot, made in enumerate(outputs)
+            for window in sorted({o.window for o in made}, reverse=True)
+        ]
+        self.slot = np.array([slot for slot, _ in ends], np.int64)
+        self.window = np.array([windows.index((slots[slot][1], window)) for slot, window in ends], np.int64)
+        self.summed = int(self.slot.searchsorted(self.valued))  # stretches of slots with values
 
-    @cached_property
-    def clock(self) -> dict[str, Ints]:
-        """The clock columns over all rows."""
-        days_ago = self.age // DAY
-        local = self.at + self.plan.utc_offset
-        day = local // DAY
-        return {
-            "days_ago": days_ago,
-            "period": days_ago // 30,
-            "day_of_month": DAY_OF_MONTH[day + 2],
-            "weekday": (day + 3) % 7,  # Monday is 0; the epoch was a Thursday
-            "hour": (local - day * DAY) // 3600,
+        place = {end: at for at, end in enumerate(ends)}
+        wanted: dict[Stat, list[tuple[int, int]]] = {}
+        for slot, made in enumerate(outputs):
+            for stat, window, column in made:
+                wanted.setdefault(stat, []).append((place[slot, window], column))
+        self.wanted: dict[Stat, Ints] = {
+            stat: np.array([at for at, _ in rows], np.int64) for stat, rows in wanted.items()
         }
+        self.stretch = np.array([at for rows in wanted.values() for at, _ in rows], np.int64)
+        self.column = np.array([column for rows in wanted.values() for _, column in rows], np.int64)
+        self.of_nothing = np.array([stat in _OF_NOTHING for stat, rows in wanted.items() for _ in rows])
+        self.output_table = self.table[self.slot[self.stretch]]
 
-    def source(self, table: int, source: str | Node) -> Ints:
-        """`_source`, once."""
-        key = table, source if isinstance(source, str) else id(source)
-        if key not in self._sources:
-            self._sources[key] = self._source(table, source)
-        return self._sources[key]
-
-    def _source(self, table: int, source: str | Node) -> Ints:
-        """One column of one table: its own, of the clock, or an expression's (0 where that is missing)."""
-        here = slice(self.ends[table], self.ends[table + 1])
-        if not isinstance(source, str):
-            found = self._expression(table, source)
-            return found.astype(np.int64) if found.dtype != np.int64 else found
-        if source in CLOCK:
-            return self.clock[source][here]
-        if source == "at":
-            return self.at[here]
-        parts = self._columns[table]
-        return parts[0][source] if len(parts) == 1 else np.concatenate([part[source] for part in parts])
-
-    def _expression(self, table: int, node: Node) -> Any:
-        program = self.plan.programs.get(id(node))
-        if program is None:
-            program = self.plan.programs[id(node)] = (compile_column(node),)
-        rows = self.ends[table + 1] - self.ends[table]
-        if program[0] is not None:
-            return np.broadcast_to(program[0](lambda name: self.source(table, name)), (rows,))
-
-        def given(name: str) -> Part:
-            values, fields = self.source(table, name), TABLES[self.plan.tables[table].table].columns
-            return values, values != 0 if name in fields and fields[name].kind == "key" else None
-
-        return whole(run_parts([("it", node)], given)["it"], (rows,)).values
+    def run(self, evidences: Sequence[Evidence], values: Ints, known: Bools) -> None:
+        """Fills values and known [n, columns] for n applicants; where nothing is known 0 stands already."""
+        for row, evidence in enumerate(evidences if self.plan.tables else ()):
+            given = np.array([TABLES[t.table].source not in evidence.missing for t in self.plan.tables])
+            events = Events(self.plan, evidence)
+            there = given.take(self.output_table)
+            if len(events.at):
+                pairs = _Pairs(self, events, given)
+                there &= (pairs.counts > 0).take(self.stretch) | self.of_nothing
+                found = np.concatenate([pairs.read(stat, at) for stat, at in self.wanted.items()])
+                values[row, self.column] = found * there
+            else:
+                there &= self.of_nothing
+            known[row, self.column] = there
 
 
-def sweep(plan: Plan, evidences: Sequence[Evidence], values: Ints, known: Bools) -> None:
-    """Fills values and known [n, columns] for n applicants; where nothing is known 0 stands already."""
-    events = Events(plan, evidences)
-    n, rings = len(evidences), plan.rings
-    given = events.given[plan.table_of]  # [families, n]
-    pairs = _Pairs(events)
-
-    def spread(numbers: Any, empty: int = 0) -> Ints:
-        """One number per run -> [families, n, rings], newest ring first."""
-        dense = np.full(plan.families * n * rings, empty, np.int64)
-        dense[pairs.cells] = numbers
-        return dense.reshape(plan.families, n, rings)
-
-    count = np.cumsum(spread(pairs.counts), axis=2)
-    merged = {"count": count}
-    for stat in plan.wanted:
-        merged |= _merge(stat, plan, pairs, spread) if stat not in merged else {}
-    for stat, (family, ring, column) in plan.wanted.items():
-        numbers = count[family, :, ring]
-        if stat == "mean":
-            found = merged["sum"][family, :, ring] // np.maximum(numbers, 1)
-        elif stat == "std":
-            parts = (merged[name][family, :, ring] for name in ("sum", "aa", "ab", "bb"))
-            some = numbers > 0
-            found = np.zeros_like(numbers)
-            found[some] = deviation(numbers[some], *(part[some] for part in parts))
-        else:
-            found = merged[stat][family, :, ring]
-        there = given[family] if stat in _EMPTY else given[family] & (numbers > 0)
-        values[:, column] = np.where(there, found, 0).T
-        known[:, column] = there.T
-
-
-_EMPTY = ("count", "sum", "periods", "distinct")
-
-
-def _merge(stat: Stat, plan: Plan, pairs: "_Pairs", spread: Any) -> dict[str, Ints]:
-    """Numbers kept for a statistic, merged over the rings of each window."""
-
-    def totals(numbers: Ints) -> Ints:
-        return np.cumsum(spread(np.add.reduceat(numbers, pairs.starts) if len(numbers) else 0), axis=2)
-
-    match stat:
-        case "sum" | "mean":
-            return {"sum": totals(pairs.values)}
-        case "std":
-            parts = zip(("sum", "aa", "ab", "bb"), (pairs.values, *limbs(pairs.values)), strict=True)
-            return {name: totals(part) for name, part in parts}
-        case "min":
-            least = np.minimum.reduceat(pairs.values, pairs.starts) if len(pairs.values) else 0
-            return {"min": np.minimum.accumulate(spread(least, NEVER * 2 - 1), axis=2)}
-        case "max":
-            most = np.maximum.reduceat(pairs.values, pairs.starts) if len(pairs.values) else 0
-            return {"max": np.maximum.accumulate(spread(most, -NEVER * 2), axis=2)}
-        case "first":
-            return {"first": np.maximum.accumulate(spread(pairs.days[pairs.starts]), axis=2)}
-        case "recency":
-            newest = spread(pairs.days[pairs.starts + pairs.counts - 1], NEVER)
-            return {"recency": np.minimum.accumulate(newest, axis=2)}
-        case "last":
-            position = spread(pairs.starts + pairs.counts - 1, -1)
-            newest = np.maximum.accumulate(position, axis=2)
-            return {"last": pairs.values[newest] if len(pairs.values) else newest}
-        case "periods":
-            return {"periods": totals(pairs.changes(pairs.period))}
-        case "distinct":
-            return {"distinct": np.cumsum(spread(pairs.distinct(plan.having("distinct"))), axis=2)}
-        case "count":
-            return {}
+def _digits(table: TablePlan) -> list[list[Digit]]:
+    """Of each word of 64 families: column, breaks (None: the value is the code), and the word's bits by code."""
+    selection = table.selection
+    return [
+        [
+            (selection.sources[digit.source], digit.breaks, np.ascontiguousarray(digit.bits[:, word]))
+            for digit in selection.digits
+        ]
+        for word in range(-(-len(table.outputs) // 64))
+    ]
 
 
 class _Pairs:
-    """Every event of every family, by family, applicant and time; runs of one ring."""
+    """Every event of every family of one applicant, by slot and time.
 
-    def __init__(self, events: Events):
-        self._events, plan = events, events.plan
-        n, rings = events.applicants, plan.rings
-        families: list[Ints] = []
-        rows: list[Ints] = []
-        for at, each in enumerate(plan.tables):
-            if events.ends[at] < events.ends[at + 1]:
-                members = np.ascontiguousarray(self._members(at, each).T)
-                found = np.flatnonzero(members)  # quicker than nonzero in two dimensions
-                family = found // members.shape[1]
-                families.append(family + plan.first_family[at])
-                rows.append(found - family * members.shape[1] + events.ends[at])
-        self.family = np.concatenate(families) if families else np.zeros(0, np.int64)
-        self._row = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-        self._segment = self.family if n == 1 else self.family * n + events.owner[self._row]
-        cell = self._segment * rings + self._ring[self._row]
-        edges = np.flatnonzero(cell[1:] != cell[:-1]) + 1
-        self.starts = np.concatenate([np.zeros(min(len(cell), 1), np.int64), edges])
-        self.cells = cell[self.starts]
-        self.counts = np.diff(self.starts, append=len(cell))
+    pair: where each stands when the bits of all families are laid out; one more at the end, so that the end can be read.
+    A stretch holds the pairs from `first` to before `last`. Where there are none, what `read` gives is without meaning.
+    """
 
-    @cached_property
-    def _ring(self) -> Ints:
-        """Of each event: the first window it is in."""
-        events = self._events
-        parts = [
-            np.searchsorted(np.array(plan.windows) * DAY, events.age[events.ends[at] : events.ends[at + 1]])
-            for at, plan in enumerate(events.plan.tables)
-        ]
-        return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+    def __init__(self, sweep: Sweep, events: Events, given: Bools):
+        self._sweep, self._events = sweep, events
+        self.pair, begins, rows = self._turned()
+        self.shift = begins.take(sweep.plane) + sweep.bit * rows.take(
+            sweep.plane
+        )  # pair - shift is the event's row
+        ends = np.array(events.ends)
+        self._end = self.pair.searchsorted(self.shift + ends.take(sweep.table + 1))
+        self.sizes = np.diff(self._end, prepend=0)
+        oldest = np.where(given, 0, events.sizes).take(sweep.edge_table) + events.oldest(
+            sweep.edge_table, sweep.edge
+        )
+        self.first = self.pair.searchsorted(self.shift.take(sweep.slot) + oldest.take(sweep.window))
+        self.last = self._end.take(sweep.slot)
+        self.counts = self.last - self.first
+        self._columns = np.concatenate([self._column(*key) for key in sweep.values])
+        sizes = events.sizes.take(sweep.value_table)
+        starts = np.cumsum(sizes) - sizes - ends.take(sweep.value_table)
+        self._to_value = starts.take(sweep.value) - self.shift
 
-    def _members(self, table: int, plan: TablePlan) -> Bools:
-        """bool[events, families]"""
-        events, selection = self._events, plan.selection
-        inside = self._ring[events.ends[table] : events.ends[table + 1]] < len(plan.windows)
-        words: npt.NDArray[np.uint64] | None = None
-        one = len(plan.outputs) <= 64
-        for digit in selection.digits:
-            column = events.source(table, selection.sources[digit.source])
-            code = column if digit.breaks is None else np.searchsorted(digit.breaks, column, side="right")
-            bits = digit.bits[:, 0].take(code)[:, None] if one else digit.bits.take(code, axis=0)
-            words = bits if words is None else np.bitwise_and(words, bits, out=words)
-        if words is None:
-            return np.broadcast_to(inside[:, None], (len(inside), len(plan.outputs)))
-        if not inside.all():
-            words[~inside] = 0
-        octets: npt.NDArray[np.uint8] = words.astype("<u8", copy=False).view(np.uint8)
-        return np.unpackbits(octets, axis=1, bitorder="little")[:, : len(plan.outputs)].view(np.bool_)
+    def _turned(self) -> tuple[Ints, Ints, Ints]:
+        """(pairs, where the bits of each eight families begin, how many rows their tables have)."""
+        planes = self._sweep.planes
+        rows = [self._events.ends[tables] for tables, _ in planes]
+        begins = [0, *accumulate(bits * count for (_, bits), count in zip(planes, rows, strict=True))]
+        flags = np.empty(begins[-1] + 1, np.uint8)
+        flags[-1] = 1
+        octets = flags
+        for at, ((_, bits), count) in enumerate(zip(planes, rows, strict=True)):
+            if at % 8 == 0:
+                octets = np.ascontiguousarray(self._words(at // 8).view(np.uint8).reshape(count, 8).T)
+            lines = flags[begins[at] : begins[at + 1]].reshape(bits, count)
+            np.bitwise_and(octets[at % 8, :count], _MASKS[:bits], out=lines)
+        return np.flatnonzero(flags != 0), np.array(begins), np.array(rows)
 
-    @cached_property
-    def values(self) -> Ints:
-        """The value of each pair, in its family's terms."""
-        columns = [self._column(*key) for key in self._events.plan.value_keys]
-        return np.concatenate(columns)[self._bases(columns)[self.family] + self._row]
+    def _words(self, number: int) -> Any:
+        """Of each row, to which 64 families of its table it belongs, the first in the lowest bit of the first byte."""
+        events, digits = self._events, self._sweep.digits[number]
+        words = np.repeat(self._sweep.all[number], events.sizes[: len(digits)])
+        for table, read in enumerate(digits):
+            own = words[events.ends[table] : events.ends[table + 1]]
+            for source, breaks, bits in read if len(own) else ():
+                column = events.source(table, source)
+                own &= bits.take(column if breaks is None else breaks.searchsorted(column, "right"))
+        return words.astype("<u8", copy=False)
 
     def _column(self, table: int, source: int, sign: int) -> Ints:
-        events = self._events
-        column = events.source(table, events.plan.tables[table].selection.sources[source])
+        column = self._events.source(table, self._sweep.plan.tables[table].selection.sources[source])
         return np.abs(column) if sign == 0 else -column if sign < 0 else column
 
-    def _bases(self, columns: Sequence[Ints | None]) -> Ints:
-        """Per family, what to add to a row to find its value among all columns end to end."""
-        bases, used = list[int](), 0
-        for (table, _, _), column in zip(self._events.plan.value_keys, columns, strict=True):
-            bases.append(used - self._events.ends[table])
-            used += 0 if column is None else len(column)
-        return np.array(bases, np.int64)[self._events.plan.value_of]
+    @cached_property
+    def _x(self) -> Ints:
+        """Values of the pairs that have one, and one more."""
+        slots = self._sweep.valued
+        count = int(self._end[slots - 1])
+        values = np.zeros(count + 1, np.int64)
+        places = self.pair[:count] + np.repeat(self._to_value[:slots], self.sizes[:slots])
+        np.take(self._columns, places, out=values[:-1], mode="clip")
+        return values
 
-    def _numbers(self, wanted: Bools) -> tuple[Ints, Ints]:
-        """(each value as a dense number among its applicant's values of its column, bases as for `values`)."""
-        events, plan = self._events, self._events.plan
-        needed = np.bincount(plan.value_of, wanted, len(plan.value_keys)) > 0
-        columns = [
-            self._column(*key) if need else None for key, need in zip(plan.value_keys, needed, strict=True)
+    @cached_property
+    def _totals(self) -> Ints:
+        """Sums of the stretches that have values."""
+        return self._between(self._x)
+
+    def _between(self, numbers: Ints) -> Ints:
+        """Sums over stretches, as many as have values. Running sums may leave int64 and come back: differences are right."""
+        running = np.zeros(len(numbers) + 1, np.int64)
+        np.cumsum(numbers, out=running[1:])
+        stretches = slice(self._sweep.summed)
+        return running.take(self.last[stretches], mode="clip") - running.take(
+            self.first[stretches], mode="clip"
+        )
+
+    def read(self, stat: Stat, at: Ints) -> Ints:
+        """The statistic of some stretches."""
+        match stat:
+            case "count":
+                return self.counts.take(at)
+            case "sum":
+                return self._totals.take(at)
+            case "mean":
+                return self._totals.take(at) // np.maximum(self.counts.take(at), 1)
+            case "std":
+                return self._deviation(at)
+            case "min":
+                return np.minimum.reduceat(self._x, self._edges(at))[::2]
+            case "max":
+                return np.maximum.reduceat(self._x, self._edges(at))[::2]
+            case "last":
+                return self._x.take(self.last.take(at) - 1)
+            case "recency":
+                return self._days(self.last.take(at) - 1, at)
+            case "first":
+                return self._days(self.first.take(at), at)
+            case "periods":
+                return self._periods(at)
+            case "distinct":
+                return self._distinct(at)
+
+    def _edges(self, at: Ints) -> Ints:
+        """Beginnings and ends in turn, for `reduceat`."""
+        return np.stack((self.first.take(at), self.last.take(at)), 1).ravel()
+
+    def _deviation(self, at: Ints) -> Ints:
+        count = np.maximum(self.counts.take(at), 1)
+        total = self._totals.take(at)
+        slots = self._sweep.squared
+        x = self._x[: self._end[slots - 1]] * np.repeat(self._sweep.squares, self.sizes[:slots])
+        if float(np.square(x, dtype=np.float64).sum()) * float(count.max()) < _SMALL:
+            return small_deviation(count, total, self._between(x * x).take(at))
+        return deviation(count, total, *(self._between(part).take(at) for part in limbs(x)))
+
+    def _days(self, pairs: Ints, at: Ints) -> Ints:
+        """Ago, of one pair of each of these stretches."""
+        rows = self.pair.take(pairs) - self.shift.take(self._sweep.slot.take(at))
+        return self._events.days_ago.take(rows, mode="clip")
+
+    def _periods(self, at: Ints) -> Ints:
+        slots = self._sweep.periodic
+        count = int(self._end[slots - 1])
+        rows = self.pair[:count] - np.repeat(self.shift[:slots], self.sizes[:slots])
+        period = self._events.period.take(rows)
+        changes = np.zeros(count + 1, np.int64)
+        np.cumsum(period[1:] != period[:-1], out=changes[1:-1])
+        more = changes.take(self.last.take(at) - 1) - changes.take(self.first.take(at), mode="clip")
+        return (more + 1) * (self.counts.take(at) > 0)
+
+    def _distinct(self, at: Ints) -> Ints:
+        """How many values have their latest event in a stretch."""
+        keyed = self._sweep.keyed
+        ends, sizes = self._end.take(keyed), self.sizes.take(keyed)
+        pairs = [
+            self.pair[start:end] for start, end in zip((ends - sizes).tolist(), ends.tolist(), strict=True)
         ]
-        groups = [
-            events.owner[events.ends[key[0]] : events.ends[key[0] + 1]] + at * events.applicants
-            for at, key in enumerate(plan.value_keys)
-            if needed[at]
-        ]
-        values = np.concatenate([column for column in columns if column is not None])
-        group = np.concatenate(groups)
-        least, reach = int(values.min(initial=0)), int(values.max(initial=0))
-        if (len(plan.value_keys) * events.applicants) * (span := reach - least + 1) < NEVER:
-            order = np.argsort(group * span + (values - least))  # several times as quick as by two keys
-        else:
-            order = np.lexsort((values, group))
-        values, group = values[order], group[order]
-        fresh, first = np.ones(len(order), np.bool_), np.ones(len(order), np.bool_)
-        first[1:] = group[1:] != group[:-1]
-        fresh[1:] = first[1:] | (values[1:] != values[:-1])
-        number = np.cumsum(fresh)
-        found = np.empty(len(order), np.int64)
-        found[order] = number - np.maximum.accumulate(np.where(first, number, 0))
-        return found, self._bases(columns)
+        places = np.concatenate(pairs) + np.repeat(self._to_value.take(keyed), sizes)
+        slots = np.repeat(keyed, sizes)
+        latest = np.zeros(len(places) + 1, np.int64)
+        np.cumsum(_latest(self._columns.take(places), slots), out=latest[1:])
+        moved = np.zeros(len(self._end), np.int64)
+        moved[keyed] = ends - np.cumsum(sizes)
+        moved = moved.take(self._sweep.slot.take(at))
+        return latest.take(self.last.take(at) - moved) - latest.take(self.first.take(at) - moved)
 
-    @cached_property
-    def days(self) -> Ints:
-        return self._events.clock["days_ago"][self._row]
 
-    @cached_property
-    def period(self) -> Ints:
-        return self._events.clock["period"][self._row]
-
-    def changes(self, column: Ints) -> Ints:
-        """1 where a pair is the newest of its family with its value, for values that only change with time."""
-        last = np.ones(len(column), np.int64)
-        last[:-1] = (column[1:] != column[:-1]) | (self._segment[1:] != self._segment[:-1])
-        return last
-
-    def distinct(self, wanted: Bools) -> Ints:
-        """Per run, how many values have their newest event there."""
-        total = np.zeros(len(self.starts), np.int64)
-        steady = wanted & self._events.plan.steady
-        pick = np.flatnonzero(steady[self.family])
-        if len(pick):
-            last = np.ones(len(pick), np.int64)
-            value, segment = self.values[pick], self._segment[pick]
-            last[:-1] = (value[1:] != value[:-1]) | (segment[1:] != segment[:-1])
-            total += np.bincount(self._run[pick], last, len(total)).astype(np.int64)
-        pick = np.flatnonzero((wanted & ~steady)[self.family])
-        if len(pick):
-            numbers, bases = self._numbers(wanted & ~steady)
-            number = numbers[bases[self.family[pick]] + self._row[pick]]
-            segment, width = self._segment[pick], int(number.max()) + 1
-            fresh = np.ones(len(pick), np.int64)
-            fresh[1:] = segment[1:] != segment[:-1]
-            place = np.cumsum(fresh) - 1
-            newest = np.full((int(place[-1]) + 1) * width, -1, np.int64)
-            newest[place * width + number] = self._run[
-                pick
-            ]  # of several the last stays, and that is the newest
-            total += np.bincount(newest[newest >= 0], minlength=len(total))
-        return total
-
-    @cached_property
-    def _run(self) -> Ints:
-        """Of each pair, its run."""
-        return np.repeat(np.arange(len(self.starts)), self.counts)
+def _latest(values: Ints, groups: Ints) -> Bools:
+    """Whether an element is the last with its value in its group. Hashed, which is quicker than sorted; collisions are sorted."""
+    bits = (8 * len(values)).bit_length()
+    code = (values.view(np.uint64) * _MIX + groups.view(np.uint64) * _STIR) >> np.uint64(64 - bits)
+    numbers, slots = np.arange(len(values), dtype=np.int32), np.empty(1 << bits, np.int32)
+    slots[code] = numbers  # of several the last stays
+    last = slots.take(code)
+    found = last == numbers
+    others = np.flatnonzero((values.take(last) != values) | (groups.take(last) != groups))
+    others = others.take(np.lexsort((values.take(others), groups.take(others))))
+    value, group = values.take(others), groups.take(others)
+    found[others[:-1]] = (value[1:] != value[:-1]) | (group[1:] != group[:-1])
+    found[others[-1:]] = True
+    return found

@@ -7,7 +7,7 @@ are path (Saabas) contributions: along the path, the change of the node's value 
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from threading import Thread
 from typing import Any
 
@@ -19,6 +19,10 @@ Ints = npt.NDArray[np.int64]
 _DEFAULT_LEFT = 2
 _ZERO = 1e-35
 """LightGBM's kZeroThreshold."""
+_ONE, _ALL, _SHIFT = np.uint64(1), np.uint64(2**64 - 1), np.uint64(58)
+_BIT = np.uint64(0x03F79D71B4CB0A89)  # a de Bruijn sequence: the position of a lone bit by one multiplication
+_PLACE = np.empty(64, np.int64)
+_PLACE[(_ONE << np.arange(64, dtype=np.uint64)) * _BIT >> _SHIFT] = np.arange(64)
 
 
 @cache
@@ -84,25 +88,28 @@ class FlatTrees:
         return raw, parts
 
     def walk_plain(self, row: Floats) -> tuple[float, Floats]:
-        """`walk` without numba: all trees go down a level together."""
-        seen = self.seen(row)
-        below = self.child.ravel()
-        paths = np.empty((self.depth + 1, len(self.roots)), np.int64)
-        paths[0] = node = self.roots
-        moving = np.arange(len(self.roots))
-        for level in range(self.depth):
-            yes = seen.take(self.read.take(node)) <= self.threshold.take(node)
-            paths[level + 1] = paths[level]
-            paths[level + 1, moving] = node = below.take(2 * node + yes)
-            going = np.flatnonzero(self.read.take(node) >= 0)
-            moving, node = moving.take(going), node.take(going)
-        if not len(self.roots):
-            return 0.0, np.zeros(self.features)
-        values = self.value[paths]
+        """`walk` without numba: every node of every tree answers; its leaf is the one that no answer rules out."""
+        if not len(self.seen_feature):  # no tree splits
+            return _sum(self.value[self.roots]), np.zeros(self.features)
+        plan = self._plan
+        yes = self.seen(row).take(plan.read) <= plan.threshold
+        number = np.zeros(len(self.roots), np.int64)
+        for word in range(len(plan.kept) - 1, -1, -1):
+            left = np.bitwise_and.reduceat(np.where(yes, _ALL, plan.kept[word]), plan.first)
+            lowest = _PLACE.take((left & (~left + _ONE)) * _BIT >> _SHIFT) + 64 * word
+            number = np.where(left != 0, lowest, number)
+        number += plan.first_leaf
         # contributions are added tree by tree, from the root down
-        steps = (values[1:] - values[:-1]).T.ravel()
-        parts = np.bincount(self.feature[paths[:-1]].T.ravel(), steps, self.features)
-        return float(np.cumsum(values[-1])[-1]), parts.astype(np.float64)
+        sizes = plan.path_size.take(number)
+        ends = np.cumsum(sizes)
+        places = np.repeat(plan.path_first.take(number) + sizes - ends, sizes) + np.arange(int(ends[-1]))
+        path = plan.path.take(places)
+        parts = np.bincount(plan.split_by.take(path), plan.step.take(path), self.features)
+        return _sum(self.value.take(plan.leaf.take(number))), parts.astype(np.float64)
+
+    @cached_property
+    def _plan(self) -> "_Answers":
+        return _answers(self)
 
     def seen(self, row: Floats) -> Floats:
         """What the nodes compare, float64[seen]."""
@@ -125,6 +132,87 @@ class FlatTrees:
                 self.threshold, self.child, self.value, found,
             )  # fmt: skip
         return found
+
+
+def _sum(values: Floats) -> float:
+    """One after the other, as LightGBM adds."""
+    return float(np.cumsum(np.append(0.0, values))[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """What `walk_plain` reads. Leaves of a tree are numbered from the side of yes; inner nodes stand tree by tree.
+
+    kept[word]: leaves, 64 to a word, that stay possible when a node answers no, which are those outside its side of yes (a
+    yes rules nobody out before the first that stays). path: nodes from below the root to each leaf, leaf by leaf.
+    """
+
+    read: npt.NDArray[np.int32]
+    threshold: Floats
+    kept: npt.NDArray[np.uint64]
+    first: Ints
+    leaf: Ints
+    first_leaf: Ints
+    path: Ints
+    path_first: Ints
+    path_size: Ints
+    step: Floats
+    split_by: Ints
+
+
+def _answers(trees: FlatTrees) -> _Answers:
+    nodes, (no, yes) = len(trees.read), trees.child.T.astype(np.int64)
+    levels = [trees.roots]  # inner nodes, level by level
+    parent, tree = np.full(nodes, -1), np.zeros(nodes, np.int64)
+    tree[trees.roots] = np.arange(len(trees.roots))
+    while len(level := levels[-1]):
+        levels[-1] = level = level[trees.read[level] >= 0]
+        for side in (yes, no):
+            parent[side[level]], tree[side[level]] = level, tree[level]
+        levels.append(np.concatenate([yes[level], no[level]]))
+    leaves, before = np.ones(nodes, np.int64), np.zeros(nodes, np.int64)
+    for level in levels[::-1]:
+        leaves[level] = leaves[yes[level]] + leaves[no[level]]
+    for level in levels:
+        before[yes[level]], before[no[level]] = before[level], before[level] + leaves[yes[level]]
+
+    inner = np.concatenate([*levels, trees.roots])  # every root once more, so that no tree is without
+    inner = inner[np.argsort(tree[inner], kind="stable")]
+    words = -(-int(leaves[trees.roots].max()) // 64)
+    after = before[inner] + np.where(trees.read[inner] < 0, 0, leaves[yes[inner]])
+    low, high = (np.clip(end - 64 * np.arange(words)[:, None], 0, 64) for end in (before[inner], after))
+
+    leaf = np.flatnonzero(trees.read < 0)
+    leaf = leaf[np.lexsort((before[leaf], tree[leaf]))]
+    size = np.zeros(nodes, np.int64)
+    for level in levels:
+        size[yes[level]] = size[no[level]] = size[level] + 1
+    path_size = size[leaf]
+    path_first = np.cumsum(path_size) - path_size
+    path, place, node = np.zeros(int(path_size.sum()), np.int64), path_first + path_size - 1, leaf
+    while len(node := node[(up := parent[node] >= 0)]):
+        place = place[up]
+        path[place] = node
+        place, node = place - 1, parent[node]
+    return _Answers(
+        trees.read[inner],
+        trees.threshold[inner],
+        ~(_below(high) & ~_below(low)),
+        np.flatnonzero(np.diff(tree[inner], prepend=-1)),
+        leaf,
+        np.cumsum(leaves[trees.roots]) - leaves[trees.roots],
+        path,
+        path_first,
+        path_size,
+        np.where(parent < 0, 0.0, trees.value - trees.value[parent]),
+        np.where(parent < 0, 0, trees.feature[parent]),
+    )
+
+
+def _below(bits: Ints) -> npt.NDArray[np.uint64]:
+    """Words with so many of the lowest bits set, 0 to 64."""
+    shift = np.minimum(bits, 63).astype(np.uint64)
+    return np.where(bits == 64, _ALL, (_ONE << shift) - _ONE)
 
 
 def flatten(model: str, features: int) -> FlatTrees:
