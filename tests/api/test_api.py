@@ -12,7 +12,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import OperationalError
 from django.test import Client
 
-from tests.borrowers import Applicant, code_on_phone, register, with_loan
+from tests.borrowers import Applicant, apply, code_on_phone, register, with_loan
 from timelyrain.api import borrower_routes
 from timelyrain.customers import queries as customers_queries
 from timelyrain.origination.models import Application
@@ -394,6 +394,53 @@ def test_an_act_is_looked_at_asked_for_and_approved(world):
     assert mine.get(f"/loans/{loan_id}/wishes").json()["wishes"][0]["state"] == "granted"
     assert maker.get(f"{where}/acts").json()["acts"][0]["id"] == made.json()["id"]
     assert maker.get(f"{where}/proof").json()["equal"]
+
+
+def test_lists_over_http_stop_at_once_and_let_past_by_two(world):
+    rights = ("view_listentry", "add_listentry", "view_exemption", "change_exemption")
+    maker, checker, looker = (
+        staff("list-maker", *rights),
+        staff("list-checker", *rights),
+        staff("list-looker"),
+    )
+    who = register(world)
+    phone = {"value": who.person["phone"]}
+    problem(looker.get("/operations/lists"), "not-allowed", 403)
+    problem(
+        looker.post("/operations/lists/fraud_phone/entries", phone | {"why": "case 5"}), "not-allowed", 403
+    )
+    (before,) = [
+        one for one in maker.get("/operations/lists").json()["lists"] if one["name"] == "fraud_phone"
+    ]
+    assert (before["kind"], before["key"]) == ("deny", "phone") and before["zh"] and before["en"]
+
+    key, entry = str(uuid4()), phone | {"why": "case 5", "until": "2099-12-31"}
+    made = maker.post("/operations/lists/fraud_phone/entries", entry, key)
+    assert made.status_code == 201
+    assert maker.post("/operations/lists/fraud_phone/entries", entry, key).json() == made.json()
+    assert "ON_FRAUD_LIST" in [reason["code"] for reason in apply(who).reasons]
+    asked = {"key": "phone", **phone}
+    (found,) = maker.post("/operations/lists/search", asked, None).json()["entries"]
+    assert (found["id"], found["by"], found["stands"]) == (made.json()["entry"], "list-maker", True)
+    assert maker.get("/operations/lists").json()["lists"] != [before]
+
+    waits = maker.post("/operations/lists/fraud_phone/ends", phone | {"why": "mistaken"})
+    assert waits.status_code == 202
+    one = f"/operations/exemptions/{waits.json()['waits']}"
+    listed = maker.get("/operations/exemptions").json()["exemptions"]
+    assert waits.json()["waits"] in [waiting["id"] for waiting in listed]
+    problem(maker.post(f"{one}/approval", {}), "second-person-needed")
+    problem(checker.post(f"{one}/rejection", {}), "invalid-value", field="note")
+    assert checker.post(f"{one}/approval", {"note": "seen"}).json()["state"] == "approved"
+    assert maker.get(one).json()["decided_by"] == "list-checker"
+    assert not any(e["stands"] for e in maker.post("/operations/lists/search", asked, None).json()["entries"])
+    problem(maker.post("/operations/lists/fraud_phone/ends", phone | {"why": "again"}), "conflict")
+    problem(
+        maker.post("/operations/lists/nowhere/entries", phone | {"why": "x"}), "invalid-value", field="list"
+    )
+    odd = {"value": "ACME Ltd", "why": "x"}
+    problem(maker.post("/operations/lists/watched_employer/entries", odd), "invalid-value", field="value")
+    problem(maker.get(f"/operations/exemptions/{uuid4()}"), "not-found")
 
 
 def test_acts_that_cannot_be_are_refused_with_the_rule(world):

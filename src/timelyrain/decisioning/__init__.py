@@ -32,6 +32,7 @@ from .evidence import FACTS, SOURCES, TABLES, Evidence, EvidenceInvalid, canonic
 from .jdm import JdmInvalid, Told
 from .jdm_export import Exported, export_jdm
 from .jdm_import import Imported, import_jdm
+from .parts import PolicyList
 from .policy import Feature, Figure, Policy, Rule
 from .record import ENGINE, RecordInvalid, Replay, decide_again, decision_record, replay
 from .states import State, StateInvalid, merge
@@ -67,6 +68,7 @@ __all__ = [
     "LawContext",
     "Outcome",
     "Policy",
+    "PolicyList",
     "Reason",
     "RecordInvalid",
     "Replay",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -13,6 +13,7 @@ from timelyrain.customers.services import Borrower
 from timelyrain.origination import errors, registry, standing
 from timelyrain.origination.models import DecisionRecord, Exemption, ExemptionState, ListEntry, RuleSnooze
 from timelyrain.runtime import clock
+from timelyrain.runtime.ids import new_id
 from timelyrain.runtime.problems import Conflict, Invalid, NotFound
 
 ALLOW = "allow"
@@ -39,9 +40,9 @@ def keys_of(borrower: Borrower) -> list[Key]:
     return found
 
 
-def kind_of(name: str) -> str:
-    """The kind of a list that the policy in force reads: deny, watch, allow. Raises Invalid."""
-    known = {entry.name: entry.kind for entry in registry.active()[0].lists}
+def list_of(name: str) -> decisioning.PolicyList:
+    """A list that the policy in force reads. Raises Invalid."""
+    known = {entry.name: entry for entry in registry.active()[0].lists}
     if name not in known:
         may = ", ".join(known) or "none"
         raise Invalid(
@@ -50,26 +51,45 @@ def kind_of(name: str) -> str:
     return known[name]
 
 
-def put_on(name: str, key: bytes, by: str, why: str, until: datetime | None = None) -> UUID | None:
+def through(day: date) -> datetime:
+    """The end of a day of the lender's."""
+    return datetime.combine(day + timedelta(days=1), time(), clock.BUSINESS_ZONE)
+
+
+def put_on(
+    name: str, key: bytes, by: str, why: str, until: datetime | None = None, id: UUID | None = None
+) -> UUID | None:
     """Put a key on a list: at once, unless it lets somebody past a rule (an allow list; an earlier end of an entry that
     stands): then the id of what waits for a second person."""
     _judge_moment(until, needed=False)
-    allows, present = kind_of(name) == ALLOW, on_lists([key]).get((name, key))
+    allows, present = list_of(name).kind == ALLOW, on_lists([key]).get((name, key))
     sooner = present is not None and until is not None and (present.until is None or until < present.until)
     if allows or sooner:
-        return _ask("put_on", name, by, why, until, key=key)
-    standing.put_on_list(name, key, by, why, until)
+        return _ask("put_on", name, by, why, until, key=key, id=id)
+    standing.put_on_list(name, key, by, why, until, id)
     return None
 
 
-def take_off(name: str, key: bytes, by: str, why: str) -> UUID | None:
+def take_off(name: str, key: bytes, by: str, why: str, id: UUID | None = None) -> UUID | None:
     """Take a key off a list: at once from an allow list, from others once a second person approves."""
     if on_lists([key]).get((name, key)) is None:
         raise Conflict(f"This key does not stand on {name}.", remedy="Look at the list's entries.")
-    if kind_of(name) == ALLOW:
-        standing.take_off_list(name, key, by, why)
+    if list_of(name).kind == ALLOW:
+        standing.take_off_list(name, key, by, why, id)
         return None
-    return _ask("take_off", name, by, why, None, key=key)
+    return _ask("take_off", name, by, why, None, key=key, id=id)
+
+
+def enter(name: str, value: str, on: bool, by: str, why: str, until: date | None, id: UUID) -> UUID | None:
+    """`put_on` or `take_off` for what is typed in (see `standing.key_hash`); once under one id."""
+    key = standing.key_hash(list_of(name).key, value)
+    if Exemption.objects.filter(id=id).exists():
+        return id
+    if ListEntry.objects.filter(id=id).exists():
+        return None
+    return (
+        put_on(name, key, by, why, until and through(until), id) if on else take_off(name, key, by, why, id)
+    )
 
 
 def snooze(borrower: Borrower, code: str, until: datetime | None, by: str, why: str) -> UUID:
@@ -130,6 +150,7 @@ def _ask(
     *,
     key: bytes | None = None,
     borrower: Borrower | None = None,
+    id: UUID | None = None,
 ) -> UUID:
     standing.say_why(by, why)
     whom = {"key_hash": key, "borrower_id": borrower and borrower.id}
@@ -137,7 +158,7 @@ def _ask(
         if Exemption.objects.filter(what=what, name=name, state=ExemptionState.WAITING, **whom).exists():
             raise Conflict("The same waits for a second person already.", remedy="Let it be decided first.")
         row = Exemption.objects.create(
-            what=what, name=name, borrower_shard=borrower and borrower.shard, until=until, why=why,
+            id=id or new_id(), what=what, name=name, borrower_shard=borrower and borrower.shard, until=until, why=why,
             asked_by=by, asked_at=clock.now(), **whom,
         )  # fmt: skip
         audit.record(0, "exemption_asked", actor=by, subject=row.id, what=what, name=name, why=why)
@@ -151,6 +172,79 @@ def _judge_moment(until: datetime | None, *, needed: bool) -> None:
 
 
 # -- reads
+
+
+@dataclass(frozen=True)
+class ListView:
+    """A list that the policy in force reads. count: keys that stand on it now."""
+
+    name: str
+    kind: str
+    key: str
+    zh: str
+    en: str
+    count: int
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """What was said of a key on a list. stands: by this entry it is on the list now."""
+
+    id: UUID
+    list: str
+    on: bool
+    stands: bool
+    until: datetime | None
+    by: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ExemptionView:
+    """What was asked for past a rule. name: of the list, or the rule's code."""
+
+    id: UUID
+    what: str
+    name: str
+    until: datetime | None
+    why: str
+    asked_by: str
+    asked_at: datetime
+    state: str
+    decided_by: str
+    note: str
+
+
+def lists() -> list[ListView]:
+    found = counts()
+    return [
+        ListView(e.name, e.kind, e.key, e.zh, e.en, found.get(e.name, 0)) for e in registry.active()[0].lists
+    ]
+
+
+def entries_of(kind: str, value: str) -> list[EntryView]:
+    """All that was ever said of one key on any list, the newest first."""
+    key = standing.key_hash(kind, value)
+    standing_now = {row.id for row in on_lists([key]).values()}
+    rows = ListEntry.objects.filter(key_hash=key).order_by("-position")
+    return [EntryView(r.id, r.list, r.on, r.id in standing_now, r.until, r.by, r.why, r.at) for r in rows]
+
+
+def exemption(exemption_id: UUID) -> ExemptionView:
+    row = Exemption.objects.filter(id=exemption_id).first()
+    if row is None:
+        raise NotFound(f"There is no exemption {exemption_id}.", remedy="Choose one from the list.")
+    return _view(row)
+
+
+def waiting_exemptions() -> list[ExemptionView]:
+    """What waits for a second person, the oldest first."""
+    return [_view(row) for row in Exemption.objects.filter(state=ExemptionState.WAITING).order_by("asked_at")]
+
+
+def _view(row: Exemption) -> ExemptionView:
+    return ExemptionView(**{name: getattr(row, name) for name in ExemptionView.__dataclass_fields__})
 
 
 def on_lists(keys: Sequence[bytes]) -> dict[tuple[str, bytes], ListEntry]:

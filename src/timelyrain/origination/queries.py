@@ -11,6 +11,10 @@ from django.conf import settings
 
 from timelyrain import policies
 from timelyrain.origination import errors, registry
+from timelyrain.origination.exemptions import entries_of as entries_of
+from timelyrain.origination.exemptions import exemption as exemption
+from timelyrain.origination.exemptions import lists as lists
+from timelyrain.origination.exemptions import waiting_exemptions as waiting_exemptions
 from timelyrain.origination.models import Application, DecisionRecord, Offer, Review
 from timelyrain.origination.pricing import max_rate_ppm as max_rate_ppm
 from timelyrain.runtime import clock, law, rows

@@ -16,6 +16,8 @@ from timelyrain.customers import services as customers
 from timelyrain.customers.services import Borrower
 from timelyrain.decisioning import Outcome, Request
 from timelyrain.origination import errors, queries, registry, shadows
+from timelyrain.origination.exemptions import decide as decide_exemption
+from timelyrain.origination.exemptions import enter as enter_on_list
 from timelyrain.origination.limits import limits_on
 from timelyrain.origination.models import Application, ApplicationState, DecisionRecord, Offer, Review
 from timelyrain.origination.standing import (
@@ -35,7 +37,9 @@ from timelyrain.sources import services as sources
 
 __all__ = [
     "answer_review",
+    "decide_exemption",
     "decide_waiting",
+    "enter_on_list",
     "key_hash",
     "put_on_list",
     "replay_decision",

@@ -16,6 +16,7 @@ from timelyrain.origination import registry
 from timelyrain.origination.models import ListEntry, RuleSnooze
 from timelyrain.runtime import clock, locks
 from timelyrain.runtime.crypto import blind_index
+from timelyrain.runtime.ids import new_id
 from timelyrain.runtime.problems import Invalid
 
 SHARES = 1_000_000
@@ -125,17 +126,21 @@ UNION ALL SELECT 'snooze', code, NULL FROM (
 """
 
 
-def put_on_list(name: str, key: bytes, by: str, why: str, until: datetime | None = None) -> None:
-    """Put a key (see key_hash) on a list of the policies, with who and why."""
-    _enter(name, key, True, by, why, until)
+def put_on_list(
+    name: str, key: bytes, by: str, why: str, until: datetime | None = None, id: UUID | None = None
+) -> None:
+    """Put a key (see key_hash) on a list of the policies, with who and why. id: of the entry, usually a new one."""
+    _enter(name, key, True, by, why, until, id)
 
 
-def take_off_list(name: str, key: bytes, by: str, why: str) -> None:
+def take_off_list(name: str, key: bytes, by: str, why: str, id: UUID | None = None) -> None:
     """Take a key off a list; that it stood there stays readable."""
-    _enter(name, key, False, by, why, None)
+    _enter(name, key, False, by, why, None, id)
 
 
-def _enter(name: str, key: bytes, on: bool, by: str, why: str, until: datetime | None) -> None:
+def _enter(
+    name: str, key: bytes, on: bool, by: str, why: str, until: datetime | None, id: UUID | None
+) -> None:
     say_why(by, why)
     with transaction.atomic():
         locks.hold("lists")  # one chain
@@ -143,6 +148,7 @@ def _enter(name: str, key: bytes, on: bool, by: str, why: str, until: datetime |
         at = clock.now()
         told = "|".join((name, key.hex(), str(on), str(until), by, why, at.isoformat()))
         ListEntry.objects.create(
+            id=id or new_id(),
             position=last.position + 1 if last else 1,
             list=name,
             key_hash=key,

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils import timezone
 
 from timelyrain.customers.services import Borrower
 from timelyrain.origination import exemptions, registry, standing
@@ -53,7 +52,7 @@ def _until(request: HttpRequest) -> datetime | None:
         day = date.fromisoformat(text) if text else None
     except ValueError:
         raise Invalid(f"{text!r} is not a day.", field="until", remedy="Write it as 2026-12-31.") from None
-    return timezone.make_aware(datetime.combine(day + timedelta(days=1), time())) if day else None
+    return exemptions.through(day) if day else None
 
 
 def _end(required: bool) -> Field:
@@ -135,7 +134,7 @@ def _place(request: HttpRequest, row: Any) -> tuple[str, bytes]:
     """The list and the key that were chosen."""
     chosen, places = _given(request, "list"), _places(row)
     if chosen not in places:
-        exemptions.kind_of(chosen.split(" ")[0])
+        exemptions.list_of(chosen.split(" ")[0])
         raise Invalid(
             f"No key of this person is known for {chosen!r}.",
             field="list",
@@ -342,9 +341,7 @@ def _history(request: HttpRequest, row: ListEntry) -> Panel:
 
 def _put_value(request: HttpRequest, row: PolicyVersion) -> Any:
     name, clear = _given(request, "list"), _given(request, "value")
-    exemptions.kind_of(name)
-    kind = next(entry.key for entry in registry.active()[0].lists if entry.name == name)
-    key = standing.key_hash(kind, clear)
+    key = standing.key_hash(exemptions.list_of(name).key, clear)
     waits = exemptions.put_on(name, key, _who(request), _given(request), _until(request))
     return _WAITS if waits else _DONE
 
