@@ -12,6 +12,8 @@ from .reasons import agreement, exact_contributions
 from .reasons import method as reasons_method
 from .scorecard import Scaling, Scorecard, edited_bins
 from .scorecard import read as read_scorecard
+from .text import TextModel, TextScorer
+from .text_forbidden import masked as masked_text
 from .training import TrainingDataInvalid, train
 from .trees import UnsupportedModel
 from .workbench import Request, Tested, Trained, train_file
@@ -25,6 +27,8 @@ __all__ = [
     "Score",
     "Scorecard",
     "Tested",
+    "TextModel",
+    "TextScorer",
     "Trained",
     "TrainedModel",
     "TrainingDataInvalid",
@@ -35,6 +39,7 @@ __all__ = [
     "exact_contributions",
     "fit_anomaly",
     "load",
+    "masked_text",
     "metrics",
     "read_scorecard",
     "reasons_method",
