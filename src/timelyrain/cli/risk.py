@@ -12,7 +12,7 @@ from rich.table import Table
 
 from timelyrain import risk
 
-from . import fraud
+from . import cards, fraud
 from .commands import Commands, Refusal, say
 from .definitions import json_object
 
@@ -22,6 +22,7 @@ what is written with --out
   card.json               the scorecard: bins, evidence, points and their scaling; edit cuts or groups and
                           train again with --bins card.json
   report.json             what --json prints
+  card.html, card.pdf     the model card: pictures of what the model is worth
 
 examples
   timelyrain risk train loans.csv --label status --bad default
@@ -33,6 +34,7 @@ examples
 def add(commands: Commands) -> None:
     group = commands.group("risk", "credit-risk models from past loans")
     fraud.add(group)
+    cards.add(group)
     train = group.add(train_file, "train", TRAIN)
     train.add_argument(
         "file", type=Path, metavar="FILE", help="CSV (also .gz, GBK) or Parquet, one row per loan"
@@ -92,6 +94,8 @@ def add(commands: Commands) -> None:
     train.add_argument("--seed", type=int, default=1, metavar="N")
     train.add_argument("--threads", type=int, default=2, metavar="N")
     train.add_argument("--out", type=Path, metavar="DIR", help="where model, card and report are written")
+    train.add_argument("--no-card", action="store_true", help="with --out: no card.html and card.pdf")
+    train.add_argument("--language", "--lang", choices=("zh", "en"), help="of the card; usually that of the shell")
     train.add_argument("--json", action="store_true", help="the report as JSON on stdout")
 
 
@@ -115,6 +119,9 @@ def train_file(given: argparse.Namespace) -> int:
         raise Refusal(str(error)) from None
     text = json.dumps(trained.report, indent=1, ensure_ascii=False, allow_nan=False)
     if given.out:
+        if not given.no_card:
+            trained = risk.with_card(trained)
+            cards.write(trained.model.manifest, given.out, given)
         path = risk.save(trained.model, given.out)
         (given.out / "card.json").write_text(
             json.dumps(trained.card.to_json(), indent=1, ensure_ascii=False), encoding="utf-8"

@@ -2,9 +2,8 @@
 # ruff: noqa: E501  (statements are kept whole)
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any
 
 Point = tuple[float, float]
 Words = tuple[str, str]
@@ -62,7 +61,13 @@ class Axes(Canvas):
         low, high = self._ys
         return self.height - 40 - (value - low) / ((high - low) or 1) * (self.height - 60)
 
-    def grid(self, tell_x: Any, tell_y: Any, across: Words, ticks: Sequence[tuple[float, str]] = ()) -> None:
+    def grid(
+        self,
+        tell_x: Callable[[float], str],
+        tell_y: Callable[[float], str],
+        across: Words,
+        ticks: Sequence[tuple[float, str]] = (),
+    ) -> None:
         """tell_x, tell_y: a value in words. ticks: instead of round values of x."""
         for value in round_values(*self._ys):
             self.path([(self._left, self.y(value)), (self.width - 16, self.y(value))], "line")

@@ -1,5 +1,5 @@
 """One HTML page, in both languages, that loads nothing from anywhere."""
-# ruff: noqa: E501  (statements are kept whole)
+
 
 from html import escape
 from importlib.resources import files
@@ -17,10 +17,13 @@ def figure(title: Words, picture: str, note: Words | None = None, style: str = "
     return f'<figure class="{style}"><h2>{both(*title)}</h2>{picture}{told}</figure>'
 
 
-def document(title: str, body: str, css: str = "", language: str = "zh") -> str:
-    """The page. It opens in the reader's language where its button is left alone; language: where there is no script."""
+def document(title: str, body: str, css: str = "", language: str = "") -> str:
+    """The page. language: in which it opens, zh or en; empty: the reader's own (Chinese where there is no script)."""
+    opens = f'lang="{language or "zh"}" data-language="{language or "zh"}"' + (
+        " data-asked=yes" if language else ""
+    )
     return (
-        f'<!doctype html><html lang="{language}" data-language="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<!doctype html><html {opens}><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(title)}</title><style>{_file('page.css')}{css}</style></head><body>{body}"
         f"<script>{_file('page.js')}</script></body></html>\n"
     )

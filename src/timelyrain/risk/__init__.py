@@ -4,6 +4,10 @@ Files are read by `train_file`, and read and written by `save` and `load`.
 """
 
 from .anomaly import fit_anomaly
+from .card import checked as card_of
+from .card import html as card_html
+from .card import pdf as card_pdf
+from .card import with_card
 from .fraud import Cases, FraudModels, train_fraud
 from .fraud_velocity import Velocity
 from .metrics import metrics
@@ -35,6 +39,9 @@ __all__ = [
     "UnsupportedModel",
     "Velocity",
     "agreement",
+    "card_html",
+    "card_of",
+    "card_pdf",
     "edited_bins",
     "exact_contributions",
     "fit_anomaly",
@@ -47,4 +54,5 @@ __all__ = [
     "train",
     "train_file",
     "train_fraud",
+    "with_card",
 ]
