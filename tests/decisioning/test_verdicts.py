@@ -48,6 +48,33 @@ def test_a_batch_equals_its_decisions():
     assert outcomes == set(OUTCOMES)
 
 
+def test_lists_and_snoozed_rules_speak_in_a_batch_as_in_one_decision():
+    """Also in the band of random approvals, which sets rules aside only where one of them speaks."""
+    assert POLICY.random_approval is not None
+    aside, (experiment,) = POLICY.random_approval.rules, POLICY.experiments
+    lists = [name for name in POLICY.given_names if name.startswith("on_list.")]
+    draws = [999_999 - 1_000 * (i % 7) for i in range(60)]
+    given = [
+        {name: (None, False, True)[(i + at) % 3] for at, name in enumerate(lists)} if i % 4 else {}
+        for i in range(60)
+    ]
+    given = [one | {f"bucket.{experiment.name}": i * 16_000} for i, one in enumerate(given)]
+    snoozed = [((), aside, aside[:1], [rule.code for rule in POLICY.rules])[i % 4] for i in range(60)]
+    scorer = FixedScorer(0.25)
+    laws, taken, plain = [LAW] * 60, [], decide_batch(POLICY, PEOPLE, REQUESTS, scorer, draws, [LAW] * 60)
+    found = decide_batch(POLICY, PEOPLE, REQUESTS, scorer, draws, laws, given=given, snoozed=snoozed)
+    for i in range(60):
+        one = decide(
+            POLICY, PEOPLE[i], REQUESTS[i], scorer, draws[i], LAW, given=given[i], snoozed=snoozed[i]
+        )
+        assert one.outcome == OUTCOMES[found.verdicts.outcomes[i]], i
+        assert [line.state for line in one.trace] == [STATES[s] for s in found.verdicts.states[:, i]]
+        numbers = (found.verdicts.limit_fen, found.verdicts.amount_fen, found.verdicts.rate_ppm)
+        assert [int(column[i]) for column in numbers] == [one.limit_fen, one.amount_fen, one.rate_ppm]
+        taken.append(one.random_approval)
+    assert any(taken) and (found.verdicts.outcomes != plain.verdicts.outcomes).sum() > 10
+
+
 def cached(rows: int, policy: Policy = POLICY) -> dict[str, Column | int | None]:
     """Features of PEOPLE over and over, request and law as numbers."""
     table = policy.engine.features(PEOPLE)

@@ -1,8 +1,10 @@
 """A back-test on the platform: asked for in the console, computed beside the worker, on its own decisions or a file."""
 
+import json
 import os
 import signal
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -18,8 +20,9 @@ from tests.origination.test_releases import version
 from tests.worlds import World
 from timelyrain import decisioning
 from timelyrain.console.roles import ensure_demo_users
-from timelyrain.origination import backtests, errors, registry, releases
+from timelyrain.origination import backtests, errors, registry, releases, services
 from timelyrain.origination.models import Backtest, BacktestState, DecisionRecord
+from timelyrain.runtime import clock
 from timelyrain.runtime.problems import NotFound
 
 
@@ -71,6 +74,46 @@ def test_own_decisions_come_out_as_they_were(decided: None) -> None:
         assert decisioning.OUTCOMES[outcomes[str(application)]] == outcome
     assert not {c for c in told.columns if c.startswith(("fact.", "bank_flow"))}
     assert "What B changes" in backtests.page(row)
+
+
+def test_lists_and_snoozed_rules_speak_as_they_did_then(world: World) -> None:
+    """What the columns say of each decision under its own policy is what its record says, number by number and rule by rule."""
+    listed = borrowers.register(world)
+    key = services.key_hash("phone", listed.person["phone"])
+    services.put_on_list("fraud_phone", key, "desk", "case 9")
+    borrowers.apply(listed)
+    services.take_off_list("fraud_phone", key, "desk", "the test is over")
+    quiet = borrowers.register(world, "overindebted", seed=40)
+    borrowers.apply(quiet)
+    spoke = DecisionRecord.objects.filter(application__borrower_id=quiet.borrower.id).latest("at").reasons
+    codes = [rule.code for rule in registry.active()[0].rules if rule.snooze]
+    silenced = [reason["code"] for reason in spoke if reason["code"] in codes]
+    assert silenced
+    for code in silenced:
+        until = clock.now() + timedelta(days=1)
+        services.snooze_rule(quiet.borrower.shard, quiet.borrower.id, code, until, "desk", "corrected")
+    borrowers.apply(quiet)
+
+    row = Backtest.objects.get(id=backtests.ask(with_a_rule_more("standing"), "", "ann"))
+    backtests.run(row.id)
+    files = sorted((backtests.folder() / str(row.id) / "chunks").iterdir())
+    told = pl.concat([pl.read_ipc(f.read_bytes()) for f in files], how="vertical_relaxed")
+    columns = {one["id"]: one for one in told.to_dicts()}
+    mine = DecisionRecord.objects.filter(
+        application__borrower_id__in=[listed.borrower.id, quiet.borrower.id]
+    ).order_by("at")
+    records = [json.loads(registry.open_sealed(decision, "record")) for decision in mine]
+    assert len(records) == 3 and any(one["snoozed"] for one in records)
+    assert any(one["given"]["on_list.fraud_phone"] for one in records)
+    for decision, record in zip(mine, records, strict=True):
+        said, outputs = columns[str(decision.application_id)], record["outputs"]
+        assert decisioning.OUTCOMES[said["a.outcome"]] == outputs["outcome"]
+        assert said["snoozed"] == record["snoozed"]
+        for name in ("limit_fen", "amount_fen", "rate_ppm", "pd_ppm"):
+            assert said[f"a.{name}"] == outputs[name], name
+        for line in outputs["trace"]:
+            assert decisioning.STATES[said[f"a.{line['code']}"]] == line["state"], line
+        assert services.replay_decision(decision.id).equal
 
 
 def test_a_killed_process_is_followed_by_another(platform: World) -> None:

@@ -38,8 +38,8 @@ class ApplicationsInvalid(ValueError):
 class Batch:
     """n applications. outcome: 1 bad, 0 good, -1 not known; loss_fen: lost of the amount asked for, -1 where not known.
     cuts: name -> a value for each. given: values for names that a policy asks its caller for (lists, experiments), where
-    the file has them; null is missing. later: how many events stood in the file though they were later than the application,
-    and were left out.
+    the file has them; null is missing. snoozed: rules that did not speak for the applicant. later: how many events stood in
+    the file though they were later than the application, and were left out.
     """
 
     ids: Sequence[str]
@@ -54,6 +54,7 @@ class Batch:
     buckets: Ints
     cuts: Mapping[str, Sequence[str]]
     given: Mapping[str, Sequence[int | None]]
+    snoozed: Sequence[Sequence[str]]
     later: Ints
 
 
@@ -87,6 +88,7 @@ class PastApplication:
     bad: bool | None = None
     loss_fen: int | None = None
     given: Mapping[str, int | None] = field(default_factory=dict[str, int | None])
+    snoozed: Sequence[str] = ()
 
 
 def batch_of(past: Sequence[PastApplication], utc_offset_minutes: int) -> Batch:
@@ -117,6 +119,7 @@ def batch_of(past: Sequence[PastApplication], utc_offset_minutes: int) -> Batch:
             name: [one.given.get(name) for one in past]
             for name in sorted({n for one in past for n in one.given})
         },
+        [one.snoozed for one in past],
         np.zeros(len(past), np.int64),
     )
 
@@ -233,6 +236,7 @@ class Applications:
                 for name in frame.columns
                 if name.startswith("given.")
             },
+            [()] * len(ids),
             reading.later,
         )
 

@@ -30,6 +30,7 @@ from .tally import Decided
 
 Ints = npt.NDArray[np.int64]
 PD = "model.pd_ppm"
+SNOOZED = "snoozed"
 
 
 class KernelMismatch(RuntimeError):
@@ -142,7 +143,8 @@ def verdicts(
         name: _column(rows[f"given.{name}"]) if f"given.{name}" in rows.columns else None
         for name in policy.given_names
     }
-    return decisioning.verdicts(policy, columns, len(rows), before=before)
+    silent = decisioning.silence(rows[SNOOZED].to_list())
+    return decisioning.verdicts(policy, columns, len(rows), before=before, silent=silent)
 
 
 def decided(policy: Policy, found: Verdicts, rows: pl.DataFrame, economics: Economics) -> Decided:
@@ -152,18 +154,23 @@ def decided(policy: Policy, found: Verdicts, rows: pl.DataFrame, economics: Econ
     money = found.amount_fen, found.rate_ppm, instalments
     return Decided(
         found.outcomes.astype(np.int64), found.limit_fen, found.amount_fen, found.rate_ppm, pd.values, pd.known,
-        found.states, spoken(policy, found.states),
+        found.states, spoken(policy, found.states, rows[SNOOZED]),
         economics.expected(*money, pd.values), economics.realised(*money, _ints(rows, "bad") == 1, lost),
     )  # fmt: skip
 
 
-def spoken(policy: Policy, states: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
-    """bool[rules, n]: the rule stood against approval."""
+def spoken(policy: Policy, states: npt.NDArray[np.int8], snoozed: pl.Series) -> npt.NDArray[np.bool_]:
+    """bool[rules, n]: the rule stood against approval. snoozed: for each row the codes that were silent."""
     speaks, lacking = (
         np.array([effect not in ("note", "skip") for effect in effects])[:, None]
         for effects in ([r.then for r in policy.rules], [r.if_missing for r in policy.rules])
     )
-    return ((states == STATES.index("true")) & speaks) | ((states == STATES.index("not_evaluated")) & lacking)
+    said = ((states == STATES.index("true")) & speaks) | ((states == STATES.index("not_evaluated")) & lacking)
+    silent = decisioning.silence(snoozed.to_list())
+    for at, rule in enumerate(policy.rules):
+        if rule.snooze and rule.code in silent:
+            said[at] &= ~silent[rule.code]
+    return said
 
 
 def check_one(side: Side, batch: Batch, row: int, law: Law, decided: Decided) -> None:
@@ -179,6 +186,7 @@ def check_one(side: Side, batch: Batch, row: int, law: Law, decided: Decided) ->
         int(batch.draws[row]),
         law.at(moment),
         given=given,
+        snoozed=batch.snoozed[row],
     )
     told = (online.outcome.value, online.limit_fen, online.amount_fen, online.rate_ppm, online.pd_ppm)
     told += tuple(STATES.index(line.state) for line in online.trace)

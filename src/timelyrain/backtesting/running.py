@@ -19,12 +19,13 @@ from timelyrain.decisioning import ENGINE, Policy
 
 from .applications import Batch, Past
 from .chunks import Chunks, packed
-from .deciding import Law, Side, check_one, decided, features, spoken, verdicts
+from .deciding import SNOOZED, Law, Side, check_one, decided, features, spoken, verdicts
 from .economics import Economics
 from .results import results
 from .tally import Decided, Tally
 
-FORMAT = 1
+FORMAT = 2
+"""2: snoozed rules stand beside what was given."""
 CHUNK_ROWS = 1_000
 Progress = Callable[[int, int], None]
 _BASE = ("id", "at", "amount_fen", "instalments", "purpose", "draw", "bad", "loss_fen", "bucket", "later")
@@ -215,7 +216,7 @@ def decide_chunk(job: Job, number: int) -> tuple[int, bytes, Mapping[str, bytes]
         row = number % len(rows_a)
         check_one(job.a, chunk.batch, row, job.law, a)
         check_one(job.b, chunk.batch, row, job.law, b)
-    base = rows_a.select(*_BASE, *(name for name in rows_a.columns if name.startswith("cut:")))
+    base = rows_a.select(*_BASE, SNOOZED, *(name for name in rows_a.columns if name.startswith("cut:")))
     return (
         number,
         packed(base.hstack([*_told("a", job.a.policy, a), *_told("b", job.b.policy, b)])),
@@ -273,6 +274,7 @@ def _base(batch: Batch) -> pl.DataFrame:
         dict(zip(_BASE, columns, strict=True))
         | {f"cut:{name}": values for name, values in batch.cuts.items()}
         | {f"given.{name}": pl.Series(values, dtype=pl.Int64) for name, values in batch.given.items()}
+        | {SNOOZED: pl.Series([list(one) for one in batch.snoozed], dtype=pl.List(pl.String))}
     )
 
 
@@ -302,7 +304,7 @@ def _decided(side: str, policy: Policy, rows: pl.DataFrame) -> Decided:
         outcome=rows[f"{side}.outcome"].to_numpy().astype(np.int64),
         pd_known=rows[f"{side}.pd_ppm"].is_not_null().to_numpy(),
         states=states,
-        spoke=spoken(policy, states),
+        spoke=spoken(policy, states, rows[SNOOZED]),
         **money,
     )
 

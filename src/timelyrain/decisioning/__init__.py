@@ -25,6 +25,7 @@ from .decide import (
     decide_batch,
     features_matrix,
     scores,
+    silence,
 )
 from .definition import DefinitionInvalid, DefinitionProblem
 from .engine import Engine, FeatureTable
@@ -101,6 +102,7 @@ __all__ = [
     "merge",
     "replay",
     "scores",
+    "silence",
     "try_cases",
     "verdicts",
 ]

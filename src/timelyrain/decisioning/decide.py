@@ -331,10 +331,13 @@ def decide_batch(
     draws: Sequence[int],
     contexts: Sequence[LawContext],
     *,
+    given: Sequence[Mapping[str, Value]] | None = None,
+    snoozed: Sequence[Collection[str]] | None = None,
     threads: int = 1,
 ) -> Batch:
     """`decide` for n applicants from raw events, with equal results; reasons and records only where asked for, one by one.
 
+    given, snoozed: as of `decide`, one for each applicant.
     Raises RequestInvalid, ScorerMismatch.
     """
     for request, draw, context in zip(requests, draws, contexts, strict=True):
@@ -347,9 +350,13 @@ def decide_batch(
     columns: dict[str, Column | int | None] = {
         name: column([cast(int, scope[name]) for scope in scopes]) for name in names
     }
-    columns |= dict.fromkeys(policy.given_names) | {"model.pd_ppm": pd_ppm}
+    columns |= {
+        name: column([one.get(name) for one in given]) if given is not None else None
+        for name in policy.given_names
+    }
+    columns["model.pd_ppm"] = pd_ppm
     columns |= {name: table[name] for name in policy.engine.verdict_reads if name in table.places}
-    found = verdicts(policy, columns, len(evidences), threads=threads)
+    found = verdicts(policy, columns, len(evidences), silent=silence(snoozed or ()), threads=threads)
     rates = [
         annual_rate_ppm(amount, rate, request.instalments) if rate else 0
         for amount, rate, request in zip(
@@ -357,6 +364,12 @@ def decide_batch(
         )
     ]
     return Batch(table, pd_ppm, found, np.array(rates, np.int64))
+
+
+def silence(snoozed: Sequence[Collection[str]]) -> dict[str, Bools]:
+    """Rule -> bool[n]: for whom it is snoozed."""
+    codes = {code for one in snoozed for code in one}
+    return {code: np.array([code in one for one in snoozed], np.bool_) for code in sorted(codes)}
 
 
 def scores(

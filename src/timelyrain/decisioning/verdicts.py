@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .compilers import Column, Part, run_parts, whole
-from .evidence import Ints
+from .evidence import Bools, Ints
 from .language import Node, names_read
 from .policy import Policy
 
@@ -68,13 +68,15 @@ def verdicts(
     *,
     figures: Sequence[str] = (),
     before: tuple[Policy, Verdicts] | None = None,
+    silent: Mapping[str, Bools] | None = None,
     threads: int = 1,
 ) -> Verdicts:
     """Tables, figures and rules over n rows whose features are known.
 
     columns: what the policy's verdict reads (`policy.engine.verdict_reads`) and request.amount_fen, law.max_rate_ppm,
     law.limit_max_fen; features by name as in a FeatureTable, integers of any width. before: another policy's verdicts on the
-    same rows: what stands in both policies is taken from there and its columns are not read.
+    same rows: what stands in both policies is taken from there and its columns are not read. silent: rule -> bool[n], where
+    it is evaluated and does not speak, if the policy lets it be snoozed.
     Raises KeyError for a column that is needed and absent.
     """
     codes = tuple(rule.code for rule in policy.rules)
@@ -92,7 +94,7 @@ def verdicts(
         if policy.random_approval
         else None,
     )
-    plan = _Plan(policy, columns, figures, before)
+    plan = _Plan(policy, columns, figures, before, silent or {})
 
     def block(start: int) -> None:
         plan.run(result, start, min(start + BLOCK, rows))
@@ -116,7 +118,10 @@ class _Plan:
         columns: Columns,
         figures: Sequence[str],
         before: tuple[Policy, Verdicts] | None,
+        silent: Mapping[str, Bools],
     ):
+        snoozable = {rule.code for rule in policy.rules if rule.snooze}
+        self._silent = {code: rows for code, rows in silent.items() if code in snoozable}
         self._columns = columns
         effects = {effect.value: at for at, effect in enumerate(OUTCOMES)} | {
             "skip": _APPROVE,
@@ -127,6 +132,7 @@ class _Plan:
             for rule in policy.rules
         ]
         self._codes = [rule.code for rule in policy.rules]
+        self._lacking = {rule.code: rule.if_missing for rule in policy.rules}
         self._old: dict[str, Codes] = {}
         self._offer: tuple[Ints, Ints] | None = None
         self._aside = policy.random_approval.rules if policy.random_approval else ()
@@ -160,15 +166,19 @@ class _Plan:
 
         parts = run_parts(self._steps, given)
         outcome = np.full(end - start, _APPROVE, np.int8)
-        aside = None
+        aside: Bools | None = None
         if to.band is not None:
             for into, name, old in zip(to.band, _BAND, self._band or _BAND, strict=True):
                 into[here] = whole(parts[name], (end - start,)).values if isinstance(old, str) else old[here]
             aside = to.band[0][here]
+            if self._silent:
+                aside = aside & self._speaks(parts, here)
         for at, (code, ranks) in enumerate(zip(self._codes, self._ranks, strict=True)):
-            states = self._old[code][here] if code in self._old else _states(parts[code], end - start)
+            states = self._of(code, parts, here)
             to.states[at, here] = states
             rank = _rank(states, ranks)
+            if code in self._silent:
+                rank = np.where(self._silent[code][here], np.int8(_APPROVE), rank)
             if aside is not None and code in self._aside:
                 rank = np.where(aside, np.int8(_APPROVE), rank)
             np.minimum(outcome, rank, out=outcome)
@@ -181,10 +191,9 @@ class _Plan:
         else:
             limit, rate = self._offer[0][here], self._offer[1][here]
         to.proposed_fen[here], to.proposed_ppm[here] = limit, rate
-        if to.band is not None:
-            taken, other_limit, other_rate = (part[here] for part in to.band)
-            limit = np.where(taken, other_limit, limit)
-            rate = np.where(taken, other_rate, rate)
+        if to.band is not None and aside is not None:
+            limit = np.where(aside, to.band[1][here], limit)
+            rate = np.where(aside, to.band[2][here], rate)
         cap = given("law.max_rate_ppm")[0]
         priced = (rate > 0) & (rate <= cap)
         lawful = priced & (limit > 0) & (limit <= given("law.limit_max_fen")[0])
@@ -194,6 +203,21 @@ class _Plan:
         to.limit_fen[here] = np.where(offered, limit, 0)
         to.amount_fen[here] = np.where(offered, np.minimum(limit, given("request.amount_fen")[0]), 0)
         to.rate_ppm[here] = np.where(offered, rate, 0)
+
+    def _of(self, code: str, parts: Mapping[str, Part], here: slice) -> Codes:
+        """States of a rule."""
+        return (
+            self._old[code][here] if code in self._old else _states(parts[code], int(here.stop - here.start))
+        )
+
+    def _speaks(self, parts: Mapping[str, Part], here: slice) -> Bools:
+        """Where one of the rules that the band sets aside says something."""
+        found = np.zeros(int(here.stop - here.start), np.bool_)
+        for code in self._aside:
+            states = self._of(code, parts, here)
+            said = (states == 1) | ((states == 2) & (self._lacking[code] != "skip"))
+            found |= said & ~self._silent[code][here] if code in self._silent else said
+        return found
 
     def _given(self, name: str, here: slice) -> Part:
         column = self._columns[name]

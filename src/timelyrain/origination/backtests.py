@@ -129,7 +129,8 @@ def _past(row: DecisionRecord, borrower: UUID, known: ports.LoanOutcome | None) 
         bad, loss_fen = known.bad, known.lost_fen * request.amount_fen // known.lent_fen
     given = {name: None if found is None else int(found) for name, found in record.get("given", {}).items()}
     return PastApplication(
-        str(row.application_id), str(borrower), evidence, request, record["draw"], bad, loss_fen, given
+        str(row.application_id), str(borrower), evidence, request, record["draw"], bad, loss_fen, given,
+        record.get("snoozed", ()),
     )  # fmt: skip
 
 
