@@ -200,7 +200,7 @@ def logistic(
     point = np.zeros(width + 1)
     point[-1] = np.log(base / (1 - base))
 
-    against: Floats = 1.0 - 2.0 * labels
+    against = np.where(labels == 1, -1.0, 1.0)
 
     def value(at: Floats) -> tuple[float, Floats]:
         z = times(at[:-1]) + at[-1]
