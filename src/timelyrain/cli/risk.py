@@ -3,11 +3,14 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from timelyrain import risk
@@ -18,16 +21,22 @@ from .definitions import json_object
 
 TRAIN = """
 what is written with --out
-  <sha256>.model, .json   LightGBM as the kernel loads it, and its manifest with the whole report
+  <sha256>.model, .json   the chosen model as the kernel loads it, of whatever kind, and its manifest with the whole report
   card.json               the scorecard: bins, evidence, points and their scaling; edit cuts or groups and
                           train again with --bins card.json
   report.json             what --json prints
   card.html, card.pdf     the model card: pictures of what the model is worth
 
+what is found without being told
+  encoding, separator and packing of the file; types; a column of dates to split by; ids, dates, names and protected
+  columns, which are not learnt from; columns that know the outcome (the leak alarm). Each with a sentence in the report.
+
 examples
   timelyrain risk train loans.csv --label status --bad default
   timelyrain risk train loans.csv.gz --label loan_status --bad "Charged Off" --good "Fully Paid" --split-at 2011-01-01
   timelyrain risk train loans.parquet --label y --split folds --monotone directions.json --out models --json
+  timelyrain risk train loans.csv --label y --models lightgbm,scorecard,ebm,catboost
+  timelyrain risk train --again models/<sha256>.json        the same model again, to the byte
 """
 
 
@@ -37,11 +46,19 @@ def add(commands: Commands) -> None:
     cards.add(group)
     train = group.add(train_file, "train", TRAIN)
     train.add_argument(
-        "file", type=Path, metavar="FILE", help="CSV (also .gz, GBK) or Parquet, one row per loan"
+        "file",
+        type=Path,
+        nargs="?",
+        metavar="FILE",
+        help="CSV (also packed, GBK, other separators), ARFF or Parquet, one row per loan",
     )
-    train.add_argument("--label", required=True, metavar="COL", help="the column that says good or bad")
+    train.add_argument("--label", metavar="COL", help="the column that says good or bad")
     train.add_argument(
-        "--bad", action="append", default=[], metavar="VALUE", help="a value that is bad (default 1)"
+        "--bad",
+        action="append",
+        default=[],
+        metavar="VALUE",
+        help="a value that is bad (default: 1, or what the values themselves say)",
     )
     train.add_argument(
         "--good",
@@ -79,6 +96,30 @@ def add(commands: Commands) -> None:
     train.add_argument("--gap-months", type=float, default=0.0, metavar="N",
                        help="rows of N months before that day are left out: their outcome was not known on it")  # fmt: skip
     train.add_argument(
+        "--group-near-copies",
+        action="store_true",
+        help="keep rows that are nearly equal in one fold, so that nothing is tested on what was learnt by heart",
+    )
+    train.add_argument(
+        "--models",
+        default="lightgbm,scorecard",
+        metavar="KINDS",
+        help="of lightgbm, ebm, catboost; a scorecard is always made, and a blend where it earns its keep",
+    )
+    train.add_argument(
+        "--sample",
+        type=int,
+        default=0,
+        metavar="N",
+        help="read one row of N (default: all, or as many as memory holds)",
+    )
+    train.add_argument(
+        "--again",
+        type=Path,
+        metavar="MANIFEST",
+        help="repeat the training of a manifest; exit status 1 where another model comes out",
+    )
+    train.add_argument(
         "--use-protected",
         action="store_true",
         help="train on sex, age, marriage ... too, where that is lawful",
@@ -95,26 +136,18 @@ def add(commands: Commands) -> None:
     train.add_argument("--threads", type=int, default=2, metavar="N")
     train.add_argument("--out", type=Path, metavar="DIR", help="where model, card and report are written")
     train.add_argument("--no-card", action="store_true", help="with --out: no card.html and card.pdf")
-    train.add_argument("--language", "--lang", choices=("zh", "en"), help="of the card; usually that of the shell")
+    train.add_argument(
+        "--language", "--lang", choices=("zh", "en"), help="of the card; usually that of the shell"
+    )
     train.add_argument("--json", action="store_true", help="the report as JSON on stdout")
 
 
 def train_file(given: argparse.Namespace) -> int:
     """Train, calibrate and compare a scorecard and LightGBM; leaks are looked for, the test is by time where there is one."""
     try:
-        bins = risk.edited_bins(given.bins.read_bytes()) if given.bins else {}
-        request = risk.Request(
-            label=given.label, bad=tuple(given.bad), good=tuple(given.good), time=given.time, ids=tuple(given.id),
-            exclude=tuple(given.exclude), keep=tuple(given.keep), ratios=tuple(given.ratio), split=given.split,
-            split_at=given.split_at, gap_months=given.gap_months, monotone=_monotone(given.monotone),
-            use_protected=given.use_protected, seed=given.seed, threads=given.threads,
-            scaling=risk.Scaling(given.base_score, given.base_odds, given.pdo),
-        )  # fmt: skip
-        trained = risk.train_file(given.file, request, bins=bins, say=say)
-    except OSError as error:
-        raise Refusal(
-            f"{given.bins} cannot be read ({error.strerror}): give the card.json of a training."
-        ) from None
+        file, request, bins, expected = _repeated(given) if given.again else _asked(given)
+        with _progress() as (tell, advance):
+            trained = risk.train_file(file, request, bins=bins, say=tell, advance=advance)
     except risk.TrainingDataInvalid as error:
         raise Refusal(str(error)) from None
     text = json.dumps(trained.report, indent=1, ensure_ascii=False, allow_nan=False)
@@ -132,7 +165,84 @@ def train_file(given: argparse.Namespace) -> int:
         print(text)
     else:
         _show(trained.report)
+    if expected and trained.model.sha256 != expected:
+        before, now = (f"{one['versions']}" for one in (_manifest(given.again)["training"], trained.report))
+        say(
+            f"another model: {trained.model.sha256[:16]}… instead of {expected[:16]}…; made with {before}, now {now}"
+        )
+        return 1
     return 0
+
+
+Asked = tuple[Path, risk.Request, Mapping[str, Any], str]
+"""File, request, bins and the hash that is to come out (empty for a new training)."""
+
+
+def _asked(given: argparse.Namespace) -> Asked:
+    if not given.file or not given.label:
+        raise Refusal("Give the file and --label, the column that says good or bad (or --again MANIFEST).")
+    request = risk.Request(
+        label=given.label, bad=tuple(given.bad), good=tuple(given.good), time=given.time, ids=tuple(given.id),
+        exclude=tuple(given.exclude), keep=tuple(given.keep), ratios=tuple(given.ratio), split=given.split,
+        split_at=given.split_at, gap_months=given.gap_months, group_near_copies=given.group_near_copies,
+        models=tuple(kind.strip() for kind in given.models.split(",")), monotone=_monotone(given.monotone),
+        use_protected=given.use_protected, sample=given.sample, seed=given.seed, threads=given.threads,
+        scaling=risk.Scaling(given.base_score, given.base_odds, given.pdo),
+    )  # fmt: skip
+    try:
+        return given.file, request, risk.edited_bins(given.bins.read_bytes()) if given.bins else {}, ""
+    except OSError as error:
+        raise Refusal(
+            f"{given.bins} cannot be read ({error.strerror}): give the card.json of a training."
+        ) from None
+
+
+def _repeated(given: argparse.Namespace) -> Asked:
+    manifest = _manifest(given.again)
+    request, bins = risk.Request.of_manifest(manifest)
+    told = manifest["training"]["file"]
+    file = given.file or Path(told["path"])
+    if not file.is_file():
+        raise Refusal(
+            f"{file} is not there: name the file of that training, timelyrain risk train FILE --again ..."
+        )
+    found = risk.file_sha256(file)
+    if found != told["sha256"]:
+        raise Refusal(
+            f"{file} is another file: its hash is {found[:16]}…, the training read {told['sha256'][:16]}…."
+        )
+    return file, request, bins, str(manifest["sha256"])
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise Refusal(f"{path} cannot be read ({error}): give the .json beside a .model.") from None
+    if not isinstance(manifest, dict) or "training" not in manifest or "sha256" not in manifest:
+        raise Refusal(f"{path} is no manifest of a training: give the .json beside a .model.")
+    return manifest
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[Callable[[str], None], Callable[[float], None]]]:
+    """Sentences and a share done: as a bar where a person looks on, else the sentences alone."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield say, lambda share: None
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    ) as bar:
+        task = bar.add_task("", total=1.0)
+        yield (
+            lambda sentence: bar.update(task, description=escape(sentence)),
+            lambda share: bar.update(task, completed=share),
+        )
 
 
 def _monotone(asked: str) -> str | Mapping[str, int]:

@@ -20,7 +20,7 @@ from .text import TextModel, TextScorer
 from .text_forbidden import masked as masked_text
 from .training import TrainingDataInvalid, train
 from .trees import UnsupportedModel
-from .workbench import Request, Tested, Trained, train_file
+from .workbench import Request, Tested, Trained, file_sha256, train_file
 
 __all__ = [
     "Cases",
@@ -44,6 +44,7 @@ __all__ = [
     "card_pdf",
     "edited_bins",
     "exact_contributions",
+    "file_sha256",
     "fit_anomaly",
     "load",
     "masked_text",

@@ -5,9 +5,11 @@ rounds is what the fits on all rows are given. These differ by seed; the joined 
 divided by their number, trees end to end), so it is an ordinary LightGBM text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from . import binning, forest
 from .metrics import auc
 from .tables import Column, Floats, Ints
 from .training import PARAMS, _lightgbm  # pyright: ignore[reportPrivateUsage]
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 ROUNDS = 1500
 PATIENCE = 40
@@ -67,18 +72,19 @@ def fit(
     threads: int,
     shape: Mapping[str, object] | None = None,
 ) -> Boosted:
-    """folds: the inner fold of each row, 0..k-1. shape: skips the search."""
+    """folds: the inner fold of each row, 0..k-1. shape: skips the search.
+
+    threads: so many fits run side by side, each on one: they never wait for each other, and their number changes no result.
+    """
     lgb = _lightgbm()
-    if len(labels) < SMALL:
-        threads = 1  # threads that wait for each other take longer than the work
     common = {
-        **PARAMS, "learning_rate": 0.04, "lambda_l2": 5.0, "seed": seed, "num_threads": threads,
+        **PARAMS, "learning_rate": 0.04, "lambda_l2": 5.0, "seed": seed, "num_threads": 1,
         "monotone_constraints_method": "intermediate", "metric": "binary_logloss",
         "monotone_constraints": [monotone.get(name, 0) for name in names],
     }  # fmt: skip
     columns = [f"f{i}" for i in range(len(names))]
 
-    def member(fold: int, params: Mapping[str, object], limit: int = 0) -> tuple[Any, Floats, Ints]:
+    def member(fold: int, params: Mapping[str, object], limit: int = 0) -> tuple[int, Floats, Ints]:
         inside, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         if limit and len(inside) > limit:
             inside = np.sort(np.random.default_rng(seed).choice(inside, limit, replace=False))
@@ -87,45 +93,54 @@ def fit(
         stop = lgb.early_stopping(PATIENCE, verbose=False)
         made = lgb.train({**params, "seed": seed + fold}, data, ROUNDS, valid_sets=[other], callbacks=[stop])
         kept = lgb.Booster(model_str=made.model_to_string(num_iteration=made.best_iteration))
-        return kept, cast(Floats, kept.predict(matrix[held], raw_score=True, num_threads=threads)), held
+        return kept.num_trees(), cast(Floats, kept.predict(matrix[held], raw_score=True, num_threads=1)), held
 
     tried: list[Mapping[str, object]] = []
     notes: list[str] = []
     chosen: Mapping[str, object] = {**common, **(shape or {})}
-    if shape is None:
-        losses: list[float] = []
-        shapes = (SMALL_SHAPE,) if len(labels) < SMALL else SHAPES
-        for one in shapes:
-            _, raw, held = member(0, {**common, **one}, SEARCH_ROWS)
-            losses.append(log_loss(labels[held], raw))
-            tried.append({**one, "log_loss": losses[-1], "auc": auc(labels[held], raw)})
-            if losses[-1] > min(losses) * 1.01:
-                break  # shapes are ordered by size: past the best, larger ones only learn by heart
-        best = int(np.argmin(losses))
-        chosen = {**common, **shapes[best]}
-        if monotone:
-            free = {**chosen, "monotone_constraints": [0] * len(names)}
-            _, raw, held = member(0, free, SEARCH_ROWS)
-            lost = auc(labels[held], raw) - cast(float, tried[best]["auc"])
-            if lost > DROPPED_AT:
-                notes.append(f"monotone directions dropped: they cost {lost:.4f} AUC on the search fold")
-                chosen, monotone = free, {}
-    apart = np.empty(len(labels))
-    rounds: list[int] = []
-    for fold in range(int(folds.max()) + 1):
-        booster, raw, held = member(fold, chosen)
-        apart[held] = raw
-        rounds.append(int(booster.num_trees()))
-    enough = max(1, round(float(np.mean(rounds)) * 1.1))
-    members: list[Any] = []
-    for again in range(SMALL_REFITS if len(labels) < SMALL else REFITS):
-        params = {**chosen, "seed": seed + again}
-        data = lgb.Dataset(matrix, labels, feature_name=columns, params=params)
-        members.append(lgb.train(params, data, enough))
-    text = forest.joined(
-        [m.model_to_string() for m in members], [1 / len(members)] * len(members), len(names)
-    )
+    with ThreadPoolExecutor(threads) as work:
+        if shape is None:
+            losses: list[float] = []
+            shapes = (SMALL_SHAPE,) if len(labels) < SMALL else SHAPES
+            searched = _in_turn(work, threads, lambda one: member(0, {**common, **one}, SEARCH_ROWS), shapes)
+            for one, (_, raw, held) in searched:
+                losses.append(log_loss(labels[held], raw))
+                tried.append({**one, "log_loss": losses[-1], "auc": auc(labels[held], raw)})
+                if losses[-1] > min(losses) * 1.01:
+                    break  # shapes are ordered by size: past the best, larger ones only learn by heart
+            best = int(np.argmin(losses))
+            chosen = {**common, **shapes[best]}
+            if monotone:
+                free = {**chosen, "monotone_constraints": [0] * len(names)}
+                _, raw, held = member(0, free, SEARCH_ROWS)
+                lost = auc(labels[held], raw) - cast(float, tried[best]["auc"])
+                if lost > DROPPED_AT:
+                    notes.append(f"monotone directions dropped: they cost {lost:.4f} AUC on the search fold")
+                    chosen, monotone = free, {}
+        apart = np.empty(len(labels))
+        rounds: list[int] = []
+        for trees, raw, held in work.map(partial(member, params=chosen), range(int(folds.max()) + 1)):
+            apart[held] = raw
+            rounds.append(trees)
+        enough = max(1, round(float(np.mean(rounds)) * 1.1))
+
+        def refit(again: int) -> str:
+            params = {**chosen, "seed": seed + again}
+            data = lgb.Dataset(matrix, labels, feature_name=columns, params=params)
+            return cast(str, lgb.train(params, data, enough).model_to_string())
+
+        texts = list(work.map(refit, range(SMALL_REFITS if len(labels) < SMALL else REFITS)))
+    text = forest.joined(texts, [1 / len(texts)] * len(texts), len(names))
     return Boosted(text, apart, chosen, monotone, tuple(rounds), tuple(tried), tuple(notes))
+
+
+def _in_turn(
+    work: ThreadPoolExecutor, threads: int, do: Callable[[Item], Done], items: Sequence[Item]
+) -> Iterator[tuple[Item, Done]]:
+    """Each item with what was done, in order; only so many at once, so that a caller who stops has little done in vain."""
+    for start in range(0, len(items), threads):
+        batch = items[start : start + threads]
+        yield from zip(batch, work.map(do, batch), strict=True)
 
 
 def raw_scores(text: str, matrix: Floats, threads: int) -> Floats:

@@ -24,7 +24,8 @@ _AFTER = (
     {"recoveries"}, {"recovery"}, {"chargeoff"}, {"charged", "off"}, {"chgoff"}, {"chg", "off"}, {"writeoff"}, {"written", "off"},
     {"settlement"}, {"hardship"}, {"pymnt"}, {"out", "prncp"}, {"rec", "prncp"}, {"rec", "int"}, {"rec", "late"},
     {"last", "payment"}, {"total", "payment"}, {"payments", "made"}, {"principal", "received"}, {"principal", "paid"},
-    {"interest", "received"}, {"outcome"}, {"collection", "fee"}, {"repaid"}, {"核销"}, {"催收"}, {"逾期结果"},
+    {"interest", "received"}, {"last", "fico"},
+    {"principal", "loss"}, {"net", "loss"}, {"outcome"}, {"collection", "fee"}, {"repaid"}, {"核销"}, {"催收"}, {"逾期结果"},
 )  # fmt: skip
 _BEFORE = {"within", "past", "prior", "previous", "history", "hist", "ever"}
 

@@ -1,5 +1,6 @@
 """What each column of a table is for: label, time, feature, protected, or refused with a sentence."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
@@ -28,7 +29,19 @@ _PROTECTED = {
         "foreigner",
         "marriage",
     ),
-    *("marital", "pregnant", "disability", "disabled", "birthday", "birthdate", "dob"),
+    *(
+        "marital",
+        "married",
+        "birth",
+        "citizenship",
+        "caste",
+        "pregnant",
+        "disability",
+        "disabled",
+        "birthday",
+        "birthdate",
+        "dob",
+    ),
     *("性别", "年龄", "婚姻", "婚姻状况", "民族", "宗教", "国籍", "户籍", "籍贯", "残疾", "出生日期"),
 }
 _OF_PEOPLE = {"person", "customer", "client", "applicant", "borrower", "in", "years", "year", "cust", "group"}
@@ -64,6 +77,17 @@ _TIME = {
     "审批",
     "放款",
 }
+_YES = {"yes", "y", "true", "t", "是"}
+_PAIRS = (
+    ("bad", "good"), ("b", "g"), ("default", "no default"), ("default", "non-default"), ("default", "paid"),
+    ("default", "good"), ("charged off", "fully paid"), ("chgoff", "p i f"), ("bad loan", "good loan"),
+    ("坏", "好"), ("违约", "正常"), ("逾期", "正常"),
+    ("yes", "no"), ("y", "n"), ("true", "false"), ("t", "f"), ("是", "否"),
+)  # fmt: skip
+_BAD_NAMES = {
+    "default", "defaulted", "bad", "delinquent", "delinquency", "dlq", "chargeoff", "charged", "overdue", "late", "risk", "fraud",
+    "bankrupt", "bankruptcy", "loss", "npl", "seriousdlqin2yrs",
+}  # fmt: skip
 _PLACES = {"zip", "postcode", "zipcode", "naics", "mcc", "postal"}
 
 
@@ -113,6 +137,8 @@ def plan(
     """
     for name in (label, *([time] if time else []), *ids, *exclude, *catalogue):
         _ = table[name]
+    label, time = table[label].name, table[time].name if time else ""
+    ids, exclude = {table[name].name for name in ids}, {table[name].name for name in exclude}
     labels, rows, notes = _labels(table[label], bad, good)
     table = table.take(rows)
     known = named(table.columns)
@@ -198,6 +224,8 @@ def is_protected(name: str) -> bool:
         or any(part in name for part in ("性别", "年龄", "婚姻", "民族"))
     ):
         return True
+    if {"family", "status"} <= set(parts):
+        return True
     return "age" in parts and set(parts) <= {"age", *_OF_PEOPLE}
 
 
@@ -209,20 +237,23 @@ def _labels(column: Column, bad: Sequence[str], good: Sequence[str]) -> tuple[In
     seen, counts = np.unique(texts, return_counts=True)
     values = {str(v): int(c) for v, c in zip(seen, counts, strict=True) if v != ""}
     shown = ", ".join(f"{v!r} ({c})" for v, c in sorted(values.items(), key=lambda one: -one[1])[:8])
+    notes: list[str] = []
+    bad, good = [_spelt(value, values) for value in bad], [_spelt(value, values) for value in good]
     if not bad:
-        if set(values) <= {"0", "1"}:
-            bad = ("1",)
-        else:
+        found = _bad_of(column.name, list(values))
+        if found is None:
             raise TrainingDataInvalid(
                 f"label {column.name!r} holds {shown}: say with --bad which of them is bad"
             )
+        bad = [found]
+        if values.keys() != {"0", "1"}:
+            notes.append(f"{found!r} is counted as bad: say another with --bad if it is not")
     for value in (*bad, *good):
         if value not in values:
             raise TrainingDataInvalid(f"{value!r} does not occur in {column.name!r}: it holds {shown}")
     if set(bad) & set(good):
         raise TrainingDataInvalid(f"{sorted(set(bad) & set(good))[0]!r} cannot be both good and bad")
     rest = [v for v in values if v not in bad]
-    notes: list[str] = []
     missing = len(texts) - sum(values.values())
     if missing:
         notes.append(f"{missing} rows without a label left out")
@@ -238,6 +269,31 @@ def _labels(column: Column, bad: Sequence[str], good: Sequence[str]) -> tuple[In
         )
     kept = np.flatnonzero(np.isin(texts, [*bad, *(good or rest)]))
     return np.isin(texts[kept], list(bad)).astype(np.int64), kept, notes
+
+
+def _spelt(value: str, values: Collection[str]) -> str:
+    """As the file writes it: 1.0 for 1, and capitals, are forgiven where there is no doubt."""
+    if value in values:
+        return value
+    try:
+        return f"{float(value):.15g}"
+    except ValueError:
+        alike = [one for one in values if one.casefold() == value.strip().casefold()]
+        return alike[0] if len(alike) == 1 else value
+
+
+def _bad_of(name: str, values: Sequence[str]) -> str | None:
+    """Which of two values is bad, where they say so: by themselves, or yes and true in a column whose name speaks of default."""
+    if set(values) <= {"0", "1"}:
+        return "1"
+    plain = {value.casefold(): value for value in values}
+    if len(plain) != 2:
+        return None
+    speaks = bool(_BAD_NAMES & set(words(name))) or any(part in name for part in ("违约", "逾期", "坏"))
+    for bad, good in _PAIRS:
+        if plain.keys() == {bad, good} and (speaks or bad not in _YES):
+            return plain[bad]
+    return None
 
 
 def _check_classes(label: str, labels: Ints) -> None:
@@ -274,6 +330,8 @@ def _usable(column: Column, days: Floats | None, time: str) -> tuple[Column | No
             column = Column(column.name, "category", codes=codes.astype(np.int64) - cut, levels=names)
             return _pooled(column, "a code, not a quantity: taken as names")
         return column, ""
+    if re.fullmatch(r"q[1-4] ?(19|20)\d\d|(19|20)\d\d[ -]?q[1-4]", column.levels[0].casefold()):
+        return None, "a calendar quarter: it names the vintage, and next year's is not in the file"
     return _pooled(column, "")
 
 

@@ -1,14 +1,13 @@
-"""Files of past loans read into typed columns: CSV (also .gz, GBK, other separators) and Parquet.
+"""Columns of past loans typed by their values: number, category, text, date or empty.
 
-Every value is read as text first and typed here, so that what a column was taken for can be told: a `Column` says its kind,
-its special codes and what was odd about it.
+Every value of a CSV is read as text first and typed here, so that what a column was taken for can be told: a `Column` says its
+kind, its special codes and what was odd about it.
 """
 
-import gzip
-import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, cast
 
@@ -16,21 +15,36 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from . import files
 from .training import TrainingDataInvalid
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Kind = Literal["number", "category", "text", "date", "empty"]
 
-MISSING = ("", "na", "n/a", "nan", "null", "#n/a", ".", "?", "<na>", "nil")
+MISSING = (
+    *("", "na", "n/a", "#n/a", "nan", "null", "#null!", "<na>", "nil", "not available", ".", "?"),
+    "\\n",  # as MySQL writes it
+)
 _TYPED = 0.98  # share of the values that have to read as a number or a date
-_MEMORY_TIMES = 12  # of the (unpacked) file: text, typed columns, matrices
+_WORDS = 3  # so many words beside the numbers of a column are gaps with a name
+_CURRENCY = r"(?i)^(-?)\s*(?:usd|eur|gbp|rmb|cny|inr|rs\.?|us\$|[$¥￥€£₹])\s*"
+_UNIT = r"^([<>]?)\s*(-?\d+(?:\.\d+)?)\s*\+?\s*([A-Za-z\u4e00-\u9fff]+)\.?$"
+_AGE = r"(?i)^(\d+)\s*y[a-z]*\.?\s*(\d+)\s*m[a-z]*\.?$"
+_CLOCK = r"[T ]\d{1,2}:\d{2}.*$|:\d{2}:\d{2}:\d{2}.*$"
 _DATES = (
-    "%Y-%m-%d", "%Y/%m/%d", "%m/%d/%y", "%m/%d/%Y", "%d/%m/%y", "%d/%m/%Y", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S",
-    "%Y/%m/%d %H:%M:%S", "%m/%d/%Y %H:%M", "%Y年%m月%d日", "%d.%m.%Y", "%d-%b-%y", "%d-%b-%Y",
+    "%Y-%m-%d", "%Y/%m/%d", "%m/%d/%y", "%m/%d/%Y", "%d/%m/%y", "%d/%m/%Y", "%d-%m-%y", "%d-%m-%Y", "%m-%d-%y", "%m-%d-%Y",
+    "%Y年%m月%d日", "%d.%m.%y", "%d.%m.%Y", "%Y.%m.%d", "%d-%b-%y", "%d-%b-%Y", "%d%b%Y", "%d%b%y", "%d %b %Y", "%d %B %Y",
+    "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%Y%m%d",
 )  # fmt: skip
 """Two-digit years before four-digit ones: `%Y` would read 98 as the year 98."""
-_MONTHS = (("%Y-%m", "-01", "%Y-%m-%d"), ("%b-%Y", "-01", "%b-%Y-%d"), ("%Y%m%d", "", "%Y%m%d"))
+_MONTHS = (
+    ("%Y-%m", "-01", "%Y-%m-%d"), ("%Y/%m", "/01", "%Y/%m/%d"), ("%m/%Y", "/01", "%m/%Y/%d"),
+    ("%Y年%m月", "01日", "%Y年%m月%d日"),
+    ("%b-%y", "-01", "%b-%y-%d"), ("%b-%Y", "-01", "%b-%Y-%d"), ("%b %Y", " 01", "%b %Y %d"), ("%B %Y", " 01", "%B %Y %d"),
+    ("%y-%b", "-01", "%y-%b-%d"),
+)  # fmt: skip
+_SAYS_DATE = re.compile(r"date|time|day|month|period|_at$|_d$|_dt$|_m$|日期|时间|月份", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +77,7 @@ class Column:
     def texts(self) -> list[str]:
         """Each value as it is named to people; "" for missing."""
         if self.kind in ("number", "date"):
-            return ["" if np.isnan(v) else f"{v:g}" for v in cast(list[float], self.values.tolist())]
+            return ["" if np.isnan(v) else f"{v:.15g}" for v in cast(list[float], self.values.tolist())]
         return ["" if c < 0 else self.levels[c] for c in cast(list[int], self.codes.tolist())]
 
 
@@ -75,80 +89,32 @@ class Table:
     sample: int = 1
 
     def __getitem__(self, name: str) -> Column:
+        """By name; by its number where the file has no header."""
         for column in self.columns:
-            if column.name == name:
+            if column.name in (name, f"column {name}"):
                 return column
-        raise TrainingDataInvalid(
-            f"no column {name!r}: the file has {', '.join(c.name for c in self.columns)}"
-        )
+        names = [column.name for column in self.columns]
+        folded = {one.casefold(): one for one in names}
+        near = [folded[one] for one in get_close_matches(name.casefold(), folded, 3, 0.6)]
+        listed = ", ".join(names[:40]) + (f" and {len(names) - 40} more" if len(names) > 40 else "")
+        hint = f"is {' or '.join(map(repr, near))} meant? " if near else ""
+        raise TrainingDataInvalid(f"no column {name!r}: {hint}The file has {listed}")
 
     def take(self, rows: Ints) -> "Table":
         return replace(self, columns=tuple(column.take(rows) for column in self.columns), rows=len(rows))
 
 
-def read(path: Path, sample: int = 0) -> Table:
-    """Raises TrainingDataInvalid where the file cannot be read, is empty, or is too large for the memory at hand."""
+def read(path: Path, sample: int = 0, known: Sequence[str] = ()) -> Table:
+    """Raises TrainingDataInvalid where the file cannot be read or is empty. sample, known: see `files.read`."""
     try:
-        size = path.stat().st_size
-        _check_memory(path, size)
-        frame, notes = (_parquet(path), []) if path.suffix == ".parquet" else _csv(path)
+        found = files.read(path, sample, known)
     except (OSError, EOFError, pl.exceptions.PolarsError) as error:
         raise TrainingDataInvalid(f"{path} cannot be read ({error}): give a CSV or Parquet file") from None
+    frame = found.frame
     if not frame.height or not frame.width:
         raise TrainingDataInvalid(f"{path} holds {frame.height} rows: nothing to learn from")
-    names = [str(name).strip() for name in frame.columns]
-    typed = tuple(
-        typed_column(name, frame.get_column(old)) for name, old in zip(names, frame.columns, strict=True)
-    )
-    return Table(typed, frame.height, tuple(notes))
-
-
-def _check_memory(path: Path, size: int) -> None:
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    need = size * _MEMORY_TIMES * (4 if path.suffix in (".gz", ".parquet") else 1)
-    if need > free:
-        raise TrainingDataInvalid(
-            f"{path} has {size / 2**30:.1f} GiB and would need about {need / 2**30:.0f} GiB of memory, {free / 2**30:.0f} GiB "
-            "are free: give a sample of its rows, or a Parquet file with the columns that matter"
-        )
-
-
-def _parquet(path: Path) -> pl.DataFrame:
-    return pl.read_parquet(path)
-
-
-def _csv(path: Path) -> tuple[pl.DataFrame, list[str]]:
-    raw = path.read_bytes()
-    notes: list[str] = []
-    if raw[:2] == b"\x1f\x8b":
-        raw = gzip.decompress(raw)
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("gb18030", errors="replace")
-        broken = text.count("\ufffd")
-        notes.append(
-            "read as GBK (GB 18030)" + (f"; {broken} characters could not be read" if broken else "")
-        )
-        if broken > len(text) / 100:
-            raise TrainingDataInvalid(
-                f"{path} is neither UTF-8 nor GBK: {broken} unreadable characters; save it as UTF-8"
-            ) from None
-    head = text[:20_000].splitlines()[:1]
-    if not head:
-        raise TrainingDataInvalid(f"{path} is empty: nothing to learn from")
-    separator = max(",;\t| ", key=lambda mark: (head[0].count(mark) * (1 if mark != " " else 0.5), mark))
-    names = [part.strip().strip('"') for part in head[0].split(separator)]
-    twin = next((name for name in names if names.count(name) > 1), None)
-    if twin is not None:
-        raise TrainingDataInvalid(f"column {twin!r} stands twice in {path}: give each column its own name")
-    if separator != ",":
-        notes.append(f"columns are separated by {separator!r}")
-    del raw
-    frame = pl.read_csv(
-        text.encode(), separator=separator, infer_schema=False, truncate_ragged_lines=False, glob=False
-    )
-    return frame, notes
+    typed = tuple(typed_column(name.strip(), frame.get_column(name)) for name in frame.columns)
+    return Table(typed, frame.height, found.notes, found.sample)
 
 
 def typed_column(name: str, series: pl.Series) -> Column:
@@ -162,23 +128,24 @@ def typed_column(name: str, series: pl.Series) -> Column:
         return Column(
             name, "empty", codes=np.full(len(series), -1), notes=(f"{series.dtype} is no single value",)
         )
-    text = series.cast(pl.String, strict=False).str.strip_chars()
+    text = series.cast(pl.String, strict=False).str.strip_chars().str.replace(r"^b'(.*)'$", "$1")
     text = text.set(text.str.to_lowercase().is_in(list(MISSING)), None)
     held = len(text) - text.null_count()
     if not held:
         return Column(name, "empty", codes=np.full(len(text), -1))
-    for clean, note in ((text, ""), (text.str.replace_all(r"[,$¥€%\s]", ""), "signs and separators removed")):
+    dates = _stamps(name, text, held)
+    if dates is not None:
+        return Column(name, "date", dates)
+    for clean, note in _readings(text):
         numbers = clean.cast(pl.Float64, strict=False)
-        read_as = held - (numbers.null_count() - text.null_count())
-        if read_as >= _TYPED * held:
-            notes = (note,) if note else ()
-            if read_as < held:
-                odd = text.filter(numbers.is_null() & text.is_not_null())[0]
-                notes = (*notes, f"{held - read_as} values such as {odd!r} are no numbers: taken as missing")
-            dates = _eight_digits(name, text, held) if not note else None
-            return (
-                Column(name, "date", dates) if dates is not None else _number(name, _floats(numbers), notes)
-            )
+        odd = text.filter(numbers.is_null() & text.is_not_null())
+        if len(odd) > (1 - _TYPED) * held and not _gaps(odd, numbers, held):
+            continue
+        notes = (note,) if note else ()
+        if len(odd):
+            shown = ", ".join(map(repr, odd.unique(maintain_order=True)[:3].to_list()))
+            notes = (*notes, f"{len(odd)} values such as {shown} are no numbers: taken as missing")
+        return _number(name, _floats(numbers), notes)
     dates = _dates(text, held)
     if dates is not None:
         return Column(name, "date", dates)
@@ -197,6 +164,45 @@ def typed_column(name: str, series: pl.Series) -> Column:
     )
 
 
+def _readings(text: pl.Series) -> Iterator[tuple[pl.Series, str]]:
+    """The texts as they stand; without signs and separators; without their unit; years and months as months."""
+    yield text, ""
+    clean = (
+        text.str.replace(_CURRENCY, "$1")
+        .str.replace(r"^\((.+)\)$", "-$1")
+        .str.replace_all(r"[\s\u00a0%$¥￥€£₹'’]", "")
+    )
+    note = "signs and separators removed"
+    commas = clean.filter(clean.str.contains(",", literal=True))
+    if len(commas) and not commas.str.contains(r"^-?\d{1,3}(,\d{3})+(\.\d*)?$").all() and commas.str.contains(
+        r"^-?(\d{1,3}(\.\d{3})+|\d+),\d+$"
+    ).all():  # fmt: skip
+        dotted = pl.select(
+            pl.when(clean.str.contains(",", literal=True))
+            .then(clean.str.replace_all(".", "", literal=True))
+            .otherwise(clean)
+        )
+        clean, note = dotted.to_series().str.replace(",", ".", literal=True), "decimal commas read as points"
+    else:
+        clean = clean.str.replace_all(",", "", literal=True)
+    yield clean, note
+    parts = [clean.str.extract(_UNIT, group) for group in (1, 2, 3)]
+    units = parts[2].drop_nulls().str.to_lowercase().str.strip_suffix("s").value_counts(sort=True)
+    if len(units) and units.row(0)[1] >= _TYPED * (len(text) - text.null_count()):
+        below = pl.select(pl.when(parts[0] == "<").then(0.5).otherwise(0.0)).to_series()
+        yield parts[1].cast(pl.Float64, strict=False) - below, f"unit {units.row(0)[0]!r} removed"
+    years, months = (text.str.extract(_AGE, group).cast(pl.Float64, strict=False) for group in (1, 2))
+    yield years * 12 + months, "years and months as months"
+
+
+def _gaps(odd: pl.Series, numbers: pl.Series, held: int) -> bool:
+    """Whether what is no number is a word or three for missing, beside many different numbers."""
+    return odd.n_unique() <= _WORDS and len(odd) < 0.5 * held and numbers.n_unique() > 20
+
+
+_HIGH_CODES = {float(f"{'9' * nines}{last}") for nines in range(1, 8) for last in range(6, 10)}
+
+
 def special_codes(values: Floats) -> tuple[float, ...]:
     """Values that stand for something else than a quantity: a few negative whole numbers below none else, or nines far above."""
     seen, counts = np.unique(values[~np.isnan(values)], return_counts=True)
@@ -205,14 +211,17 @@ def special_codes(values: Floats) -> tuple[float, ...]:
     enough = counts >= max(5, 0.001 * counts.sum())
     below = seen < 0
     found: list[float] = []
-    listed = np.isin(seen, [-float(n) for n in (*range(1, 10), 99, 999, 9999, 99999, 999999)])
-    if 0 < below.sum() <= 4 and (listed & enough)[below].all():
+    listed = np.isin(
+        seen, [-float(n) for n in (*range(1, 10), *(int("9" * k) for k in range(2, 10)), 88, 97, 98, 998)]
+    )
+    if 0 < below.sum() <= 4 and listed[below].all() and enough[below].any():
         found.extend(cast(list[float], seen[below].tolist()))
-    for at in (-1, -2):  # 98 and 99 stand together in many files
-        top = seen[at]
-        nines = re.fullmatch(r"9{2,}[0-9]?", f"{top:.0f}") is not None and top == round(top)
-        if nines and enough[at] and top >= 1.5 * max(seen[at - 1], 1) and len(seen) > 5:
-            found.append(float(top))
+    high = len(seen)  # 96 and 98 stand together in some files
+    while high > 1 and seen[high - 1] in _HIGH_CODES:
+        high -= 1
+    for first in range(high, len(seen)):
+        if enough[first:].any() and seen[first] >= 1.5 * max(seen[first - 1], 1) and first > 5:
+            found.extend(cast(list[float], seen[first:].tolist()))
             break
     return tuple(sorted(found))
 
@@ -226,27 +235,41 @@ def _number(name: str, values: Floats, notes: tuple[str, ...]) -> Column:
 
 
 def _dates(text: pl.Series, held: int) -> Floats | None:
+    text = text.str.replace(_CLOCK, "")
     patterns = [(pattern, "", pattern) for pattern in _DATES] + list(_MONTHS)
     sample = text.drop_nulls()[:500]
     for _, tail, pattern in patterns:
         tried = (sample + tail).str.to_date(pattern, strict=False)
         if len(sample) - tried.null_count() >= _TYPED * len(sample):
             days = (text + tail).str.to_date(pattern, strict=False)
+            days = days.set(~days.dt.year().is_between(1900, 2200), None)  # a pattern that misread the year
             if held - (days.null_count() - text.null_count()) >= _TYPED * held:
                 return _floats(days.cast(pl.Float64))
     return None
 
 
-def _eight_digits(name: str, text: pl.Series, held: int) -> Floats | None:
-    """20051231 is a date where the column says so."""
-    if not re.search(r"date|time|day|_d$|_dt$|日期|时间", name, re.IGNORECASE):
+def _stamps(name: str, text: pl.Series, held: int) -> Floats | None:
+    """20051231, 200512 and seconds since 1970 are dates where the column says so."""
+    if not _SAYS_DATE.search(name):
         return None
-    days = text.str.to_date("%Y%m%d", strict=False)
-    return (
-        _floats(days.cast(pl.Float64))
-        if held - (days.null_count() - text.null_count()) >= _TYPED * held
-        else None
-    )
+    numbers = text.cast(pl.Float64, strict=False)
+    values = _floats(numbers)
+    if (~np.isnan(values)).sum() < _TYPED * held or (np.mod(values[~np.isnan(values)], 1) != 0).any():
+        return None
+    whole = np.where(np.isnan(values), 0, values)
+
+    def mostly(inside: npt.NDArray[np.bool_]) -> bool:
+        return bool(inside.sum() >= _TYPED * held)
+
+    for size in (8, 6):
+        digits = pl.Series(whole.astype(np.int64)).cast(pl.String) + ("" if size == 8 else "01")
+        days = _floats(digits.str.to_date("%Y%m%d", strict=False).cast(pl.Float64))
+        if mostly((whole >= 1900 * 10 ** (size - 4)) & (whole < 2100 * 10 ** (size - 4)) & ~np.isnan(days)):
+            return days
+    for unit in (1.0, 1e3, 1e6):  # seconds from 1980 on, milliseconds, microseconds
+        if mostly((whole >= 3e8 * unit) & (whole < 4e9 * unit)):
+            return np.floor(values / (86_400 * unit))
+    return None
 
 
 def _floats(series: pl.Series) -> Floats:

@@ -126,7 +126,7 @@ def train_file(
     begun = time.perf_counter()
     members.check_kinds(request.models)
     say(f"reading {path.name}")
-    table = tables.read(path, request.sample)
+    table = tables.read(path, request.sample, (request.label,))
     request = replace(request, sample=table.sample)
     plan = roles.plan(
         table, request.label, request.bad, request.good, time=request.time, ids=request.ids,
@@ -141,23 +141,23 @@ def train_file(
         f"{len(labels)} rows, {labels.mean():.2%} bad, {len(plan.columns)} candidate columns: looking for leaks"
     )
     groups = splitting.copies(plan.columns)
+    copies = groups
+    if request.group_near_copies:
+        groups = splitting.near_groups(plan.columns, groups)
+    splits = _splits(plan, groups, request)
+    directions = _asked_directions(request, plan.columns)
     columns, findings = _without_leaks(plan.columns, labels, groups, request)
     gone = [column.name for column in plan.columns if column not in columns]
     if gone:
         say(f"left out by the leak alarm: {', '.join(gone)}")
-    notes = [*table.notes, *plan.notes, *_copy_notes(columns, groups, request)]
-    if request.group_near_copies:
-        groups = splitting.near_groups(columns, groups)
-    splits = _splits(plan, groups, request)
-    notes.extend(splits.notes)
-    directions = _asked_directions(request, columns)
+    notes = [*table.notes, *plan.notes, *splits.notes, *_copy_notes(columns, copies, request)]
     advance(0.1)
     share = 0.9 / (len(splits.rounds) + 1)
 
     def fitted(rows: Ints, done: int) -> Fitted:
         made = members.fit(
             [column.take(rows) for column in columns], labels[rows], groups[rows],
-            _recent(plan.time, rows, request), kinds=request.models, monotone=directions, bins=bins or {},
+            _recent(plan.time, rows, splits.kind), kinds=request.models, monotone=directions, bins=bins or {},
             scaling=request.scaling, seed=request.seed, threads=request.threads,
             step=lambda part: advance(0.1 + share * (done + part)),
         )  # fmt: skip
@@ -183,6 +183,10 @@ def train_file(
         tuple(column.take(rows) for column in columns), tuple(column.take(rows) for column in plan.protected),
     )  # fmt: skip
     matrix = preparing.matrix(final.recipe, columns)
+    texts = {
+        name: final.text(name)
+        for name in (*(one.name for one in final.members), *({final.chosen} & {"blend"}))
+    }
     report: dict[str, object] = {
         "format": 2,
         "file": {
@@ -205,13 +209,13 @@ def train_file(
         "blend": dict(final.blend),
         "calibrations": {name: curve.to_json() for name, curve in final.calibrations.items()},
         "monotone": dict(final.monotone),
-        "importance": _importance(final, matrix),
+        "importance": _importance(texts[final.chosen], final.recipe.features, matrix),
         "notes": list(dict.fromkeys(notes)),
         "versions": {"python": sys.version.split()[0], "lightgbm": str(_lightgbm().__version__), "numpy": np.__version__},
     }  # fmt: skip
     models = {
-        name: _model(final, name, matrix, labels, matrix[rows], report, request.seed)
-        for name in (*(m.name for m in final.members), *(["blend"] if final.chosen == "blend" else []))
+        name: _model(final, name, text, matrix, labels, matrix[rows], report, request.seed)
+        for name, text in texts.items()
     }
     card_bins = {one.name: one for one in final.card.bins}
     every = tuple(card_bins.get(column.name) or binning.fit(column, labels) for column in columns)
@@ -249,8 +253,8 @@ def _worth(tested: Tested, chosen: str, dated: bool, seed: int) -> dict[str, obj
     }
 
 
-def _recent(days: Floats | None, rows: Ints, request: Request) -> Ints | None:
-    if days is None or request.split == "folds":
+def _recent(days: Floats | None, rows: Ints, kind: str) -> Ints | None:
+    if days is None or kind != "time":
         return None
     return np.flatnonzero(days[rows] >= np.quantile(days[rows], 1 - RECENT))
 
@@ -294,7 +298,7 @@ def _quick(columns: Sequence[Column], labels: Ints, fold: Ints, request: Request
     lgb = _lightgbm()
     params = {
         "objective": "binary", "num_leaves": 15, "learning_rate": 0.1, "seed": request.seed, "deterministic": True,
-        "num_threads": request.threads, "verbosity": -1, "force_row_wise": True,
+        "num_threads": 1, "verbosity": -1, "force_row_wise": True,
     }  # fmt: skip
     data = lgb.Dataset(
         preparing.matrix(recipe, [c.take(train) for c in columns]), labels[train], params=params
@@ -328,11 +332,17 @@ def _splits(plan: roles.Plan, groups: Ints, request: Request) -> splitting.Split
         raise TrainingDataInvalid(f"split {request.split!r}: say time, folds or auto")
     if request.split == "time" and plan.time is None:
         raise TrainingDataInvalid("--split time needs a column of dates: name it with --time")
-    if request.split != "folds" and plan.time is not None:
+    folds = splitting.by_folds(plan.labels, groups, request.seed)
+    if request.split == "folds" or plan.time is None:
+        return folds
+    try:
         return splitting.by_time(
             plan.time, plan.labels, groups, split_at=request.split_at, gap_months=request.gap_months
         )
-    return splitting.by_folds(plan.labels, groups, request.seed)
+    except TrainingDataInvalid as error:
+        if request.split == "time" or request.split_at or request.time:
+            raise
+        return replace(folds, notes=(f"no split by {plan.time_name}: {error}",))
 
 
 def _asked_directions(request: Request, columns: Sequence[Column]) -> Mapping[str, int] | None:
@@ -354,17 +364,19 @@ def _asked_directions(request: Request, columns: Sequence[Column]) -> Mapping[st
     return {name: sign for name, sign in request.monotone.items() if name in numbers}
 
 
-def _importance(final: Fitted, matrix: Floats) -> dict[str, float]:
+def _importance(text: str, features: Sequence[str], matrix: Floats) -> dict[str, float]:
     """How much each feature moves the chosen model's score: the deviation of its contributions, as shares of their sum."""
-    trees = flatten(final.text(final.chosen), matrix.shape[1])
+    trees = flatten(text, matrix.shape[1])
     moved = np.std([trees.walk(row)[1] for row in matrix[:: max(1, len(matrix) // SPREAD_ROWS)]], axis=0)
     shares = moved / (float(moved.sum()) or 1.0)
-    return {final.recipe.features[i]: float(shares[i]) for i in np.argsort(-shares, kind="stable").tolist()}
+    order = cast(list[int], np.argsort(-shares, kind="stable").tolist())
+    return {features[i]: float(shares[i]) for i in order}
 
 
 def _model(
     final: Fitted,
     name: str,
+    text: str,
     matrix: Floats,
     labels: Ints,
     tested: Floats,
@@ -373,7 +385,7 @@ def _model(
 ) -> TrainedModel:
     """matrix, labels: what it was fitted to. tested: rows by which its reasons are compared."""
     features, calibration = final.recipe.features, final.calibrations[name]
-    content = encode(final.text(name), features, calibration.slope, calibration.intercept, calibration.curve)
+    content = encode(text, features, calibration.slope, calibration.intercept, calibration.curve)
     worth = cast(Mapping[str, Mapping[str, Mapping[str, float]]], report["models"])[name]
     manifest: dict[str, object] = {
         "algorithm": name,
