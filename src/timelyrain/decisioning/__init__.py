@@ -7,6 +7,7 @@ numpy, with equal results. No float, no clock, no I/O: a float appears only betw
 from . import functions as functions  # fills the table of functions
 from .cases import Case, CaseInvalid, CaseResult, Tried, try_cases
 from .catalogue import Entry, catalogue_json, catalogue_markdown, entries
+from .changes import LEVERS, NOTHING, Change, what_would_change
 from .compilers import Column
 from .decide import (
     Batch,
@@ -34,6 +35,7 @@ from .jdm import JdmInvalid, Told
 from .jdm_export import Exported, export_jdm
 from .jdm_import import Imported, import_jdm
 from .parts import PolicyList
+from .phrases import Cause, causes, phrase, theme
 from .policy import Feature, Figure, Policy, Rule
 from .record import ENGINE, RecordInvalid, Replay, decide_again, decision_record, replay
 from .states import State, StateInvalid, merge
@@ -42,6 +44,8 @@ from .verdicts import OUTCOMES, STATES, Columns, Outcome, Verdicts, column, verd
 __all__ = [
     "ENGINE",
     "FACTS",
+    "LEVERS",
+    "NOTHING",
     "OUTCOMES",
     "SOURCES",
     "STATES",
@@ -50,6 +54,8 @@ __all__ = [
     "Case",
     "CaseInvalid",
     "CaseResult",
+    "Cause",
+    "Change",
     "Column",
     "Columns",
     "Decision",
@@ -89,6 +95,7 @@ __all__ = [
     "canonical_bytes",
     "catalogue_json",
     "catalogue_markdown",
+    "causes",
     "column",
     "decide",
     "decide_again",
@@ -100,9 +107,12 @@ __all__ = [
     "features_matrix",
     "import_jdm",
     "merge",
+    "phrase",
     "replay",
     "scores",
     "silence",
+    "theme",
     "try_cases",
     "verdicts",
+    "what_would_change",
 ]

@@ -206,6 +206,8 @@ def _subject(feature: Feature) -> Words:
     """What is counted, without days and statistic."""
     if _NEUTRAL.search(feature.name):
         return "部分品类的支出", "spending in some categories"
+    if feature.name.startswith("essentials_"):
+        return "必需支出占比", "essential spending as a share of all"
     zh, en = _NO_DETAIL.sub("", feature.zh), _EN_DETAIL.sub("", feature.en)
     if _TREND.search(feature.name):
         return re.sub(r"近\d+天占近\d+天$", "", zh), re.sub(r"(:.*)?, part of the last .*$", "", en)
