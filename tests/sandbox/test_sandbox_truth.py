@@ -103,7 +103,7 @@ def test_what_is_written_leans_on_the_lives(table: pl.DataFrame):
 
 def test_a_price_from_a_learnt_model_earns_what_the_truth_says(tmp_path: Path):
     """Train, calibrate and price on one half; on the other, profit expected by the model, by the truth, and as it turned out."""
-    file, n = tmp_path / "past.parquet", 9_000
+    file, n = tmp_path / "past.parquet", 12_000
     population.write_parquet(n, 21, UNTIL, MONTHS, file)
     past = Applications.open(file).read(0, n)
     known = np.flatnonzero(past.outcome >= 0)
@@ -130,17 +130,12 @@ def test_a_price_from_a_learnt_model_earns_what_the_truth_says(tmp_path: Path):
         for pd in (learnt, true)
     )
     realised = book.realised(lent, rates, terms, came, book.lost(lent, sizes, np.full(len(came), -1)))
-    swing = lent * (
-        rates / 1e6 * 13 / 24 + book.lgd_ppm / 1e6
-    )  # what one default costs, interest and principal
+    swing = lent * (rates / 1e6 * 13 / 24 + book.lgd_ppm / 1e6)  # lost by one default: interest, principal
     # what if only the better half by the model were lent to? the same agreement has to hold there
     for part in (lent > 0, (lent > 0) & (learnt <= np.median(learnt[lent > 0]))):
         luck = float(np.sqrt((true * (1 - true) * swing**2)[part].sum()))
         owed = float((true * swing)[part].sum())
-        assert (
-            abs(realised[part].sum() - by_truth[part].sum()) < SURE * luck
-        )  # only luck lies between the truth and what came
-        assert luck < 0.25 * owed
-        assert (
-            abs(by_model[part].sum() - by_truth[part].sum()) < 0.2 * owed
-        )  # and the model's calibration is not far off
+        # only luck lies between the truth and what came
+        assert abs(realised[part].sum() - by_truth[part].sum()) < SURE * luck < SURE * 0.25 * owed
+        # the level was calibrated on a fifth of the training rows, and is known no better than their number of bad
+        assert abs(by_model[part].sum() - by_truth[part].sum()) < SURE * owed / (0.2 * bad[half].sum()) ** 0.5
