@@ -98,3 +98,20 @@ def test_logistic_meets_its_own_first_order_condition():
     p = 1 / (1 + np.exp(-(weights[0] + matrix @ weights[1:])))
     assert abs((p - labels).sum()) < 1e-6
     assert matrix.T @ (p - labels) == pytest.approx(-2.0 * weights[1:], abs=1e-5)
+
+
+def test_bins_of_numbers_are_counted_as_rows_fall_into_them_and_moving_an_end_gains_nothing():
+    rng = np.random.default_rng(3)
+    values = np.where(rng.random(5_000) < 0.3, 0.0, np.round(rng.gamma(2.0, 900.0, 5_000), 2))
+    values[:200], values[200:300] = np.nan, -1.0
+    labels = (rng.random(5_000) < 0.1 + 0.3 * (np.nan_to_num(values) > 1_500)).astype(np.int64)
+    column = number("amount", values, (-1.0,))
+    made = binning.fit(column, labels)
+    again = binning.counted(column, labels, made.cuts, ())
+    assert again == made and made.rows[-2:] == (100, 200)
+    for i, cut in enumerate(made.cuts):
+        for other in (cut * 0.99, cut * 1.01):
+            moved = binning.counted(column, labels, (*made.cuts[:i], other, *made.cuts[i + 1 :]), ())
+            rates = np.array(moved.bad[: moved.ordinary]) / np.array(moved.rows[: moved.ordinary])
+            small = min(moved.rows[: moved.ordinary]) < binning.SMALLEST * sum(moved.rows[: moved.ordinary])
+            assert moved.iv <= made.iv + 1e-3 or small or not (np.diff(rates) > 0).all()
