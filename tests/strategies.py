@@ -84,6 +84,8 @@ OTHER_SHAPES: tuple[dict[str, object], ...] = (
     {"grace_interest": 2, "instalments": 9},
     {"ahead": Ahead.NEXT, "overdue": Overdue.INTEREST, **ACTUAL},
     {"ahead": Ahead.LAST, "overdue": Overdue.PENALTY, **ACTUAL},
+    {"ahead": Ahead.LAST, "overdue": Overdue.INTEREST, **ACTUAL},
+    {"ahead": Ahead.NEXT, "overdue": Overdue.TO_PERIOD_END, "to_period_end": True, **ACTUAL},
 )
 
 

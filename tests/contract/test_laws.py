@@ -56,6 +56,20 @@ def test_paying_all_that_is_owed_ends_at_zero_and_returns_the_principal(history:
 
 
 @LIVES
+@given(lives(), st.data())
+def test_no_interest_is_forgotten_overnight(history: History, data: st.DataObject):
+    """What has accrued stays, most of all on the day an instalment falls due."""
+    terms, events, last = history.terms, history.events, history.events[-1].value_on
+    later = [row.due_on for row in fold(terms, events, last).instalments if row.due_on > last]
+    on = data.draw(
+        st.sampled_from(later) if later else st.dates(last + timedelta(days=1), last + timedelta(days=90))
+    )
+    nights = [fold(terms, events, day).totals for day in (on - timedelta(days=1), on)]
+    assert nights[0].interest_accrued_fen <= nights[1].interest_accrued_fen
+    assert nights[0].penalty_accrued_fen <= nights[1].penalty_accrued_fen
+
+
+@LIVES
 @given(lives())
 def test_instalments_paid_on_their_days_end_at_zero(history: History):
     terms, on, events = history.terms, history.horizon, list(history.events)

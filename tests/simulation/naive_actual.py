@@ -103,14 +103,20 @@ class NaiveActual(NaiveLoan):
 
     def fall(self) -> None:
         row, stretch = self.ahead[0]
-        if row.settled_on is None and stretch.due_on == self.today:
+        if stretch.due_on == self.today and (row.settled_on is None or not self.last):
             whole = self.whole
             own, row.principal = self.asked(0, self.last, whole - self.taken, self.left)
             self.put_off = self.collect(0, self.last, own, self.put_off)
             self.undue -= row.principal - row.principal_paid
             self.running, self.taken = Fraction(whole - self.taken - own), 0
+        self.ask_again(row)
         self.leave()
         self.sweep()
+
+    def ask_again(self, row: Debt) -> None:
+        """What was paid before its day may be asked for interest on what is late, or a fee."""
+        if self.unpaid(row):
+            row.settled_on = None
 
     def leave(self) -> None:
         """The first instalment is not to come any more."""
@@ -139,6 +145,7 @@ class NaiveActual(NaiveLoan):
             running, taken = Fraction(whole - taken - own), 0
             owed -= row.principal - row.principal_paid
             left -= row.principal
+            self.ask_again(row)
 
     # -- money ------------------------------------------------------------------------------------------------------
 
@@ -167,23 +174,28 @@ class NaiveActual(NaiveLoan):
         money = self.pay(money)
         if self.terms.ahead is Ahead.LAST:
             money = self.pay_last(money)
-        while money and self.ahead and self.ahead[0][0].settled_on is None:
+        while money and self.ahead:
             row, stretch = self.ahead[0]
             own, row.principal = self.asked(0, self.last, self.whole - self.taken, self.left)
             put_off, before = self.collect(0, self.last, own, self.put_off), row.principal_paid
+            self.ask_again(row)
+            if row.settled_on:
+                break
             money = self.pay_row(row, money)
             self.undue -= row.principal_paid - before
             if self.unpaid(row):
                 break
             if self.last and not row.principal:
-                money = self.pay_last(money)
-                break
+                rest = self.pay_last(money)
+                if rest < money or not money:
+                    money = rest
+                    continue
             self.taken += own
             self.put_off = put_off
             self.done.append(stretch)
             row.settled_on = self.today
             self.leave()
-        if self.ahead and not self.to_come:
+        if self.ahead and not self.late and not self.to_come:
             for row, _ in self.ahead:
                 if paid_on(row):
                     row.principal, row.interest = row.principal_paid, row.interest_paid
