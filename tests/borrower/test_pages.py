@@ -204,6 +204,10 @@ def test_a_declined_applicant_reads_why_and_reaches_a_person(world: World) -> No
     assert "这次没有通过" in text
     for reason in view.reasons:
         assert reason["zh"] in text and reason["change_zh"] in text
+    told = origination_queries.explanation(who.borrower.shard, who.borrower.id, view.id)
+    assert told is not None and "什么变化会带来不同的结果" in text
+    assert all(change.zh in text for change in told.changes) and (told.changes or told.nothing_zh in text)
+    assert all(cause.zh in text for cause in told.causes)
     assert client.post(f"{where}/review", {"note": "请再看一看", "key": "a person"}).status_code == 302
     assert "您的复核请求已收到" in text_of(client.get(where))
     assert "工作日内答复" in text_of(client.get(where))

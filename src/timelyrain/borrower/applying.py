@@ -108,6 +108,7 @@ def result(request: HttpRequest, borrower: customers.Borrower, application_id: U
         request,
         "result",
         application=view,
+        told=None if offer else origination.explanation(borrower.shard, borrower.id, application_id),
         irr_ppm=irr_ppm,
         purpose=purpose_names().get(view.purpose, view.purpose),
         sources=[(recipients.get(read.recipient, read.source), read) for read in view.sources],

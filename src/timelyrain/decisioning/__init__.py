@@ -35,7 +35,7 @@ from .jdm import JdmInvalid, Told
 from .jdm_export import Exported, export_jdm
 from .jdm_import import Imported, import_jdm
 from .parts import PolicyList
-from .phrases import Cause, causes, phrase, theme
+from .phrases import Cause, causes, model_spoke, phrase, shown, theme
 from .policy import Feature, Figure, Policy, Rule
 from .record import ENGINE, RecordInvalid, Replay, decide_again, decision_record, replay
 from .states import State, StateInvalid, merge
@@ -107,9 +107,11 @@ __all__ = [
     "features_matrix",
     "import_jdm",
     "merge",
+    "model_spoke",
     "phrase",
     "replay",
     "scores",
+    "shown",
     "silence",
     "theme",
     "try_cases",

@@ -18,6 +18,7 @@ from .aggregates import STATS, Stat
 from .catalogue import lineages
 from .compilers import Value
 from .decide import FACTORS, PPM, Decision, Shown
+from .language import names_read
 from .parts import FORMATS
 from .policy import Feature, Policy
 
@@ -125,6 +126,20 @@ def causes(
         zh, en = phrase(policy.features[name], way)
         found.append(Cause(one, name, zh, en, decision.features[name], round(sums[one] * PPM)))
     return tuple(found)
+
+
+def model_spoke(policy: Policy, decision: Decision) -> bool:
+    """Whether a rule that spoke reads the model's PD, directly or through figures, tables and the price."""
+    reads = {name: names_read(node) for name, node in policy.verdict_steps}
+    waiting, seen = [rule.code for rule, _ in decision.spoken], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name == "model.pd_ppm":
+            return True
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(reads.get(name, ()))
+    return False
 
 
 def direction(policy: Policy, name: str, value: Value, typical: float | None = None) -> Direction:

@@ -1,11 +1,12 @@
-"""How a decision came about, on its page in the console: the price rate by rate, the points, what shadow policies said."""
+"""How a decision came about, on its page in the console: price, points, causes, what would change it, what shadows said."""
 
 import json
 from typing import Any
 
 from django.http import HttpRequest
 
-from timelyrain.origination import registry
+from timelyrain import decisioning
+from timelyrain.origination import explanations, registry
 from timelyrain.origination.models import DecisionRecord, ShadowDecision
 from timelyrain.runtime.glossary import words
 from timelyrain.runtime.panels import As, Bar, Panel, Table, on_page
@@ -71,6 +72,47 @@ def _scorecards(request: HttpRequest, decision: DecisionRecord) -> Panel | None:
         for line in card.characteristics
     ]
     return Panel(words("评分卡得分", "Points of the scorecards"), bars=bars) if bars else None
+
+
+@on_page(_PAGE, _PERMISSION, order=30)
+def _causes(request: HttpRequest, decision: DecisionRecord) -> Panel | None:
+    """What raised the PD, as the borrower is told it: one bar for each cause."""
+    told = explanations.explain(decision)
+    if told is None or not told.causes:
+        return None
+    features = registry.policy(decision.policy_sha256).features
+    most = max(cause.contribution_ppm for cause in told.causes)
+    bars = [
+        Bar(
+            words(cause.zh, cause.en),
+            100 * cause.contribution_ppm / most,
+            words(*(_value(features[cause.feature], cause, language) for language in ("zh", "en"))),
+        )
+        for cause in told.causes
+    ]
+    by = {"exact": ("精确归因", "exact attribution"), "path": ("路径归因", "path attribution")}[
+        told.attribution
+    ]
+    return Panel(
+        words(f"推高违约概率的因素（{by[0]}）", f"What raised the chance of default ({by[1]})"), bars=bars
+    )
+
+
+def _value(feature: decisioning.Feature, cause: explanations.Cause, language: str) -> str:
+    return f"{decisioning.shown(feature, cause.value, language)} · +{cause.contribution_ppm / 1e6:.2f}"
+
+
+@on_page(_PAGE, _PERMISSION, order=31)
+def _changes(request: HttpRequest, decision: DecisionRecord) -> Panel | None:
+    """What the applicant could do for another answer, each tried by deciding again."""
+    told = explanations.explain(decision)
+    if told is None:
+        return None
+    title = words("什么变化会带来不同的结果", "What would change the answer")
+    if not told.changes:
+        return Panel(title, text=words(told.nothing_zh, told.nothing_en))
+    rows = [[words(c.zh, c.en), c.limit_fen, c.rate_ppm] for c in told.changes]
+    return Panel(title, table=Table(("change", "limit_fen", "rate_ppm"), rows))
 
 
 @on_page(_PAGE, _PERMISSION, order=29)

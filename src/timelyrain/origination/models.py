@@ -296,3 +296,18 @@ class ShadowDecision(Sharded):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["shard", "decision", "policy_sha256"], name="shadow_once")
         ]
+
+
+class Explanation(Sharded):
+    """Why a decision was not an approval, and what would change it, as it was first told: JSON, sealed."""
+
+    append_only = True
+    decision = models.ForeignKey(
+        DecisionRecord, models.DO_NOTHING, db_constraint=False, related_name="explanations"
+    )
+    attribution = models.CharField(max_length=8, blank=True)
+    told_sealed = models.BinaryField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["shard", "decision"], name="explained_once")]

@@ -15,6 +15,8 @@ from timelyrain.origination.exemptions import entries_of as entries_of
 from timelyrain.origination.exemptions import exemption as exemption
 from timelyrain.origination.exemptions import lists as lists
 from timelyrain.origination.exemptions import waiting_exemptions as waiting_exemptions
+from timelyrain.origination.explanations import Explained as Explained
+from timelyrain.origination.explanations import explain
 from timelyrain.origination.models import Application, DecisionRecord, Offer, Review
 from timelyrain.origination.pricing import max_rate_ppm as max_rate_ppm
 from timelyrain.runtime import clock, law, rows
@@ -84,6 +86,13 @@ def application(shard: int, borrower_id: UUID, application_id: UUID) -> Applicat
                 remedy="List your applications (GET /api/v1/applications).",
             )
         return parts(found)[0]
+
+
+def explanation(shard: int, borrower_id: UUID, application_id: UUID) -> Explained | None:
+    """What raised the risk and what would change the answer; None where it was an approval or is not decided."""
+    own = {"application_id": application_id, "application__borrower_id": borrower_id}
+    row = DecisionRecord.objects.filter(shard=shard, **own).select_related("application").first()
+    return explain(row) if row else None
 
 
 def applications(shard: int, borrower_id: UUID) -> list[ApplicationView]:

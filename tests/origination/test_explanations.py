@@ -1,0 +1,76 @@
+"""What somebody who was not approved is told: causes by the attribution the model asks for, changes that keep their promise."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from django.http import HttpRequest
+
+from tests.borrowers import apply, register
+from tests.decisioning.applicants import LAW, REQUEST, default_policy, evidence
+from timelyrain import decisioning, risk
+from timelyrain.origination import explanation_admin, explanations, queries
+from timelyrain.origination.models import DecisionRecord, Explanation
+
+POLICY = default_policy()
+
+
+@pytest.fixture(scope="module")
+def model() -> risk.TrainedModel:
+    """Trained on the policy's own features: trouble makes bad."""
+    troubles = np.random.default_rng(2).random(400)
+    people = [evidence(i, float(trouble)) for i, trouble in enumerate(troubles)]
+    matrix, names = decisioning.features_matrix(POLICY, people)
+    labels = (np.random.default_rng(3).random(400) < troubles).astype(np.int64)
+    return risk.train(matrix, labels, names, monotone=POLICY.monotone, threads=1)
+
+
+@pytest.mark.parametrize("used", ["path", "exact"])
+def test_causes_follow_the_attribution_that_the_manifest_asks_for(
+    model: risk.TrainedModel, used: str
+) -> None:
+    asked = replace(model, manifest={**model.manifest, "reasons": {"used": used}})
+    decision = decisioning.decide(POLICY, evidence(7, 0.9), REQUEST, asked, 0, LAW)
+    attribution, causes = explanations._causes(POLICY, decision, asked)
+    assert attribution == used and decisioning.model_spoke(POLICY, decision)
+    assert 1 <= len(causes) <= 4 and len({c.theme for c in causes}) == len(causes)
+    at = [decision.table.places[name] for name in model.feature_names]
+    row = np.where(decision.table.known[0, at], decision.table.numbers[0, at].astype(float), np.nan)
+    parts = risk.exact_contributions(model, row) if used == "exact" else model.score(row).contributions
+    sums: dict[str, float] = {}
+    for name, part in zip(model.feature_names, parts, strict=True):
+        sums[decisioning.theme(name)] = sums.get(decisioning.theme(name), 0.0) + part
+    assert causes[0].contribution_ppm == round(max(sums.values()) * 1e6)
+
+
+def test_a_decline_that_did_not_read_the_model_has_no_causes(model: risk.TrainedModel) -> None:
+    raw = json.loads(decisioning.canonical_bytes(evidence(1)))
+    raw["facts"]["age"] = 17
+    decision = decisioning.decide(POLICY, decisioning.evidence_from_json(raw), REQUEST, model, 0, LAW)
+    assert {rule.code for rule, _ in decision.spoken if rule.then == "decline"} >= {"AGE_UNDER_18"}
+    if not decisioning.model_spoke(POLICY, decision):
+        assert explanations._causes(POLICY, decision, model) == ("", ())
+
+
+def test_what_is_told_is_kept_sealed_and_told_again(world):
+    who = next(
+        a
+        for a in (register(world, "overindebted", seed=s) for s in range(60, 80))
+        if apply(a).state == "declined"
+    )
+    row = DecisionRecord.objects.filter(application__borrower_id=who.borrower.id).latest("at")
+    told = queries.explanation(who.borrower.shard, who.borrower.id, row.application_id)
+    assert told is not None and told == explanations.explain(row)
+    kept = Explanation.objects.get(shard=row.shard, decision=row)
+    assert all(change.zh.encode() not in bytes(kept.told_sealed) for change in told.changes)
+    panel = explanation_admin._changes(HttpRequest(), row)
+    assert panel is not None and (panel.table is not None) == bool(told.changes)
+    assert told.changes or panel.text
+
+
+def test_an_approval_needs_no_explanation(world):
+    who = register(world)
+    assert apply(who).state == "approved"
+    row = DecisionRecord.objects.filter(application__borrower_id=who.borrower.id).latest("at")
+    assert explanations.explain(row) is None and not Explanation.objects.filter(decision=row).exists()
