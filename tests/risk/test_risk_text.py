@@ -1,18 +1,22 @@
 """Texts as a score: leak-free, without what may not be read, the same bits again, or from a model behind HTTP."""
 
+import hashlib
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from timelyrain import risk
-from timelyrain.risk import text
+from timelyrain.cli import main
+from timelyrain.risk import TextModelRefused, text
 from timelyrain.risk.text_forbidden import FORBIDDEN, GAP, masked, refuse_persons
-from timelyrain.sources.adapters.text_model import TextModelEndpoint, TextModelRefused
+from timelyrain.sources.adapters.text_model import TextModelEndpoint
 
 N = 2_000
 SYLLABLES = ["bar", "con", "del", "fin", "gor", "hul", "jam", "kel", "lom", "nip", "ros", "tav"]
@@ -192,3 +196,84 @@ def test_a_model_that_changes_its_name_between_answers_is_refused(endpoint: str)
     texts[0], texts[256] = "first", "second"
     with pytest.raises(TextModelRefused, match="expected"):
         TextModelEndpoint(f"{endpoint}/changing").vectors(texts)
+
+
+@pytest.fixture(scope="module")
+def loans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Past loans whose risk stands partly in a number, partly in what was written."""
+    texts, labels, _ = sample(6)
+    rng = np.random.default_rng(7)
+    flipped = rng.random(N) < 0.3 * labels
+    path = tmp_path_factory.mktemp("loans") / "loans.csv"
+    pl.DataFrame(
+        {
+            "debt": np.round(rng.gamma(2.0, 0.2, N) + 0.4 * flipped, 3),
+            "用途说明": texts,
+            "remark": ["".join(rng.choice(SYLLABLES, 5)) for _ in range(N)],
+            "customer_name": ["".join(rng.choice(SYLLABLES, 2)) for _ in range(N)],
+            "bad": labels,
+        }
+    ).write_csv(path)
+    return path
+
+
+def test_training_reads_texts_that_earn_it_and_says_what_they_add(
+    loans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    usual = [
+        "risk",
+        "train",
+        str(loans),
+        "--label",
+        "bad",
+        "--split",
+        "folds",
+        "--threads",
+        "1",
+        "--json",
+        "--no-card",
+    ]
+    assert main([*usual, "--text", "用途说明", "remark", "--out", str(tmp_path)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    purpose, remark = report["texts"]["columns"]
+    assert purpose["kept"] and purpose["auc_added"]["low"] > 0
+    assert "words of 用途说明" in report["features_used"]
+    assert not remark["kept"] and "words of remark" not in report["features_used"]
+    assert main(usual) == 0
+    without = json.loads(capsys.readouterr().out)
+    chosen = report["chosen_model"]
+    gained = (
+        report["models"][chosen]["auc"]["value"] - without["models"][without["chosen_model"]]["auc"]["value"]
+    )
+    assert gained > 0.03  # on rows that neither saw
+    manifest = json.loads((tmp_path / f"{report['model_sha256']}.json").read_text())
+    again = text.TextModel.from_json(manifest["texts"]["用途说明"])
+    assert again.scores(["urgent"])[0] > again.scores(["planned"])[0]
+    assert main([*usual, "--text", "customer_name"]) == 1
+    assert "names of persons" in capsys.readouterr().err
+    assert main([*usual, "--text", "debt"]) == 1
+    assert "it needs no reading" in capsys.readouterr().err
+
+
+def test_training_with_a_model_behind_http_records_who_answered(
+    loans: Path, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    usual = [
+        "risk",
+        "train",
+        str(loans),
+        "--label",
+        "bad",
+        "--split",
+        "folds",
+        "--threads",
+        "1",
+        "--json",
+        "--no-card",
+    ]
+    usual += ["--text", "用途说明", "--text-model", f"{endpoint}/plain"]
+    assert main(usual) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["texts"]["model_sha256"] == hashlib.sha256(b"plain").hexdigest()
+    assert main([*usual, "--text-model-sha256", "0" * 64]) == 1
+    assert "expected 0000" in capsys.readouterr().err

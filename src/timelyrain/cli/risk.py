@@ -81,6 +81,17 @@ def add(commands: Commands) -> None:
     train.add_argument(
         "--ratio", action="append", default=[], metavar="A/B", help="a feature more: column A over column B"
     )
+    train.add_argument("--text", nargs="+", action="extend", default=[], metavar="COL",
+                       help="columns whose words are read, as one score each, where that adds 0.002 AUC")  # fmt: skip
+    train.add_argument(
+        "--text-model",
+        default="",
+        metavar="URL",
+        help="a model of yours that makes numbers of texts (docs/fraud.md)",
+    )
+    train.add_argument(
+        "--text-model-sha256", default="", metavar="HASH", help="the hash that it has to claim"
+    )
     train.add_argument(
         "--monotone", default="auto", metavar="auto|none|FILE", help="JSON of column: +1 or -1 on PD"
     )
@@ -147,8 +158,9 @@ def train_file(given: argparse.Namespace) -> int:
     try:
         file, request, bins, expected = _repeated(given) if given.again else _asked(given)
         with _progress() as (tell, advance):
-            trained = risk.train_file(file, request, bins=bins, say=tell, advance=advance)
-    except risk.TrainingDataInvalid as error:
+            scorer = _text_model(given)
+            trained = risk.train_file(file, request, bins=bins, scorer=scorer, say=tell, advance=advance)
+    except (risk.TrainingDataInvalid, risk.TextModelRefused) as error:
         raise Refusal(str(error)) from None
     text = json.dumps(trained.report, indent=1, ensure_ascii=False, allow_nan=False)
     if given.out:
@@ -174,6 +186,14 @@ def train_file(given: argparse.Namespace) -> int:
     return 0
 
 
+def _text_model(given: argparse.Namespace) -> risk.TextScorer | None:
+    if not given.text_model:
+        return None
+    from timelyrain.sources.adapters.text_model import TextModelEndpoint
+
+    return TextModelEndpoint(given.text_model, given.text_model_sha256)
+
+
 Asked = tuple[Path, risk.Request, Mapping[str, Any], str]
 """File, request, bins and the hash that is to come out (empty for a new training)."""
 
@@ -183,7 +203,8 @@ def _asked(given: argparse.Namespace) -> Asked:
         raise Refusal("Give the file and --label, the column that says good or bad (or --again MANIFEST).")
     request = risk.Request(
         label=given.label, bad=tuple(given.bad), good=tuple(given.good), time=given.time, ids=tuple(given.id),
-        exclude=tuple(given.exclude), keep=tuple(given.keep), ratios=tuple(given.ratio), split=given.split,
+        exclude=tuple(given.exclude), keep=tuple(given.keep), ratios=tuple(given.ratio), texts=tuple(given.text),
+        split=given.split,
         split_at=given.split_at, gap_months=given.gap_months, group_near_copies=given.group_near_copies,
         models=tuple(kind.strip() for kind in given.models.split(",")), monotone=_monotone(given.monotone),
         use_protected=given.use_protected, sample=given.sample, seed=given.seed, threads=given.threads,
@@ -268,6 +289,15 @@ def _show(report: Mapping[str, Any]) -> None:
     console.print(
         f"{report['rows']} rows, {report['bad_rate']:.2%} bad; {report['split']['sentence']}", highlight=False
     )
+    for one in report.get("texts", {}).get("columns", []):
+        added = one["auc_added"]
+        console.print(
+            f"words of {one['column']}: {added['value']:+.4f} AUC "
+            f"({added['low']:+.4f} to {added['high']:+.4f}) on the inner folds, "
+            f"{'kept' if one['kept'] else 'left out'}",
+            highlight=False,
+            markup=False,
+        )
     worth = Table(
         "model",
         "AUC (95 %)",

@@ -16,7 +16,7 @@ from .reasons import agreement, exact_contributions
 from .reasons import method as reasons_method
 from .scorecard import Scaling, Scorecard, edited_bins
 from .scorecard import read as read_scorecard
-from .text import TextModel, TextScorer
+from .text import TextModel, TextModelRefused, TextScorer
 from .text_forbidden import masked as masked_text
 from .training import TrainingDataInvalid, train
 from .trees import UnsupportedModel
@@ -32,6 +32,7 @@ __all__ = [
     "Scorecard",
     "Tested",
     "TextModel",
+    "TextModelRefused",
     "TextScorer",
     "Trained",
     "TrainedModel",

@@ -35,10 +35,14 @@ _SEED, _STEP = np.uint64(0x9E3779B97F4A7C15), np.uint64(0x100000001B3)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
 
+class TextModelRefused(ValueError):
+    """A text model of the lender's own did not answer in time, or not with what was asked for."""
+
+
 class TextScorer(Protocol):
     """Anything that makes numbers of texts: the model below, or a service of the lender's own behind HTTP.
 
-    sha256 names the model that is meant to answer. vectors: float64[n, d], one row for each text, as they come or masked.
+    sha256 names the model that answers. vectors: float64[n, d], finite, one row for each text; raises TextModelRefused.
     """
 
     @property

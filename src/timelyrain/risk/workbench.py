@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from . import binning, evaluation, leaks, members, preparing, reasons, roles, splitting, tables
+from . import binning, evaluation, leaks, members, preparing, reasons, roles, splitting, tables, text_columns
 from .binning import Binning
 from .members import Fitted
 from .metrics import auc
@@ -23,6 +23,7 @@ from .model import TrainedModel, encode
 from .preparing import Recipe
 from .scorecard import Scaling, Scorecard
 from .tables import Column, Floats, Ints
+from .text import TextScorer
 from .training import TrainingDataInvalid, _lightgbm, data_sha256  # pyright: ignore[reportPrivateUsage]
 from .trees import flatten
 
@@ -38,7 +39,7 @@ class Request:
 
     models: kinds beside the scorecard, which is always made. catalogue: columns known to be quantities of the time of the
     application (a policy's features); only these are learnt from. sample: one row of so many is read, 0 for as many as memory
-    holds.
+    holds. texts: columns whose words are read (text.py); each is kept where it earns it.
     """
 
     label: str
@@ -57,6 +58,7 @@ class Request:
     monotone: str | Mapping[str, int] = "auto"
     use_protected: bool = False
     catalogue: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     sample: int = 0
     seed: int = 1
     threads: int = 2
@@ -119,10 +121,14 @@ def train_file(
     request: Request,
     *,
     bins: Mapping[str, Binning] | None = None,
+    scorer: TextScorer | None = None,
     say: Callable[[str], None] = lambda sentence: None,
     advance: Callable[[float], None] = lambda share: None,
 ) -> Trained:
-    """Raises TrainingDataInvalid with what is wrong with the file or the request. advance: told the share that is done."""
+    """Raises TrainingDataInvalid with what is wrong with the file or the request.
+
+    scorer: reads the texts in the place of n-grams. advance: told the share that is done.
+    """
     begun = time.perf_counter()
     members.check_kinds(request.models)
     say(f"reading {path.name}")
@@ -140,6 +146,7 @@ def train_file(
     say(
         f"{len(labels)} rows, {labels.mean():.2%} bad, {len(plan.columns)} candidate columns: looking for leaks"
     )
+    written = text_columns.read(table, plan.rows, request.texts, scorer)
     groups = splitting.copies(plan.columns)
     copies = groups
     if request.group_near_copies:
@@ -154,15 +161,19 @@ def train_file(
     advance(0.1)
     share = 0.9 / (len(splits.rounds) + 1)
 
-    def fitted(rows: Ints, done: int) -> Fitted:
+    def fitted(rows: Ints, done: int) -> tuple[Fitted, list[Column], text_columns.Heard]:
+        mine, heard = text_columns.hear(
+            [column.take(rows) for column in columns], [one.take(rows) for one in written], labels[rows], groups[rows],
+            seed=request.seed, threads=request.threads,
+        )  # fmt: skip
         made = members.fit(
-            [column.take(rows) for column in columns], labels[rows], groups[rows],
+            mine, labels[rows], groups[rows],
             _recent(plan.time, rows, splits.kind), kinds=request.models, monotone=directions, bins=bins or {},
             scaling=request.scaling, seed=request.seed, threads=request.threads,
             step=lambda part: advance(0.1 + share * (done + part)),
         )  # fmt: skip
         notes.extend(made.notes)
-        return made
+        return made, mine, heard
 
     pds: dict[str, Floats] = {}
     round_of = np.full(len(labels), -1, np.int64)
@@ -170,12 +181,13 @@ def train_file(
         say(
             f"round {number + 1} of {len(splits.rounds)}: {len(one.train)} rows to train, {len(one.test)} to test"
         )
-        made = fitted(one.train, number)
-        for name, values in made.pds([c.take(one.test) for c in columns], request.threads).items():
+        made, _, heard = fitted(one.train, number)
+        seen = heard.join([c.take(one.test) for c in columns], [w.take(one.test) for w in written])
+        for name, values in made.pds(seen, request.threads).items():
             pds.setdefault(name, np.full(len(labels), np.nan))[one.test] = values
         round_of[one.test] = number
     say("fitting on all rows")
-    final = fitted(np.arange(len(labels)), len(splits.rounds))
+    final, columns, heard = fitted(np.arange(len(labels)), len(splits.rounds))
     rows = np.flatnonzero(round_of >= 0)
     tested = Tested(
         rows, round_of[rows], labels[rows], {name: pd[rows] for name, pd in pds.items()},
@@ -199,6 +211,7 @@ def train_file(
         "columns": [asdict(found) for found in plan.report],
         "features_used": [column.name for column in columns],
         "protected": [column.name for column in plan.protected],
+        "texts": {"model_sha256": scorer.sha256 if scorer else "", "columns": list(heard.findings)} if written else {},
         "leak_findings": [asdict(finding) for finding in findings],
         "split": {
             "kind": splits.kind, "time": plan.time_name if splits.kind == "time" else "", "sentence": splits.sentence,
@@ -214,7 +227,7 @@ def train_file(
         "versions": {"python": sys.version.split()[0], "lightgbm": str(_lightgbm().__version__), "numpy": np.__version__},
     }  # fmt: skip
     models = {
-        name: _model(final, name, text, matrix, labels, matrix[rows], report, request.seed)
+        name: _model(final, name, text, matrix, labels, matrix[rows], report, request.seed, heard)
         for name, text in texts.items()
     }
     card_bins = {one.name: one for one in final.card.bins}
@@ -382,6 +395,7 @@ def _model(
     tested: Floats,
     report: Mapping[str, object],
     seed: int,
+    heard: text_columns.Heard,
 ) -> TrainedModel:
     """matrix, labels: what it was fitted to. tested: rows by which its reasons are compared."""
     features, calibration = final.recipe.features, final.calibrations[name]
@@ -393,6 +407,7 @@ def _model(
         "data_sha256": data_sha256(matrix, labels, features),
         "features": list(features),
         "recipe": final.recipe.to_json(),
+        "texts": heard.to_json(),
         "monotone": dict(final.monotone),
         "calibration": calibration.to_json(),
         "contributions": "path (Saabas), log-odds, scaled by the calibration slope",

@@ -13,15 +13,11 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 
-from timelyrain.risk import masked_text
+from timelyrain.risk import TextModelRefused, masked_text
 
 BATCH = 256
 LARGEST = 4_096
 """Numbers that one text may become."""
-
-
-class TextModelRefused(ValueError):
-    """The endpoint did not answer in time, or not with what was asked for."""
 
 
 @dataclass(eq=False)
