@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.decisioning.applicants import AS_OF, DAY, LAW, REQUEST, applicant
 from tests.decisioning.test_decide import GOOD, POLICY, FixedScorer
+from timelyrain import risk
+from timelyrain.cli import main
 from timelyrain.decisioning import (
     Evidence,
     Outcome,
@@ -123,3 +126,19 @@ def test_nothing_is_told_where_nothing_a_person_can_do_helps(facts: dict[str, ob
 
 def test_an_approval_needs_no_change() -> None:
     assert changes(evidence_from_json(applicant(1))) == ()
+
+
+def test_the_command_tells_what_would_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(1)
+    noise = rng.normal(700.0, 30.0, (1200, 1))
+    model = risk.train(noise, (np.arange(1200) % 20 == 0).astype(np.int64), ["bureau_score"], threads=1)
+    path, shown = risk.save(model, tmp_path), tmp_path / "e.json"
+    shown.write_bytes(canonical_bytes(CASES["a card that is full"][0]))
+    command = ["decide", "--evidence", str(shown), "--model", str(path), "--what-if", "--language", "en"]
+    assert main(command) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "what would change the answer use at most" in told and "of each card and credit line" in told
+    raw = json.loads(shown.read_bytes())
+    shown.write_text(json.dumps({**raw, "facts": {**raw["facts"], "age": 17}}))
+    main(command)
+    assert "Nothing you could change" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -73,6 +74,12 @@ def decide(given: argparse.Namespace) -> None:
         sys.stdout.write(record.decode() + "\n")
     else:
         _explain(decision, source, request, definitions.chinese(given))
+    if given.what_if:
+        ways = decisioning.what_would_change(
+            policy, evidence, request, scorer, context, given=handed, terms=product.instalments,
+            amounts=range(product.min_amount_fen, product.max_amount_fen + 1, product.step_fen),
+        )  # fmt: skip
+        _what_if(decision, ways, definitions.chinese(given))
 
 
 def _judge(policy: Policy, handed: dict[str, Any]) -> None:
@@ -145,6 +152,23 @@ def _explain(decision: Decision, source: str, request: Request, zh: bool) -> Non
         else f"all {n} rules evaluated: {spoke} true, {skipped} not evaluated",
         style="dim",
     )
+
+
+def _what_if(decision: Decision, ways: Sequence[decisioning.Change], zh: bool) -> None:
+    """What would lead to an approval, least first; to stderr, so that a record on stdout stays one."""
+    out = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highlight=False)
+    if decision.outcome is decisioning.Outcome.APPROVE:
+        return
+    out.print("什么变化会带来不同的结果" if zh else "what would change the answer", style="bold")
+    if not ways:
+        out.print(f"  {decisioning.NOTHING[0 if zh else 1]}")
+    for way in ways:
+        promise = (
+            f"可借 {_money(way.limit_fen)}，年利率 {_share(way.rate_ppm)}"
+            if zh
+            else f"up to {_money(way.limit_fen)} at {_share(way.rate_ppm)}"
+        )
+        out.print(f"  {way.zh if zh else way.en}  [green]{promise}[/]")
 
 
 def _figures(decision: Decision, source: str, zh: bool) -> Table:
