@@ -130,8 +130,9 @@ def test_an_approval_needs_no_change() -> None:
 
 def test_the_command_tells_what_would_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(1)
-    noise = rng.normal(700.0, 30.0, (1200, 1))
-    model = risk.train(noise, (np.arange(1200) % 20 == 0).astype(np.int64), ["bureau_score"], threads=1)
+    scores = rng.normal(700.0, 30.0, (1200, 1))
+    bad = (rng.random(1200) < np.where(scores[:, 0] < 680, 0.15, 0.02)).astype(np.int64)
+    model = risk.train(scores, bad, ["bureau_score"], threads=1)
     path, shown = risk.save(model, tmp_path), tmp_path / "e.json"
     shown.write_bytes(canonical_bytes(CASES["a card that is full"][0]))
     command = ["decide", "--evidence", str(shown), "--model", str(path), "--what-if", "--language", "en"]
