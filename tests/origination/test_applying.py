@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.borrowers import Applicant, apply, approved, register, sign_in
 from tests.conftest import superuser_dsn
+from timelyrain.api.app import encode
 from timelyrain.audit import queries as audit
 from timelyrain.customers import services as customers
 from timelyrain.customers.errors import ConsentMissing, ProfileMissing
@@ -119,6 +120,29 @@ def test_the_same_request_at_once_is_decided_once(who):
     assert DecisionRecord.objects.filter(application_id=request).count() == 1
     assert Offer.objects.filter(application_id=request).count() <= 1
     assert len([a for a in audit.acts_of(request) if a.act == "application_decided"]) == 1
+
+
+def test_what_is_told_at_once_is_what_is_read_later(who):
+    """The answer is made from what is kept, not read again; and it is told in the transaction that keeps it."""
+    told: list[queries.ApplicationView] = []
+    request = (who.borrower, uuid4(), "instant_consumer", 1_000_000, 12, "shopping")
+    view, said = services.apply(*request, tell=told.append)
+    assert said is None and told == [view]
+    assert encode(view) == encode(queries.application(who.borrower.shard, who.borrower.id, view.id))
+    again, _ = services.apply(*request, tell=told.append)
+    assert again.decision_id == view.decision_id and len(told) == 1
+
+
+def test_a_decision_whose_answer_cannot_be_kept_is_not_kept(who):
+    def tell(view: queries.ApplicationView) -> None:
+        raise RuntimeError("no answer")
+
+    request = uuid4()
+    with pytest.raises(RuntimeError, match="no answer"):
+        services.apply(who.borrower, request, "instant_consumer", 1_000_000, 12, "shopping", tell=tell)
+    assert not DecisionRecord.objects.filter(application_id=request).exists()
+    assert [a.act for a in audit.acts_of(request)] == []
+    assert submit(who, request) == request  # and is made when it is sent again
 
 
 def test_an_interrupted_application_is_decided_when_it_is_sent_again(who):

@@ -173,6 +173,57 @@ def test_a_dripping_answer_meets_the_deadline() -> None:
             ask(source.question(Subject("张三", "x", "x", "x"), "c", AS_OF), 0.5)
 
 
+LONG = b"x" * 70_000
+ANSWERS: dict[str, tuple[bytes, bytes | str]] = {
+    "length": (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", b"{}"),
+    "remark": (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length:2\r\n\r\n{}", b"{}"),
+    "chunks": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;a=b\r\n{\r\n01\r\n}\r\n0\r\nX: y\r\n\r\n",
+        b"{}",
+    ),
+    "to the end": (b"HTTP/1.0 200 OK\r\n\r\n" + LONG, LONG),
+    "empty": (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b""),
+    "cut short": (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "HTTPException"),
+    "cut chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}", "HTTPException"),
+    "no number": (b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\n{}", "HTTPException"),
+    "no chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", "HTTPException"),
+    "no HTTP": (b"SSH-2.0-OpenSSH\r\n\r\n", "HTTPException"),
+    "no end of head": (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000, "HTTPException"),
+    "nothing": (b"", "_Unheard"),
+    "too large": (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n", "larger than"),
+    "too large in chunks": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n",
+        "larger than",
+    ),
+}
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_answers_in_every_form_and_damaged_ones(kind: str, pieces: int) -> None:
+    told, expected = ANSWERS[kind]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def tell() -> None:
+            peer, _ = server.accept()
+            peer.recv(65_536)
+            size = len(told) // pieces + 1
+            with peer, suppress(OSError):
+                for at in range(0, len(told), size):
+                    peer.sendall(told[at : at + size])
+                    sleep(0.01 if pieces > 1 else 0)
+                peer.shutdown(socket.SHUT_WR)
+                peer.recv(1)
+
+        teller = Thread(target=tell, daemon=True)
+        teller.start()
+        (answer,) = ask_all([Question(kind, f"http://127.0.0.1:{server.getsockname()[1]}/", {})], 10)
+    if isinstance(expected, str):
+        assert answer.document is None and expected in str(answer.error)
+    else:
+        assert answer.document and answer.document.body == expected
+
+
 Damage = Callable[[dict[str, Any]], object]
 BUREAU: list[tuple[Damage, str]] = [
     (lambda d: d.pop("PDA"), r"\$: has no 'PDA'"),

@@ -3,8 +3,8 @@
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, is_dataclass
-from functools import wraps
+from dataclasses import fields, is_dataclass
+from functools import cache, wraps
 from typing import Any
 from uuid import UUID
 
@@ -36,11 +36,27 @@ log = logging.getLogger(__name__)
 
 class Encoder(DjangoJSONEncoder):
     def default(self, o: Any) -> Any:
-        return asdict(o) if is_dataclass(o) and not isinstance(o, type) else super().default(o)
+        if isinstance(o, UUID):
+            return str(o)
+        names = _names(type(o))
+        return {name: getattr(o, name) for name in names} if names is not None else super().default(o)
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...] | None:
+    """Of a dataclass's fields."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
+
+
+def encode(body: Any) -> str:
+    return json.dumps(body, cls=Encoder, ensure_ascii=False)
 
 
 def respond(body: Any, status: int = 200, kind: str = "json", **headers: str) -> HttpResponse:
-    text = json.dumps(body, cls=Encoder, ensure_ascii=False)
+    return _respond(encode(body), status, kind, **headers)
+
+
+def _respond(text: str, status: int, kind: str = "json", **headers: str) -> HttpResponse:
     private = {"Cache-Control": "no-store"}  # answers are about one person
     return HttpResponse(
         text, status=status, content_type=f"application/{kind}; charset=utf-8", headers=private | headers
@@ -101,7 +117,7 @@ api = Api(
 )
 
 
-def command(request: HttpRequest, work: Callable[[UUID], tuple[int, Any]]) -> HttpResponse:
+def command(request: HttpRequest, work: idempotency.Work) -> HttpResponse:
     """Run a command once per Idempotency-Key."""
     caller: Any = getattr(request, "auth", None)
     principal = str(caller.id) if caller else "anonymous"
@@ -114,13 +130,9 @@ def command(request: HttpRequest, work: Callable[[UUID], tuple[int, Any]]) -> Ht
         )
     content = f"{request.method} {request.path}\n".encode() + _canonical(request.body)
 
-    def plain(request_id: UUID) -> tuple[int, Any]:
-        status, body = work(request_id)
-        return status, json.loads(json.dumps(body, cls=Encoder))
-
-    answer = idempotency.once(principal, key, content, plain)
-    return respond(
-        answer.body, answer.status, **({"Idempotency-Replayed": "true"} if answer.repeated else {})
+    answer = idempotency.once(principal, key, content, work, encode)
+    return _respond(
+        answer.text, answer.status, **({"Idempotency-Replayed": "true"} if answer.repeated else {})
     )
 
 

@@ -9,12 +9,13 @@ from ninja import Field, Router, Schema
 
 from timelyrain.agreements import queries as agreements_queries
 from timelyrain.agreements import services as agreements
-from timelyrain.api.app import command, respond
+from timelyrain.api.app import command, encode, respond
 from timelyrain.contract import LoanState
 from timelyrain.customers import queries as customers_queries
 from timelyrain.customers import services as customers
 from timelyrain.origination import queries as origination_queries
 from timelyrain.origination import services as origination
+from timelyrain.runtime.idempotency import Kept, keep
 from timelyrain.servicing import acts, wishes
 from timelyrain.servicing import queries as servicing_queries
 from timelyrain.servicing import services as servicing
@@ -136,10 +137,11 @@ class ApplicationIn(Strict):
 def apply(request: HttpRequest, body: ApplicationIn) -> HttpResponse:
     """Apply. The answer holds the decision with its reasons and, when approved, the offer."""
 
-    def work(request_id: UUID) -> tuple[int, Any]:
-        borrower = request.auth
-        application_id = origination.submit_application(borrower, request_id, **body.dict())
-        return 201, origination_queries.application(borrower.shard, borrower.id, application_id)
+    def work(request_id: UUID) -> tuple[int, Any] | Kept:
+        view, kept = origination.apply(
+            request.auth, request_id, **body.dict(), tell=lambda view: keep(request_id, 201, encode(view))
+        )
+        return kept or (201, view)
 
     return command(request, work)
 

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -270,9 +270,17 @@ def require_profile(borrower: Borrower) -> None:
         )
 
 
+def borrower(shard: int, borrower_id: UUID) -> Borrower:
+    return rows.select(Borrower, "WHERE shard = %s AND id = %s", [shard, borrower_id])[0]
+
+
 def read_person(shard: int, borrower_id: UUID, *, reader: str, purpose: str) -> Person:
     """Personal data in clear; who read it and what for is written down."""
-    borrower = rows.select(Borrower, "WHERE shard = %s AND id = %s", [shard, borrower_id])[0]
+    return open_person(borrower(shard, borrower_id), reader=reader, purpose=purpose)
+
+
+def open_person(borrower: Borrower, *, reader: str, purpose: str) -> Person:
+    """`read_person` of a row that is at hand."""
     require_profile(borrower)
     _log_read(borrower, reader, purpose, "phone,name,id_number,id_valid_until,bank_card")
     return Person(
@@ -319,17 +327,30 @@ def newest_consents(shard: int, borrower_id: UUID) -> dict[tuple[str, str], Cons
     return {(row.purpose, row.recipient): row for row in given}
 
 
-def live_consents(shard: int, borrower_id: UUID) -> dict[tuple[str, str], UUID]:
-    """Ids of the consents in force by (purpose, recipient): given, not withdrawn, to the wording of today."""
-    wordings = {(text.purpose, text.recipient): text.sha256 for text in law.pack().consent_texts()}
-    with connection.cursor() as cursor:
-        cursor.execute(_CONSENTS, [shard, borrower_id])
-        newest = {(purpose, recipient): rest for purpose, recipient, *rest in cursor.fetchall()}
-    return {
-        about: consent
-        for about, (consent, granted, text) in newest.items()
-        if granted and text == wordings.get(about)
-    }
+Consents = Mapping[tuple[str, str], UUID]
+"""Ids of the consents in force by (purpose, recipient): given, not withdrawn, to the wording of today."""
+
+
+def live_consents(shard: int, borrower_id: UUID) -> Consents:
+    return live_consents_later(shard, borrower_id)()
+
+
+def live_consents_later(shard: int, borrower_id: UUID) -> Callable[[], Consents]:
+    """`live_consents` in two halves: asked now, called for later (`rows.together`)."""
+    cursor = connection.cursor()
+    cursor.execute(_CONSENTS, [shard, borrower_id])
+
+    def live() -> Consents:
+        with cursor:
+            newest = {(purpose, recipient): rest for purpose, recipient, *rest in cursor.fetchall()}
+        wordings = {(text.purpose, text.recipient): text.sha256 for text in law.pack().consent_texts()}
+        return {
+            about: consent
+            for about, (consent, granted, text) in newest.items()
+            if granted and text == wordings.get(about)
+        }
+
+    return live
 
 
 _CONSENTS = """
@@ -345,7 +366,12 @@ def live_consent(shard: int, borrower_id: UUID, purpose: str, recipient: str) ->
 
 def require_consent(shard: int, borrower_id: UUID, purpose: str, recipient: str) -> UUID:
     """The door in front of every source: no live consent, no data."""
-    consent = live_consent(shard, borrower_id, purpose, recipient)
+    return require_among(live_consents(shard, borrower_id), purpose, recipient)
+
+
+def require_among(consents: Consents, purpose: str, recipient: str) -> UUID:
+    """`require_consent` of consents that were read a moment ago."""
+    consent = consents.get((purpose, recipient))
     if consent is None:
         raise errors.ConsentMissing(
             f"There is no live consent for {purpose} to {recipient}.",

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import cast
 
 import numpy as np
@@ -66,9 +66,24 @@ class Evidence:
     missing: tuple[str, ...]
 
     @cached_property
+    def canonical(self) -> bytes:
+        """See `canonical_bytes`."""
+        facts = {name: decode(field, self.facts[name]) for name, field in FACTS.items()}
+        events: dict[str, dict[str, list[int] | list[str]]] = {}
+        for name, table in TABLES.items():
+            columns: dict[str, list[int] | list[str]] = {}
+            for column, field in table.columns.items():
+                codes: list[int] = self.tables[name][column].tolist()
+                columns[column] = [field.values[c] for c in codes] if field.kind == "enum" else codes
+            events[name] = columns
+        return canonical_json(
+            {"as_of": self.as_of, "facts": facts, "events": events, "missing": self.missing}
+        )
+
+    @cached_property
     def sha256(self) -> str:
         """Hash of the canonical bytes, taken once."""
-        return hashlib.sha256(canonical_bytes(self)).hexdigest()
+        return hashlib.sha256(self.canonical).hexdigest()
 
     @cached_property
     def packed(self) -> Packed:
@@ -94,18 +109,8 @@ def evidence_from_json(data: bytes | Mapping[str, object]) -> Evidence:
 
 
 def canonical_bytes(evidence: Evidence) -> bytes:
-    """The evidence as canonical JSON: sorted keys, no spaces, UTF-8, every declared fact and table present."""
-    facts = {name: decode(field, evidence.facts[name]) for name, field in FACTS.items()}
-    events: dict[str, dict[str, list[object]]] = {}
-    for name, table in TABLES.items():
-        columns: dict[str, list[object]] = {}
-        for column, field in table.columns.items():
-            codes: list[int] = evidence.tables[name][column].tolist()
-            columns[column] = [field.values[c] for c in codes] if field.kind == "enum" else list(codes)
-        events[name] = columns
-    return canonical_json(
-        {"as_of": evidence.as_of, "facts": facts, "events": events, "missing": evidence.missing}
-    )
+    """The evidence as canonical JSON: sorted keys, no spaces, UTF-8, every declared fact and table present; made once."""
+    return evidence.canonical
 
 
 def canonical_json(value: object) -> bytes:
@@ -269,14 +274,15 @@ class _Reading:
 
     def _column(self, field: Field, raw: list[object], where: str) -> Ints | None:
         if field.kind == "enum":
-            codes = {value: code for code, value in enumerate(field.values)}
-            bad = next((v for v in raw if not isinstance(v, str) or v not in codes), None)
-            if bad is not None or None in raw:
-                self._say(f"{where}: {_show(bad)} is not one of {', '.join(field.values)}")
-                return None
-            return np.array([codes[cast(str, v)] for v in raw], np.int64)
-        odd = next((i for i, v in enumerate(raw) if type(v) is not int), None)
-        if odd is not None:
+            codes = _codes(field.values)
+            if not {*map(type, raw)} <= {str} or not {*raw} <= codes.keys():
+                bad = [v for v in raw if not isinstance(v, str) or v not in codes]
+                if bad:
+                    self._say(f"{where}: {_show(bad[0])} is not one of {', '.join(field.values)}")
+                    return None
+            return np.array([codes[v] for v in cast(list[str], raw)], np.int64)
+        if not {*map(type, raw)} <= {int}:
+            odd = next(i for i, v in enumerate(raw) if type(v) is not int)
             self._say(f"{where}[{odd}]: {_show(raw[odd])} is not an integer")
             return None
         numbers = cast(list[int], raw)
@@ -317,6 +323,11 @@ def _speaks(source: str, facts: Mapping[str, object], events: Mapping[str, objec
         for name, value in events.items()
         if name in TABLES and value is not None
     )
+
+
+@cache
+def _codes(values: tuple[str, ...]) -> Mapping[str, int]:
+    return {value: code for code, value in enumerate(values)}
 
 
 def _list(value: object) -> list[object] | None:

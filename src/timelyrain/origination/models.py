@@ -126,6 +126,11 @@ class DecisionRecord(Sharded):
     gather_milliseconds = models.IntegerField()
     at = models.DateTimeField()
 
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["shard", "application"], name="one_decision_per_application")
+        ]
+
 
 class Offer(Sharded):
     """What the borrower may take: up to limit_fen at rate_ppm, until it expires."""

@@ -117,23 +117,28 @@ def _ask(shard: int, ids: list[UUID]) -> Callable[[Sequence[Application]], list[
         offers = {o.application_id: o for o in offered()}
         reviews: dict[Any, list[ReviewView]] = {id: [] for id in ids}
         for r in reviewed():
-            reviews[r.application_id].append(ReviewView(r.asked_by, r.opened_at, r.answer, r.answered_at))
+            reviews[r.application_id].append(review_view(r))
         reads = read()
         return [
-            _view(row, decisions.get(row.id), offers.get(row.id), reviews[row.id], reads[row.id])
+            view(row, decisions.get(row.id), offers.get(row.id), reviews[row.id], reads[row.id])
             for row in found
         ]
 
     return views
 
 
-def _view(
+def review_view(row: Review) -> ReviewView:
+    return ReviewView(row.asked_by, row.opened_at, row.answer, row.answered_at)
+
+
+def view(
     row: Application,
     decision: DecisionRecord | None,
     offer: Offer | None,
-    reviews: list[ReviewView],
+    reviews: Sequence[ReviewView],
     reads: list[sources.ReadView],
 ) -> ApplicationView:
+    """An application and its parts as they are told."""
     return ApplicationView(
         row.id,
         row.product,

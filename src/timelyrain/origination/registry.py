@@ -1,6 +1,7 @@
 """Policies and models by content hash: kept, loaded once per process, and which of them are in force."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -49,11 +50,24 @@ def models_folder() -> Path:
     return folder
 
 
-def active_hashes(at: datetime | None = None) -> dict[str, str]:
-    """What is in force by kind, "policy" and "model": the newest activation that has come and was not taken back."""
-    with connection.cursor() as cursor:
-        cursor.execute(_IN_FORCE, [at or clock.now()])
-        return dict(cursor.fetchall())
+Hashes = dict[str, str]
+"""What is in force by kind, "policy" and "model": the newest activation that has come and was not taken back."""
+
+
+def active_hashes(at: datetime | None = None) -> Hashes:
+    return active_hashes_later(at)()
+
+
+def active_hashes_later(at: datetime | None = None) -> Callable[[], Hashes]:
+    """`active_hashes` in two halves: asked now, called for later (`rows.together`)."""
+    cursor = connection.cursor()
+    cursor.execute(_IN_FORCE, [at or clock.now()])
+
+    def found() -> Hashes:
+        with cursor:
+            return dict(cursor.fetchall())
+
+    return found
 
 
 _IN_FORCE = """
@@ -65,9 +79,12 @@ ORDER BY kind, effective_at DESC, id DESC
 """
 
 
-def active() -> tuple[decisioning.Policy, risk.TrainedModel | None]:
-    """The policy that decides now, and the model that scores; None while there is none: the policy says what happens then."""
-    found = active_hashes()
+def active(found: Hashes | None = None) -> tuple[decisioning.Policy, risk.TrainedModel | None]:
+    """The policy that decides now, and the model that scores; None while there is none: the policy says what happens then.
+
+    found: `active_hashes` of a moment ago.
+    """
+    found = active_hashes() if found is None else found
     if "policy" not in found:
         raise errors.NotReady(
             "No decision policy is active.", remedy="Activate one (console, Policy versions)."

@@ -4,11 +4,13 @@ import json
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from timelyrain import decisioning, risk
 from timelyrain.audit import services as audit
@@ -33,10 +35,12 @@ from timelyrain.runtime import clock, law, locks, rows, sagas
 from timelyrain.runtime.crypto import encrypt
 from timelyrain.runtime.ids import new_id
 from timelyrain.runtime.problems import Conflict, Invalid, NotFound
+from timelyrain.sources import queries as source_queries
 from timelyrain.sources import services as sources
 
 __all__ = [
     "answer_review",
+    "apply",
     "decide_exemption",
     "decide_waiting",
     "enter_on_list",
@@ -50,6 +54,7 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 DRAWS = 1_000_000
 WAITING = "decide_application"
 
@@ -64,38 +69,96 @@ _STATES = {
 def submit_application(
     borrower: Borrower, request_id: UUID, product: str, amount_fen: int, instalments: int, purpose: str
 ) -> UUID:
-    """Apply: gather evidence, decide, make an offer or give reasons, all before this returns. Returns the application's id."""
+    """`apply`; returns the application's id."""
+    return apply(borrower, request_id, product, amount_fen, instalments, purpose)[0].id
+
+
+def apply(
+    borrower: Borrower,
+    request_id: UUID,
+    product: str,
+    amount_fen: int,
+    instalments: int,
+    purpose: str,
+    tell: Callable[[queries.ApplicationView], T] | None = None,
+) -> tuple[queries.ApplicationView, T | None]:
+    """Apply: gather evidence, decide, make an offer or give reasons, all before this returns.
+
+    tell: takes what was decided, in the transaction that keeps it. Returns what may be told, and what `tell` returned: None when
+    sources are waited for or another decided.
+    """
     with audit.refusals(borrower.shard, "application", actor="borrower", subject=borrower.id):
         _judge_request(product, amount_fen, instalments, purpose)
-        customers.require_consent(borrower.shard, borrower.id, "account_data", "lender")
+        with rows.together():
+            given = customers.live_consents_later(borrower.shard, borrower.id)
+            in_force = registry.active_hashes_later()
+        consents = given()
+        customers.require_among(consents, "account_data", "lender")
         customers.require_profile(borrower)
-        active = registry.active()
-        with transaction.atomic():
-            locks.hold(f"applications:{borrower.id}")  # requests at once are counted one after the other
-            of_borrower = "WHERE shard = %s AND borrower_id = %s AND (submitted_at > %s OR id = %s)"
-            since = clock.now() - timedelta(days=1)
-            recent = rows.select(Application, of_borrower, [borrower.shard, borrower.id, since, request_id])
-            application = next((a for a in recent if a.id == request_id), None)
-            if application is None:
-                _judge_frequency(len(recent))
-                application = Application(
-                    shard=borrower.shard,
-                    id=request_id,
-                    borrower_id=borrower.id,
-                    product=product,
-                    amount_fen=amount_fen,
-                    instalments=instalments,
-                    purpose=purpose,
-                    submitted_at=clock.now(),
-                )
-                rows.insert(application)
+        active = registry.active(in_force())
+        application = Application(
+            shard=borrower.shard,
+            id=request_id,
+            borrower_id=borrower.id,
+            product=product,
+            amount_fen=amount_fen,
+            instalments=instalments,
+            purpose=purpose,
+            submitted_at=clock.now(),
+        )
+        application = _begin(application)
     if application.state == ApplicationState.GATHERING:
         known = keys_of(borrower)
-        if _decide(application, *active, known):
+        decided = _decide(application, *active, known, sources.gather_about(borrower, consents), tell)
+        if isinstance(decided, tuple):
+            return decided
+        if decided:
             hexes = {kind: key.hex() for kind, key in known.items()}
             data = {"application": str(application.id), "keys": hexes}
             sagas.start(WAITING, str(application.id), application.shard, data)
-    return application.id
+    return queries.application(borrower.shard, borrower.id, application.id), None
+
+
+def _begin(new: Application) -> Application:
+    """Keep the application unless there were too many within a day, or find what an earlier try of its request left."""
+    since = new.submitted_at - timedelta(days=1)
+    fields = {name: getattr(new, name) for name in _ASKED} | {
+        "since": since,
+        "most": law.number("applications_per_day"),
+    }
+    of_borrower = "WHERE shard = %s AND borrower_id = %s AND (submitted_at > %s OR id = %s)"
+    with rows.together(), connection.cursor() as cursor:
+        rows.relaxed()  # the decision brings it along
+        locks.hold(f"applications:{new.borrower_id}")  # requests at once are counted one after the other
+        cursor.execute(_BEGIN, fields)
+        found = rows.select_later(Application, of_borrower, [new.shard, new.borrower_id, since, new.id])
+    recent = found()
+    if application := next((a for a in recent if a.id == new.id), None):
+        return application
+    raise errors.TooManyApplications(
+        f"{len(recent)} applications were made within a day.",
+        remedy="Look at their results, or apply again tomorrow.",
+    )
+
+
+_ASKED = (
+    "shard",
+    "id",
+    "borrower_id",
+    "product",
+    "amount_fen",
+    "instalments",
+    "purpose",
+    "state",
+    "submitted_at",
+)
+_BEGIN = f"""
+INSERT INTO origination_application ({", ".join(_ASKED)}) SELECT {", ".join(f"%({name})s" for name in _ASKED)}
+WHERE %(most)s > (
+    SELECT count(*) FROM origination_application
+    WHERE shard = %(shard)s AND borrower_id = %(borrower_id)s AND submitted_at > %(since)s)
+ON CONFLICT (shard, id) DO NOTHING
+"""
 
 
 def decide_waiting(shard: int, application_id: str, keys: dict[str, str]) -> list[str]:
@@ -103,7 +166,10 @@ def decide_waiting(shard: int, application_id: str, keys: dict[str, str]) -> lis
     application = Application.objects.get(shard=shard, id=application_id)
     if application.state != ApplicationState.GATHERING:
         return []
-    return _decide(application, *registry.active(), {kind: bytes.fromhex(key) for kind, key in keys.items()})
+    known = {kind: bytes.fromhex(key) for kind, key in keys.items()}
+    gathered = sources.gather(shard, application.borrower_id)
+    decided = _decide(application, *registry.active(), known, gathered)
+    return decided if isinstance(decided, list) else []
 
 
 def _awaited(policy: decisioning.Policy, application: Application, gathered: sources.Gathered) -> list[str]:
@@ -114,14 +180,6 @@ def _awaited(policy: decisioning.Policy, application: Application, gathered: sou
         read.source.name for read in gathered.reads if read.consent_id is not None and read.extract is None
     ]
     return [name for name in asked if waits.get(name, 0) > passed]
-
-
-def _judge_frequency(recent: int) -> None:
-    if recent >= law.number("applications_per_day"):
-        raise errors.TooManyApplications(
-            f"{recent} applications were made within a day.",
-            remedy="Look at their results, or apply again tomorrow.",
-        )
 
 
 def _judge_request(product_id: str, amount_fen: int, instalments: int, purpose: str) -> None:
@@ -159,10 +217,14 @@ def _judge_request(product_id: str, amount_fen: int, instalments: int, purpose: 
 
 
 def _decide(
-    application: Application, policy: decisioning.Policy, model: risk.TrainedModel | None, keys: Keys
-) -> list[str]:
-    """Decide, unless a source is waited for: then these are returned and nothing is kept."""
-    gathered = sources.gather(application.shard, application.borrower_id)
+    application: Application,
+    policy: decisioning.Policy,
+    model: risk.TrainedModel | None,
+    keys: Keys,
+    gathered: sources.Gathered,
+    tell: Callable[[queries.ApplicationView], T] | None = None,
+) -> tuple[queries.ApplicationView, T | None] | list[str]:
+    """Decide, and keep all of it; or the sources that are waited for, and nothing is kept."""
     if awaited := _awaited(policy, application, gathered):
         return awaited
     evidence = decisioning.evidence_from_json(gathered.evidence)
@@ -185,75 +247,99 @@ def _decide(
     )
     record = decisioning.decision_record(decision, policy, evidence, request, model, draw, context)
     microseconds = (time.perf_counter_ns() - began) // 1000
-    decision_id = new_id()
-    now = clock.now()
-    with transaction.atomic():
-        locked = rows.select(
-            Application, "WHERE shard = %s AND id = %s FOR UPDATE", [application.shard, application.id]
-        )[0]
-        if locked.state != ApplicationState.GATHERING:
-            return []  # the same request was decided beside us
-        with rows.together():
-            sources.keep(application.shard, application.id, application.borrower_id, gathered)
-            row = DecisionRecord(
-                shard=application.shard,
-                id=decision_id,
-                application=locked,
-                outcome=decision.outcome,
-                reasons=[
-                    {
-                        "code": r.code,
-                        "effect": r.effect,
-                        "zh": r.zh,
-                        "en": r.en,
-                        "change_zh": r.change_zh,
-                        "change_en": r.change_en,
-                        "values": dict(r.values),
-                    }
-                    for r in decision.reasons
-                ],
-                policy_sha256=policy.sha256,
-                model_sha256=model.sha256 if model else None,
-                record_sha256=registry.sha256(record),
-                record_sealed=encrypt(record, f"origination_decisionrecord.record:{decision_id}"),
-                evidence_sealed=encrypt(
-                    decisioning.canonical_bytes(evidence),
-                    f"origination_decisionrecord.evidence:{decision_id}",
-                ),
-                microseconds=microseconds,
-                gather_milliseconds=gathered.milliseconds,
-                at=now,
-            )
-            rows.insert(row)
-            locked.state, locked.decided_at = _STATES[decision.outcome], now
-            rows.update(locked, "state", "decided_at")
-            if decision.outcome == Outcome.APPROVE:
-                _make_offer(locked, row, decision.limit_fen, decision.rate_ppm, context.cap_ppm)
-            elif decision.outcome == Outcome.REFER:
-                Review.objects.create(
-                    shard=locked.shard, application=locked, asked_by="policy", opened_at=now
-                )
-            audit.record(
-                locked.shard,
-                "application_decided",
-                actor="origination",
-                subject=locked.id,
-                outcome=decision.outcome,
-                reasons=[r.code for r in decision.reasons],
-                record=row.record_sha256,
-                policy=policy.sha256,
-                model=row.model_sha256,
-            )
-            shadows.ask(locked.shard, row.id)
-    return []
+    decision_id, now = new_id(), clock.now()
+    row = DecisionRecord(
+        shard=application.shard,
+        id=decision_id,
+        application_id=application.id,
+        outcome=decision.outcome,
+        reasons=[
+            {
+                "code": r.code,
+                "effect": r.effect,
+                "zh": r.zh,
+                "en": r.en,
+                "change_zh": r.change_zh,
+                "change_en": r.change_en,
+                "values": dict(r.values),
+            }
+            for r in decision.reasons
+        ],
+        policy_sha256=policy.sha256,
+        model_sha256=model.sha256 if model else None,
+        record_sha256=registry.sha256(record),
+        record_sealed=encrypt(record, f"origination_decisionrecord.record:{decision_id}"),
+        evidence_sealed=encrypt(
+            decisioning.canonical_bytes(evidence), f"origination_decisionrecord.evidence:{decision_id}"
+        ),
+        microseconds=microseconds,
+        gather_milliseconds=gathered.milliseconds,
+        at=now,
+    )
+    offer = review = None
+    if decision.outcome == Outcome.APPROVE:
+        offer = _offer(application, row, decision.limit_fen, decision.rate_ppm, context.cap_ppm)
+    elif decision.outcome == Outcome.REFER:
+        review = Review(
+            shard=application.shard, application_id=application.id, asked_by="policy", opened_at=now
+        )
+    try:
+        return _keep(application, row, offer, review, gathered, tell)
+    except IntegrityError as error:
+        if not rows.violates(error, "one_decision_per_application"):
+            raise
+        # decided beside us
+        return queries.application(application.shard, application.borrower_id, application.id), None
 
 
-def _make_offer(
+def _keep(
+    application: Application,
+    decision: DecisionRecord,
+    offer: Offer | None,
+    review: Review | None,
+    gathered: sources.Gathered,
+    tell: Callable[[queries.ApplicationView], T] | None,
+) -> tuple[queries.ApplicationView, T | None]:
+    """Everything of a decision in one message and one transaction: what was made before it opened."""
+    application.state, application.decided_at = _STATES[Outcome(decision.outcome)], decision.at
+    reads = sources.kept(application.shard, application.id, application.borrower_id, gathered)
+    view = queries.view(
+        application,
+        decision,
+        offer,
+        [queries.review_view(review)] if review else [],
+        [source_queries.view(read) for read in reads],
+    )
+    shadowed = shadows.running()
+    with rows.together():
+        rows.insert(decision)  # first: another one of this application is refused here
+        rows.insert(*reads)
+        rows.update(application, "state", "decided_at")
+        for made in (offer, review):
+            if made:
+                rows.insert(made)
+        audit.record(
+            application.shard,
+            "application_decided",
+            actor="origination",
+            subject=application.id,
+            outcome=decision.outcome,
+            reasons=[reason["code"] for reason in decision.reasons],
+            record=decision.record_sha256,
+            policy=decision.policy_sha256,
+            model=decision.model_sha256,
+        )
+        if shadowed:
+            shadows.ask(application.shard, decision.id)
+        return view, tell(view) if tell else None
+
+
+def _offer(
     application: Application, decision: DecisionRecord, limit_fen: int, rate_ppm: int, cap_ppm: int
-) -> None:
+) -> Offer:
     product = law.pack().product(application.product)
     limit_fen -= limit_fen % product.step_fen
-    offer = Offer(
+    return Offer(
         shard=application.shard,
         application_id=application.id,
         decision_id=decision.id,
@@ -267,10 +353,9 @@ def _make_offer(
         instalments=list(product.instalments),
         rate_ppm=rate_ppm,
         cap_ppm=cap_ppm,
-        expires_at=clock.now() + timedelta(days=law.number("offer_valid_days")),
-        created_at=clock.now(),
+        expires_at=decision.at + timedelta(days=law.number("offer_valid_days")),
+        created_at=decision.at,
     )
-    rows.insert(offer)
 
 
 def request_review(shard: int, borrower_id: UUID, application_id: UUID, note: str) -> None:

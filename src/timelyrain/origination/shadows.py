@@ -54,8 +54,7 @@ def compared(policy_sha256: str) -> dict[tuple[str, str], int]:
 
 def ask(shard: int, decision_id: UUID) -> None:
     """In the transaction that keeps a decision: have the worker run the shadows on it."""
-    if running():
-        sagas.start(KIND, str(decision_id), shard, {"decision": str(decision_id)})
+    sagas.start_many(KIND, shard, {str(decision_id): {"decision": str(decision_id)}})
 
 
 def running() -> tuple[str, ...]:

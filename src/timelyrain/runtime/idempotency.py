@@ -37,9 +37,10 @@ class InProgress(Conflict):
     )
 
 
+# A claim need not reach the disk before the work begins: nothing that the work commits can survive a power cut without it.
 _CLAIM = """
-INSERT INTO runtime_idempotentrequest (id, request_sha256, claimed_until, created_at) VALUES (%s, %s, %s, %s)
-ON CONFLICT (id) DO NOTHING
+INSERT INTO runtime_idempotentrequest (id, request_sha256, claimed_until, created_at)
+SELECT %s, %s, %s, %s FROM set_config('synchronous_commit', 'off', true) ON CONFLICT (id) DO NOTHING
 """
 
 
@@ -50,13 +51,43 @@ UPDATE runtime_idempotentrequest SET answer_sealed = %s WHERE id = %s AND answer
 
 @dataclass(frozen=True)
 class Answer:
+    """HTTP status, and the body as JSON text."""
+
     status: int
-    body: Any
+    text: str
     repeated: bool = False
 
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
 
-def once(principal: str, key: str, request: bytes, work: Callable[[UUID], tuple[int, Any]]) -> Answer:
-    """Do `work(request_id)` once per (principal, key); `request` are the bytes that must not differ in a repeat."""
+
+@dataclass(frozen=True)
+class Kept:
+    """An answer that `keep` has kept. `cursor` knows, once its transaction is over, whether another one was there first."""
+
+    answer: Answer
+    cursor: Any
+
+
+def keep(request_id: UUID, status: int, text: str) -> Kept:
+    """Keep an answer in the transaction at hand, with what it tells of; the work then returns this in place of an answer."""
+    sealed = encrypt(f"[{status}, {text}]".encode(), _PLACE.format(request_id))
+    cursor = connection.cursor()
+    cursor.execute(_ANSWER, [sealed, request_id])
+    return Kept(Answer(status, text), cursor)
+
+
+Work = Callable[[UUID], tuple[int, Any] | Kept]
+
+
+def once(
+    principal: str, key: str, request: bytes, work: Work, encode: Callable[[Any], str] = json.dumps
+) -> Answer:
+    """Do `work(request_id)` once per (principal, key); `request` are the bytes that must not differ in a repeat.
+
+    work: gives status and body, or what `keep` gave it. encode: the body as JSON text.
+    """
     if not 8 <= len(key) <= 200 or not key.isprintable():
         raise Invalid(
             f"The Idempotency-Key has {len(key)} characters or unprintable ones.",
@@ -87,17 +118,15 @@ def once(principal: str, key: str, request: bytes, work: Callable[[UUID], tuple[
         if not taken.update(claimed_until=until):
             raise _in_progress()
     try:
-        status, body = work(request_id)
+        done = work(request_id)
+        told = done.answer if isinstance(done, Kept) else Answer(done[0], encode(done[1]))
     except BaseException:
         _unanswered(request_id, until).delete()
         raise
-    sealed = encrypt(json.dumps([status, body]).encode(), _PLACE.format(request_id))
-    with connection.cursor() as cursor:
-        cursor.execute(_ANSWER, [sealed, request_id])
-        kept = cursor.rowcount == 1
-    if not kept:
-        return _remembered(IdempotentRequest.objects.get(pk=request_id))  # whoever took over was faster
-    return Answer(status, body)
+    kept = done if isinstance(done, Kept) else keep(request_id, told.status, told.text)
+    with kept.cursor:
+        first = kept.cursor.rowcount == 1
+    return told if first else _remembered(IdempotentRequest.objects.get(pk=request_id))
 
 
 def _in_progress() -> InProgress:
@@ -112,5 +141,6 @@ def _unanswered(request_id: UUID, until: datetime) -> QuerySet[IdempotentRequest
 
 
 def _remembered(row: IdempotentRequest) -> Answer:
-    status, body = json.loads(decrypt(row.answer_sealed, _PLACE.format(row.id)))
-    return Answer(status, body, repeated=True)
+    """Also where whoever took the claim over was faster."""
+    status, _, text = decrypt(row.answer_sealed, _PLACE.format(row.id)).decode()[1:-1].partition(", ")
+    return Answer(int(status), text, repeated=True)

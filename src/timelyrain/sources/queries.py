@@ -18,6 +18,13 @@ class ReadView:
     at: datetime
 
 
+def view(row: SourceRead) -> ReadView:
+    """What may be told of a read."""
+    return ReadView(
+        row.source, row.recipient, row.status, row.detail, row.document_sha256, row.milliseconds, row.at
+    )
+
+
 def reads_of(shard: int, application_id: UUID) -> list[ReadView]:
     return reads_of_each_later(shard, [application_id])()[application_id]
 
@@ -34,9 +41,7 @@ def reads_of_each_later(
     def reads() -> dict[UUID, list[ReadView]]:
         found: dict[UUID, list[ReadView]] = {application_id: [] for application_id in application_ids}
         for r in asked():
-            found[r.application_id].append(
-                ReadView(r.source, r.recipient, r.status, r.detail, r.document_sha256, r.milliseconds, r.at)
-            )
+            found[r.application_id].append(view(r))
         return found
 
     return reads

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from timelyrain.customers import services as customers
+from timelyrain.customers.services import Borrower
 from timelyrain.runtime import clock, rows
 from timelyrain.runtime.crypto import encrypt
 from timelyrain.runtime.ids import new_id
@@ -28,7 +29,7 @@ from timelyrain.sources.facts import application_facts
 from timelyrain.sources.models import ReadStatus, SourceRead
 from timelyrain.sources.ports import Extract, Question, RawDocument, Source, SourceError, Subject, assemble
 
-__all__ = ["Gathered", "Read", "fetch_population", "gather", "keep", "sources"]
+__all__ = ["Gathered", "Read", "fetch_population", "gather", "gather_about", "kept", "sources"]
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +65,19 @@ class Gathered:
 
 def gather(shard: int, borrower_id: UUID) -> Gathered:
     """Ask every source with a live consent at once; whoever is late by the deadline is missing. Not inside a transaction."""
+    borrower = customers.borrower(shard, borrower_id)
+    return gather_about(borrower, customers.live_consents(shard, borrower_id))
+
+
+def gather_about(borrower: Borrower, consents: customers.Consents) -> Gathered:
+    """`gather` with what was read of the borrower a moment ago."""
     if transaction.get_connection().in_atomic_block:
         raise RuntimeError("sources are asked over HTTP, which must not happen inside a database transaction")
     as_of, began = clock.now(), time.perf_counter()
-    person = customers.read_person(shard, borrower_id, reader="sources", purpose="credit assessment")
+    with rows.together():
+        rows.relaxed()  # what is kept of the answers brings it along
+        person = customers.open_person(borrower, reader="sources", purpose="credit assessment")
     subject = Subject(person.name, person.id_number, person.phone, person.bank_card)
-    consents = customers.live_consents(shard, borrower_id)
     reads: list[Read] = []
     asked: list[tuple[Read, Question]] = []
     for source in sources():
@@ -92,13 +100,14 @@ def gather(shard: int, borrower_id: UUID) -> Gathered:
     return Gathered(evidence, reads, round((time.perf_counter() - began) * 1000), as_of)
 
 
-def keep(shard: int, application_id: UUID, borrower_id: UUID, gathered: Gathered) -> None:
-    """Keep how each source answered, with the raw documents sealed (in the caller's transaction)."""
-    kept: list[SourceRead] = []
+def kept(shard: int, application_id: UUID, borrower_id: UUID, gathered: Gathered) -> list[SourceRead]:
+    """Rows that say how each source answered, with the raw documents sealed; for the caller to insert."""
+    made: list[SourceRead] = []
     for read in gathered.reads:
         row_id = new_id()
         document = read.document
-        kept.append(
+        sealed = document and encrypt(document.body, f"sources_sourceread.document:{row_id}")
+        made.append(
             SourceRead(
                 shard=shard,
                 id=row_id,
@@ -111,14 +120,12 @@ def keep(shard: int, application_id: UUID, borrower_id: UUID, gathered: Gathered
                 detail=read.detail[:500],
                 url=document.url if document else "",
                 document_sha256=document.sha256 if document else "",
-                document_sealed=encrypt(document.body, f"sources_sourceread.document:{row_id}")
-                if document
-                else None,
+                document_sealed=sealed,
                 milliseconds=read.milliseconds,
                 at=gathered.as_of,
             )
         )
-    rows.insert(*kept)
+    return made
 
 
 def _settle(read: Read, answer: Answer, as_of: datetime) -> None:

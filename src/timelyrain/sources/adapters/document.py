@@ -3,10 +3,9 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from timelyrain.sources.ports import SourceMalformed
 
@@ -15,8 +14,7 @@ _KEY = re.compile(r"[0-7][0-9a-f]{15}")
 _NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number", bool: "true or false"}
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """A value and where it stands."""
 
     source: str
@@ -124,9 +122,8 @@ def table(top: Node, now: int, **kinds: Kind) -> dict[str, list[Any]]:
     def fail(row: int) -> NoReturn:
         Node(top.source, f"{top.path}.rows[{row}]", None).fail(f"must be [{what}]")
 
-    for i, row in enumerate(rows):
-        if type(row) is not list or len(row) != len(kinds):
-            fail(i)
+    if not {*map(type, rows)} <= {list} or not {*map(len, rows)} <= {len(kinds)}:
+        fail(next(i for i, row in enumerate(rows) if type(row) is not list or len(row) != len(kinds)))
     turned = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in kinds]
     return {
         name: _column(top, name, kind, column, now, fail)
@@ -168,6 +165,7 @@ def _column(
     return values
 
 
+@lru_cache(maxsize=1 << 14)
 def epoch(on: date) -> int:
     """Epoch seconds of a day's first instant in China."""
     return int(datetime.combine(on, time(), CHINA).timestamp())
