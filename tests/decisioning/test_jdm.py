@@ -387,11 +387,26 @@ def test_a_table_behind_another_says_what_zen_hides():
     assert [one.where for one in hidden] == ["node next, column a"]
 
 
-def test_three_thousand_rows_are_read_and_more_than_a_policy_takes_is_said():
-    rules: list[dict[str, object]] = [{"a": f"{n % 130}", "c": f"> {n}.5", "p": str(n)} for n in range(3000)]
+def test_three_thousand_rows_go_into_a_policy_and_more_than_it_takes_is_said():
+    """A rate card by age and amount: imported, checked, and deciding as its rows say."""
+    rules: list[dict[str, object]] = [
+        {"a": f"{18 + n // 50}", "c": f"[{n % 50 * 1_000}..{n % 50 * 1_000 + 1_000})", "p": str(n % 97)}
+        for n in range(3_000)
+    ]
     made = import_jdm(document(rules), NAMES, fields=LOAN, scale=YUAN)
-    assert made.toml.count("amount = ") == 3001
-    assert any("3000 rows, not analysed" in one.what and one.remedy for one in made.told)
+    assert made.toml.count("amount = ") == 3_001
+    assert not any("not analysed" in one.what for one in made.told)
+    policy = Policy.parse(SMALL + made.toml)
+    table = compile_row(("age", "employment", "request.amount_fen"), policy.steps[-3:])
+    rng = random.Random(4)
+    for _ in range(500):
+        age, amount = rng.randrange(16, 80), rng.randrange(0, 5_100_000)
+        n = (age - 18) * 50 + amount // 100_000
+        row = n + 1 if 18 <= age < 78 and amount < 5_000_000 else None
+        assert table([age, 0, amount])[0] == row
+        assert table([age, 0, amount])[2] == (None if row is None else n % 97)
+    made = import_jdm(document(rules + rules), NAMES, fields=LOAN, scale=YUAN)
+    assert any("6000 rows, not analysed" in one.what and one.remedy for one in made.told)
 
 
 def test_the_shipped_policy_goes_out_and_comes_back():

@@ -149,6 +149,88 @@ def test_random_tables_mean_what_their_cells_say_in_both_compilers(seed: int):
         assert program([age, job, score]) == (wanted,), (hit, rows, age, job, score)
 
 
+@pytest.mark.parametrize("hit", ["first", "unique", "sum", "count", "max", "min"])
+def test_a_long_table_means_what_its_cells_say_in_both_compilers(hit: str):
+    """More rows than a chain of conditions could be deep: all is halved again and again."""
+    rng = random.Random(hit)
+    bands = [(low, low + rng.randrange(30, 100)) for low in range(0, 800, 100)]
+    cells = [(age, low, high) for age in range(18, 100) for low, high in bands]
+    outs = [rng.randrange(-3, 3) for _ in cells]
+    rows = "\n".join(
+        f"{{ age = {age}, score = '{low}..{high}', out = {out} }},"
+        for (age, low, high), out in zip(cells, outs, strict=True)
+    )
+    policy = Policy.parse(with_table(rows, hit, 'gaps = "missing"'))
+    steps = [(n, node) for n, node in policy.steps if n.startswith("t.")]
+    types = {n: policy.verdict_types[n] for n in ("age", "employment", "bureau_score")}
+    columns, by_row = both(types, steps, 2_000, 5)
+    assert columns == by_row
+    program = compile_row(tuple(types), steps)
+    for _ in range(2_000):
+        age, score = rng.choice([None, *range(16, 102)]), rng.choice([None, *range(0, 1000, 7)])
+        hits = [
+            i
+            for i, (wanted, low, high) in enumerate(cells)
+            if age == wanted and score is not None and low <= score <= high
+        ]
+        values = [outs[i] for i in hits]
+        found = {
+            "sum": sum(values), "count": len(values), "max": max(values, default=None), "min": min(values, default=None),
+        }.get(hit, values[0] if values else None)  # fmt: skip
+        row = (hits[0] + 1 if hits else None,) if hit in ("first", "unique") else ()
+        assert program([age, 2, score]) == (*row, found)
+
+
+@pytest.mark.parametrize("kind", ["steps", "bins", "same", "crossed", "too many"])
+def test_long_blocks_are_checked_in_a_moment_and_what_is_not_checked_is_said(kind: str):
+    """Steps and bins by the thousand; 3,000 equal rows, each told once; more combinations than can be visited."""
+    many = range(1, 3_001)
+    if kind == "steps":
+        rows = "\n".join(f"{{ below = {i + 1}, out = {i % 7} }}," for i in many)
+        policy = Policy.parse(SMALL + f'[[table]]\nname = "t"\non = "request.amount_fen"\nrows = [{rows}]\n')
+        program = compile_row(("request.amount_fen",), policy.steps[-1:])
+        assert [program([i]) for i in (1, 2, 2_999, 3_000)] == [(1,), (2,), (2_999 % 7,), (3_000 % 7,)]
+        assert program([3_001]) == (None,)
+        return
+    if kind == "bins":
+        bins = "\n".join(f"{{ is = '{i}', points = {i % 7} }}," for i in many)
+        bins += "{ is = '> 3000', points = 9 },"
+        text = SMALL + SCORECARD.replace("BINS", bins)
+        program = compile_row(("request.amount_fen",), Policy.parse(text).steps[-2:-1])
+        assert [program([i]) for i in (1, 2_999, 3_001)] == [(1,), (2_999 % 7,), (9,)]
+        return
+    cells, hit = {
+        "same": (["age = '> 5'"] * 3_000, "unique"),
+        "crossed": ([f"age = '{i % 100}..{i % 100 + 30}', score = '{i % 700}..{i % 700 + 250}'" for i in many], "first"),
+        "too many": (["age = '> 5'" for _ in range(5_001)], "first"),
+    }[kind]  # fmt: skip
+    told = problems(
+        with_table("\n".join(f"{{ {cell}, out = 1 }}," for cell in cells), hit, 'gaps = "missing"')
+    )
+    if kind == "same":
+        assert len(told) == 2_999 and {what for _, _, what in told} == {"overlaps row 1"}
+    else:
+        said = "too many combinations" if kind == "crossed" else "5001 rows"
+        assert any(said in what or "never reached" in what for _, _, what in told), told[:3]
+
+
+SCORECARD = """
+[[scorecard]]
+name = "card"
+zh = "卡"
+en = "card"
+
+[[scorecard.characteristic]]
+name = "amount"
+on = "request.amount_fen"
+zh = "金额"
+en = "amount"
+bins = [
+BINS
+]
+"""
+
+
 def test_a_scorecard_adds_its_bins_and_tells_what_was_lost():
     policy = default_policy()
     seen = decide(policy, evidence(3, 0.5), REQUEST, FixedScorer(0.03), 0, LAW).explanation["scorecards"]

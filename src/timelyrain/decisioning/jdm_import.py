@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import cast
 
 from .definition import Draft
@@ -26,14 +25,13 @@ from .jdm import (
 )
 from .jdm_rules import Column, Output, RuleReader, output_kind, step_rows
 from .language import Type, read
-from .tables import MAX_ROWS, Cell, Visit, read_cell, read_table, segments
+from .table_checks import Cell, Visit, segments
+from .tables import MAX_ROWS, read_cell, read_table
 from .unary import Unreadable, read_output
 
 MAX_CELLS = 200_000
 """Of all tables of a document."""
 MAX_COLUMNS = 60
-MAX_COMBINATIONS = 50_000
-"""Of segments of the columns, to look for gaps and rows never reached."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,79}")
 _AGGREGATE = re.compile(
     r"(?:len\((?P<guard>[\w.]+)\) > 0 \? )?(?P<call>sum|max|min)\(map\((?P<rows>[\w.]+), #\.(?P<out>[\w.]+)\)\)(?P<else> : null)?"
@@ -390,8 +388,9 @@ class _Import:
             return True, rows, False
         cells = [[cast(Cell, cell) for cell in box] for box in boxes]
         visit = Visit([segments(c.kind, [box[i] for box in cells]) for i, c in enumerate(columns)], cells)
-        if prod(len(set(masks)) for masks in visit.masks) > MAX_COMBINATIONS or not visit.run():
-            self.report.keep(place, "too many combinations to look for gaps here: `policy check` does")
+        if not visit.run():
+            said = "too many combinations of its columns to look for gaps and rows never reached"
+            self.report.differ(place, said, "split it before it goes into a policy")
             return False, rows, True
         single = hit in ("first", "unique")
         if visit.gaps and single:

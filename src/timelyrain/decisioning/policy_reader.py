@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from .aggregates import Aggregation
@@ -10,7 +11,7 @@ from .checks import Direction, direction, possible
 from .definition import Block, Draft
 from .evidence import MAX_FEN, SOURCES, canonical_json
 from .feature_reader import FeatureReader
-from .language import BAD, BOOL, PPM, Apply, Constant, Name, Node, Type, absent, constant, names_read
+from .language import BAD, BOOL, INT64, PPM, Apply, Constant, Name, Node, Type, absent, constant, names_read
 from .parts import (
     EFFECTS,
     FORMATS,
@@ -31,7 +32,7 @@ from .parts import (
 from .pricing import PriceGrid, read_price
 from .schema import MAX_TIME
 from .scorecards import Scorecard, read_scorecard
-from .tables import DecisionTable, read_table
+from .tables import MAX_ROWS, DecisionTable, pick, read_table
 
 _BLOCKS = (
     "request", "constant", "source", "list", "experiment", "aggregate", "feature", "model", "table", "scorecard",
@@ -40,6 +41,7 @@ _BLOCKS = (
 _CODE = r"[A-Z][A-Z0-9_]{2,59}"
 _WATCHED = "model.pd_ppm"
 MAX_INSTALMENTS = 120
+MAX_ARMS = 20
 
 
 def read_policy(text: str, activated: bool) -> dict[str, Any]:
@@ -211,12 +213,12 @@ class PolicyReader:
         block.done()
         good = [(arm, ppm) for arm, ppm in arms if isinstance(arm, str) and type(ppm) is int and ppm > 0]
         if (
-            len(good) < 2
+            not 2 <= len(good) <= MAX_ARMS
             or len(good) < len(rows)
             or sum(ppm for _, ppm in good) != PPM
             or len(dict(good)) < len(good)
         ):
-            block.report("arms", "no_arms", value=arms)  # fmt: skip
+            block.report("arms", "no_arms", value=arms, most=MAX_ARMS)  # fmt: skip
             good = [("first", PPM - 1), ("second", 1)]
         self.experiments[name] = Experiment(name, tuple(good), zh, en, note)
         kind = Type("enum", values=tuple(arm for arm, _ in good), nullable=False)
@@ -270,13 +272,16 @@ class PolicyReader:
         note = block.text("note", "")
         block.done()
         limits = [row.get("below") for row in rows]
-        numbers = [limit for limit in limits if type(limit) is int]
+        numbers = [limit for limit in limits if type(limit) is int and abs(limit) <= INT64]
         keys = tuple(dict.fromkeys(key for row in rows for key in row if key != "below"))
         cells = tuple((f"< {limit}",) for limit in limits)
         values = tuple(tuple(cast("int | str | None", row.get(key)) for key in keys) for row in rows)
         self.tables[name] = DecisionTable(name, "first", (("below", written),), cells, keys, values, note)
         if not rows or len(numbers) < len(given) or any(a >= b for a, b in itertools.pairwise(numbers)):
             block.report("rows", "no_limits", value=limits)
+            return
+        if len(rows) > MAX_ROWS:
+            block.report("rows", "table_shape", most=MAX_ROWS, found=(f"{len(rows)} rows",))
             return
         for row, limit in enumerate(numbers if on.type.kind == "int" else []):
             if limit <= on.type.low or (row and numbers[row - 1] > on.type.high):
@@ -305,11 +310,8 @@ class PolicyReader:
         kinds = [part.type for part in parts]
         low, high = min(t.low for t in kinds), max(t.high for t in kinds)
         kind = Type(kinds[0].kind, kinds[0].unit, low, high, kinds[0].values)
-        result = absent(kind)
-        for limit, part in zip(reversed(limits), reversed(parts), strict=True):
-            inside = Apply(BOOL, "lt", (on, constant(limit)))
-            result = Apply(kind, "if", (inside, part, result))
-        return result
+        inside = Apply(replace(BOOL, nullable=on.type.nullable), "lt", (on, constant(limits[-1])))
+        return Apply(kind, "if", (inside, pick(on, [0, *limits[:-1]], parts, kind), absent(kind)))
 
     def _monotone(self, block: Block, key: str, column: list[object]) -> None:
         numbers = [value for value in column if type(value) is int]

@@ -7,9 +7,11 @@ from typing import cast
 from .checks import Direction
 from .definition import Block
 from .language import BAD, Apply, Constant, Node, Type, constant
-from .tables import Cell, Visit, chain, judge, output_moves, read_cell, row_test, segments
+from .table_checks import Cell, Visit, judge, output_moves, segments
+from .tables import MAX_ROWS, chain, read_cell, row_test
 
 MAX_POINTS = 100_000
+MAX_CHARACTERISTICS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,9 @@ def read_scorecard(
     block.done()
     if not parts:
         block.report("name", "no_characteristics")
+    if len(parts) > MAX_CHARACTERISTICS:
+        block.report("name", "too_many_characteristics", found=len(parts), most=MAX_CHARACTERISTICS)
+        parts = parts[:MAX_CHARACTERISTICS]
     found: list[Characteristic] = []
     steps: list[tuple[str, Node]] = []
     ways: dict[str, Direction] = {}
@@ -108,7 +113,9 @@ def _characteristic(
     boxes = [[cell] for cell in cells]
     axes = [segments(on.type, cells)]
     visit = Visit(axes, boxes)
-    visit.run()
+    if len(rows) > MAX_ROWS or not visit.run():
+        block.report("bins", "table_shape", found=(f"{len(rows)} bins",), most=MAX_ROWS)
+        return line, Constant(BAD, 0), None
     judge(block, "unique", False, [name], [on], visit, "bins")
     low, high = min(p.value for p in points), max(p.value for p in points)
     kind = Type("int", "", low, high, nullable=bool(visit.gaps))

@@ -3,32 +3,29 @@
 A cell holds what its column must be: `-` anything, `missing`, `< 5`, `<= 5`, `> 5`, `>= 5`, `= 5`, `5`, `1..5` (both
 ends), `[1..5)` (an open end), texts `'a', 'b'`, `true`, `not 'a'`. A missing value fits only `-` and `missing`. Numbers
 may be written as yuan(20) or percent(5). hit: `first` row that fits; `unique`, at most one row fits; `sum`, `max`,
-`min` and `count` collect over all that fit. The analysis is exact: each column falls into the segments that its cells
-distinguish, and every combination of segments is visited (equal ones once).
+`min` and `count` collect over all that fit. table_checks.py holds the analysis.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import cast
 
 from .checks import Direction, direction, domain
 from .definition import Block
-from .language import BAD, BOOL, INT64, Apply, Constant, Node, Type, absent, constant, read
+from .language import BAD, BOOL, INT64, Apply, Constant, Name, Node, Type, absent, bounds, constant, read
 from .schema import MAX_FEN
+from .table_checks import Cell, Span, Visit, judge, output_moves, segments
 from .wording import Said
 
 HITS = ("first", "unique", "sum", "max", "min", "count")
-MAX_ROWS = 500
-MAX_STATES = 200_000
-NULL = -(2**70)
-"""Stands for `missing` among the codes of a segment."""
+MAX_ROWS = 5_000
+LINEAR = 60
+"""Rows up to which a table is a chain of conditions; a longer one is halved again and again, and as shallow as a short one."""
 _OPEN_RANGE = re.compile(r"([\[(])\s*(.+?)\s*\.\.\s*(.+?)\s*([\])])")
 _RANGE = re.compile(r"()(.+?)\s*\.\.\s*(.+?)()")
 _SIDE = re.compile(r"(<=|>=|<|>|=)\s*(.+)")
 _TEXTS = re.compile(r"\s*'[^']*'(\s*,\s*'[^']*')*\s*")
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +39,6 @@ class DecisionTable:
     outputs: tuple[str, ...]
     values: tuple[tuple[int | str | None, ...], ...]
     note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """spans: the codes that fit; missing: whether a missing value fits."""
-
-    spans: tuple[Span, ...]
-    missing: bool
-
-    def fits(self, code: int) -> bool:
-        return self.missing if code == NULL else any(low <= code <= high for low, high in self.spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +103,20 @@ def read_table(
     row_type = Type("int", "", 1, len(rows), nullable=bool(visit.gaps))
     steps: list[tuple[str, Node]] = []
     found: dict[str, Direction] = {}
-    if hit in ("first", "unique"):
+    single = hit in ("first", "unique")
+    if single:
         steps.append(
             (f"{name}.row", chain(fits, [constant(i + 1) for i in range(len(rows))], row_type, visit))
         )
     for o, column in zip(outputs, values, strict=True):
         kind = _widest(column, nullable=bool(visit.gaps))
-        steps.append((f"{name}.{o}", chain(fits, list(column), kind, visit) if hit in ("first", "unique")
-                      else _collect(fits, column, kind, hit)))  # fmt: skip
+        if not single:
+            node = _collect(fits, column, kind, hit)
+        elif len(rows) > LINEAR:
+            node = _by_row(Name(row_type, f"{name}.row"), column, kind)
+        else:
+            node = chain(fits, list(column), kind, visit)
+        steps.append((f"{name}.{o}", node))
         found[f"{name}.{o}"] = output_moves(nodes, moves, axes, visit, column, hit)
     found[f"{name}.row"] = None if any(direction(node, moves) != 0 for node in nodes) else 0
     return TableRead(table, tuple(steps), found)
@@ -257,105 +249,6 @@ def _widest(column: Sequence[Constant], nullable: bool) -> Type:
     return Type(first.kind, first.unit, low, high, first.values, nullable)
 
 
-def segments(kind: Type, cells: Sequence[Cell]) -> list[int]:
-    """One code for each segment of a column between which no cell distinguishes; NULL first where it may be missing."""
-    low, high = domain(kind)
-    starts = (
-        {low}
-        | {a for cell in cells for a, _ in cell.spans}
-        | {b + 1 for cell in cells for _, b in cell.spans}
-    )
-    return ([NULL] if kind.nullable else []) + sorted(code for code in starts if low <= code <= high)
-
-
-class Visit:
-    """Every combination of segments: rows that are hit, pairs that meet, combinations that no row fits."""
-
-    def __init__(self, axes: Sequence[Sequence[int]], boxes: Sequence[Sequence[Cell]]):
-        self.axes = axes
-        self.masks = [
-            [sum(1 << r for r, row in enumerate(boxes) if row[i].fits(code)) for code in axis]
-            for i, axis in enumerate(axes)
-        ]
-        self.rows = len(boxes)
-        self._fit: dict[int, int] = {}
-        """Row that is hit -> all rows that fit somewhere where it is hit, as bits."""
-        self.gaps: list[tuple[int, ...]] = []
-        self._seen: set[tuple[int, int]] = set()
-
-    def run(self) -> bool:
-        """False when there are too many combinations."""
-        return self._walk(0, (1 << self.rows) - 1, ())
-
-    @property
-    def first(self) -> set[int]:
-        """Rows that are the first to fit somewhere."""
-        return set(self._fit)
-
-    @property
-    def meet(self) -> set[tuple[int, int]]:
-        """(row that is hit, later row that fits there too)."""
-        return {(a, b) for a, fit in self._fit.items() for b in range(a + 1, self.rows) if fit >> b & 1}
-
-    def _walk(self, axis: int, alive: int, path: tuple[int, ...]) -> bool:
-        if axis == len(self.axes) or not alive:
-            self._leaf(alive, path)
-            return True
-        if (axis, alive) in self._seen:
-            return True
-        self._seen.add((axis, alive))
-        done: set[int] = set()
-        for i, mask in enumerate(self.masks[axis]):
-            if alive & mask not in done:
-                done.add(alive & mask)
-                if len(self._seen) > MAX_STATES or not self._walk(axis + 1, alive & mask, (*path, i)):
-                    return False
-        return True
-
-    def _leaf(self, alive: int, path: tuple[int, ...]) -> None:
-        if not alive:
-            if len(self.gaps) < 50:
-                self.gaps.append(path)
-            return
-        self._seen.add((len(self.axes), alive))  # a leaf counts as a state too: the time is bounded
-        first = (alive & -alive).bit_length() - 1
-        self._fit[first] = self._fit.get(first, 0) | alive
-
-
-def judge(
-    block: Block,
-    hit: str,
-    gaps_stay: bool,
-    columns: list[str],
-    nodes: list[Node],
-    visit: Visit,
-    rows: str = "rows",
-) -> None:
-    """Reports rows that never speak, rows that meet where only one may, and combinations without a row."""
-    if hit == "first":
-        for r in range(visit.rows):
-            if r not in visit.first:
-                block.report((rows, r), "never_reached")
-    elif hit == "unique":
-        for a, b in sorted(visit.meet):
-            block.report((rows, b), "overlaps", row=a + 1)
-    if hit in ("first", "unique") and not gaps_stay:
-        for gap in visit.gaps[:3]:
-            where = tuple(_shown(columns[i], nodes[i].type, visit.axes[i], at) for i, at in enumerate(gap))
-            block.report(rows, "gap", where=where)
-
-
-def _shown(column: str, kind: Type, axis: Sequence[int], at: int) -> str:
-    code = axis[at]
-    if code == NULL:
-        return f"{column} missing"
-    last = axis[at + 1] - 1 if at + 1 < len(axis) else domain(kind)[1]
-    if kind.kind in ("enum", "bool"):
-        words = kind.values or ("false", "true")
-        return f"{column} {' or '.join(words[code : last + 1])}"
-    return f"{column} {code}..{last}" if code < last else f"{column} {code}"
-
-
 def row_test(nodes: Sequence[Node], row: Sequence[Cell]) -> Node | None:
     """The condition of a row, never missing; None when it always holds."""
     tests = [test for node, cell in zip(nodes, row, strict=True) if (test := _test(node, cell)) is not None]
@@ -397,6 +290,8 @@ def _within(kind: Type, node: Node, a: int, b: int, low: int, high: int) -> Node
 
 def chain(fits: Sequence[Node | None], values: Sequence[Node], kind: Type, visit: Visit) -> Node:
     """The value of the first row that fits. Where every combination has a row, the last one needs no test."""
+    if len(fits) > LINEAR:
+        return _halved(fits, values, kind, visit)
     result: Node = absent(kind)
     for r in reversed(range(len(fits))):
         test = fits[r]
@@ -405,64 +300,91 @@ def chain(fits: Sequence[Node | None], values: Sequence[Node], kind: Type, visit
     return result
 
 
+def _halved(fits: Sequence[Node | None], values: Sequence[Node], kind: Type, visit: Visit) -> Node:
+    """The same for many rows: does one of the first half fit, then the first of that half, else of the other."""
+    known = replace(BOOL, nullable=False)
+
+    def either(low: int, high: int) -> Node:
+        """Whether one of these rows fits."""
+        if high - low == 1:
+            return fits[low] or Constant(known, 1)
+        middle = (low + high) // 2
+        return Apply(known, "or", (either_of[low, middle], either_of[middle, high]))
+
+    either_of = Memo(either)
+
+    def first(low: int, high: int) -> Node:
+        if high - low == 1:
+            return values[low]
+        middle = (low + high) // 2
+        return Apply(kind, "if", (either_of[low, middle], first(low, middle), first(middle, high)))
+
+    found = first(0, len(fits))
+    return Apply(kind, "if", (either_of[0, len(fits)], found, absent(kind))) if visit.gaps else found
+
+
+class Memo(dict[tuple[int, int], Node]):
+    """Each part of a tree once."""
+
+    def __init__(self, make: Callable[[int, int], Node]):
+        self._make = make
+
+    def __missing__(self, key: tuple[int, int]) -> Node:
+        self[key] = found = self._make(*key)
+        return found
+
+
+def pick(at: Node, starts: Sequence[int], values: Sequence[Node], kind: Type) -> Node:
+    """The last value whose start is not over `at` (the first has none below), by halves; missing where `at` is."""
+    if len(values) == 1:
+        return values[0]
+    middle = len(values) // 2
+    test = Apply(replace(BOOL, nullable=at.type.nullable), "lt", (at, constant(starts[middle])))
+    below, above = (
+        pick(at, starts[:middle], values[:middle], kind),
+        pick(at, starts[middle:], values[middle:], kind),
+    )
+    return Apply(kind, "if", (test, below, above))
+
+
+def _by_row(row: Node, column: Sequence[Constant], kind: Type) -> Node:
+    """An output of many rows, from the number of the row that was hit."""
+    starts = [r for r in range(len(column)) if r == 0 or column[r].value != column[r - 1].value]
+    found = pick(row, [r + 1 for r in starts], [column[r] for r in starts], kind)
+    if isinstance(found, Constant) and row.type.nullable:  # the same everywhere, missing where no row fits
+        return Apply(
+            kind, "if", (Apply(replace(BOOL, nullable=True), "ge", (row, constant(1))), found, found)
+        )
+    return found
+
+
 def _collect(fits: Sequence[Node | None], column: Sequence[Constant], kind: Type, hit: str) -> Node:
     """Over all rows that fit: their sum or number (0 of none), their greatest or least (missing of none)."""
-    sum_low, sum_high = sum(min(p.value, 0) for p in column), sum(max(p.value, 0) for p in column)
-    result: Node | None = None
-    for test, part in zip(fits, column, strict=True):
-        value: Node = constant(1) if hit == "count" else part
-        if hit in ("sum", "count"):
-            zero = constant(0, value.type.unit)
-            one = (
-                value
-                if test is None
-                else Apply(
-                    replace(kind, low=min(0, value.type.low), high=max(0, value.type.high), nullable=False),
-                    "if",
-                    (test, value, zero),
-                )
-            )
-            total = Type(
-                "int",
-                value.type.unit,
-                *((0, len(column)) if hit == "count" else (sum_low, sum_high)),
-                nullable=False,
-            )
-            result = one if result is None else Apply(total, "add", (result, one))
-            continue
-        open_ = replace(kind, nullable=True)
-        one = value if test is None else Apply(open_, "if", (test, value, absent(kind)))
-        if result is None:
-            result = one
-        else:  # max of those that are there
-            both = Apply(open_, hit, (result, one))
-            result = Apply(open_, "coalesce", (both, Apply(open_, "coalesce", (result, one))))
-    return cast(Node, result)
+    if hit == "count":
+        column = [constant(1)] * len(column)
+    if hit in ("sum", "count"):
+        return _folded("add", [_unless(test, part, 0) for test, part in zip(fits, column, strict=True)])
+    values = [part.value for part in column]
+    none = min(values) - 1 if hit == "max" else max(values) + 1
+    found = _folded(hit, [_unless(test, part, none) for test, part in zip(fits, column, strict=True)])
+    hole = Apply(replace(BOOL, nullable=False), "eq", (found, constant(none, kind.unit)))
+    return Apply(replace(kind, nullable=True), "if", (hole, absent(kind), found))
 
 
-def output_moves(nodes: Sequence[Node], moves: Mapping[str, Direction], axes: Sequence[Sequence[int]], visit: Visit,
-           column: Sequence[Constant], hit: str) -> Direction:  # fmt: skip
-    """How an output moves when the watched name rises: exact over the segments of the one column that depends on it."""
-    ways = [direction(node, moves) for node in nodes]
-    moving = [i for i, way in enumerate(ways) if way != 0]
-    if not moving:
-        return 0
-    way = ways[moving[0]]
-    if len(moving) > 1 or way is None or hit not in ("first", "unique") or column[0].type.kind != "int":
-        return None
-    found: set[int] = set()
-    others = [i for i in range(len(nodes)) if i != moving[0]]
-    alive_sets = {(1 << visit.rows) - 1}
-    for i in others:
-        alive_sets = {alive & mask for alive in alive_sets for mask in visit.masks[i]}
-        if len(alive_sets) > MAX_STATES:
-            return None
-    for alive in alive_sets:
-        rows = [
-            alive & mask
-            for code, mask in zip(axes[moving[0]], visit.masks[moving[0]], strict=True)
-            if code != NULL
-        ]
-        run = [column[(r & -r).bit_length() - 1].value for r in rows if r]
-        found |= {1 if b > a else -1 for a, b in pairwise(run) if a != b}
-    return None if len(found) > 1 else way * found.pop() if found else 0
+def _unless(test: Node | None, part: Constant, otherwise: int) -> Node:
+    """The part where its row fits, else a number."""
+    if test is None:
+        return part
+    low, high = min(part.value, otherwise), max(part.value, otherwise)
+    kind = Type("int", part.type.unit, low, high, nullable=False)
+    return Apply(kind, "if", (test, part, constant(otherwise, part.type.unit)))
+
+
+def _folded(op: str, parts: Sequence[Node]) -> Node:
+    """One operation over all, by halves: a tree as deep as the number of parts has digits."""
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    a, b = _folded(op, parts[:middle]), _folded(op, parts[middle:])
+    low, high = bounds(op, [(a.type.low, a.type.high), (b.type.low, b.type.high)])
+    return Apply(Type("int", a.type.unit, low, high, nullable=False), op, (a, b))

@@ -1,0 +1,197 @@
+"""What a decision table leaves open: rows that never speak, rows that meet, combinations without a row. Exact, or refused.
+
+Each column falls into the segments that its cells distinguish; every combination of segments is visited, equal ones once.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from .checks import Direction, direction, domain
+from .definition import Block
+from .language import Constant, Node, Type
+
+MAX_STATES = 100_000
+MAX_STEPS = 2_000_000
+"""Sets of rows that are left, and their combinations with a segment: what bounds memory and time, to a few seconds."""
+NULL = -(2**70)
+"""Stands for `missing` among the codes of a segment."""
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """spans: the codes that fit; missing: whether a missing value fits."""
+
+    spans: tuple[Span, ...]
+    missing: bool
+
+    def fits(self, code: int) -> bool:
+        return self.missing if code == NULL else any(low <= code <= high for low, high in self.spans)
+
+
+def segments(kind: Type, cells: Sequence[Cell]) -> list[int]:
+    """One code for each segment of a column between which no cell distinguishes; NULL first where it may be missing."""
+    low, high = domain(kind)
+    starts = (
+        {low}
+        | {a for cell in cells for a, _ in cell.spans}
+        | {b + 1 for cell in cells for _, b in cell.spans}
+    )
+    return ([NULL] if kind.nullable else []) + sorted(code for code in starts if low <= code <= high)
+
+
+class Visit:
+    """Every combination of segments: rows that are hit, pairs that meet, combinations that no row fits."""
+
+    def __init__(self, axes: Sequence[Sequence[int]], boxes: Sequence[Sequence[Cell]]):
+        self.axes = axes
+        self.masks = [_masks(axis, [row[i] for row in boxes]) for i, axis in enumerate(axes)]
+        """For each segment of each column the rows that fit there, as bits."""
+        self.rows = len(boxes)
+        self._fit: dict[int, int] = {}
+        """Row that is hit -> all rows that fit somewhere where it is hit, as bits."""
+        self.gaps: list[tuple[int, ...]] = []
+        self._seen: set[tuple[int, int]] = set()
+        self._steps = 0
+
+    def run(self) -> bool:
+        """False when there are too many combinations."""
+        return self._walk(0, (1 << self.rows) - 1, ())
+
+    @property
+    def first(self) -> set[int]:
+        """Rows that are the first to fit somewhere."""
+        return set(self._fit)
+
+    @property
+    def meet(self) -> dict[int, int]:
+        """Row -> the first row above it that is hit where it fits too."""
+        found: dict[int, int] = {}
+        for a in sorted(self._fit):
+            for b in _bits(self._fit[a] >> (a + 1)):
+                found.setdefault(a + 1 + b, a)
+        return found
+
+    def _walk(self, axis: int, alive: int, path: tuple[int, ...]) -> bool:
+        if axis == len(self.axes) or not alive:
+            self._leaf(alive, path)
+            return True
+        if (axis, alive) in self._seen:
+            return True
+        self._seen.add((axis, alive))
+        self._steps += len(self.masks[axis])
+        if len(self._seen) > MAX_STATES or self._steps > MAX_STEPS:
+            return False
+        done: set[int] = set()
+        for i, mask in enumerate(self.masks[axis]):
+            left = alive & mask
+            if left not in done:
+                done.add(left)
+                if not self._walk(axis + 1, left, (*path, i)):
+                    return False
+        return True
+
+    def _leaf(self, alive: int, path: tuple[int, ...]) -> None:
+        if not alive:
+            if len(self.gaps) < 50:
+                self.gaps.append(path)
+            return
+        first = (alive & -alive).bit_length() - 1
+        self._fit[first] = self._fit.get(first, 0) | alive
+
+
+def _masks(axis: Sequence[int], cells: Sequence[Cell]) -> list[int]:
+    """For each segment the rows whose cell fits it: bits that turn where a span begins and after it ends."""
+    null = axis[:1] == [NULL]
+    codes = axis[1:] if null else axis
+    turns, missing = [0] * (len(codes) + 1), 0
+    for r, cell in enumerate(cells):
+        missing |= cell.missing << r
+        for low, high in _joined(cell.spans):
+            turns[bisect_left(codes, low)] ^= 1 << r
+            turns[bisect_left(codes, high + 1)] ^= 1 << r
+    masks = list(accumulate(turns[:-1], int.__xor__))
+    return [missing, *masks] if null else masks
+
+
+def _joined(spans: Sequence[Span]) -> list[Span]:
+    """The same codes as spans that do not meet."""
+    found: list[Span] = []
+    for low, high in sorted(spans):
+        if found and low <= found[-1][1] + 1:
+            found[-1] = found[-1][0], max(found[-1][1], high)
+        else:
+            found.append((low, high))
+    return found
+
+
+def _bits(number: int) -> Iterator[int]:
+    while number:
+        least = number & -number
+        yield least.bit_length() - 1
+        number ^= least
+
+
+def judge(
+    block: Block,
+    hit: str,
+    gaps_stay: bool,
+    columns: list[str],
+    nodes: list[Node],
+    visit: Visit,
+    rows: str = "rows",
+) -> None:
+    """Reports rows that never speak, rows that meet where only one may, and combinations without a row."""
+    if hit == "first":
+        for r in range(visit.rows):
+            if r not in visit.first:
+                block.report((rows, r), "never_reached")
+    elif hit == "unique":
+        for b, a in sorted(visit.meet.items()):
+            block.report((rows, b), "overlaps", row=a + 1)
+    if hit in ("first", "unique") and not gaps_stay:
+        for gap in visit.gaps[:3]:
+            where = tuple(_shown(columns[i], nodes[i].type, visit.axes[i], at) for i, at in enumerate(gap))
+            block.report(rows, "gap", where=where)
+
+
+def _shown(column: str, kind: Type, axis: Sequence[int], at: int) -> str:
+    code = axis[at]
+    if code == NULL:
+        return f"{column} missing"
+    last = axis[at + 1] - 1 if at + 1 < len(axis) else domain(kind)[1]
+    if kind.kind in ("enum", "bool"):
+        words = kind.values or ("false", "true")
+        return f"{column} {' or '.join(words[code : last + 1])}"
+    return f"{column} {code}..{last}" if code < last else f"{column} {code}"
+
+
+def output_moves(nodes: Sequence[Node], moves: Mapping[str, Direction], axes: Sequence[Sequence[int]], visit: Visit,
+           column: Sequence[Constant], hit: str) -> Direction:  # fmt: skip
+    """How an output moves when the watched name rises: exact over the segments of the one column that depends on it."""
+    ways = [direction(node, moves) for node in nodes]
+    moving = [i for i, way in enumerate(ways) if way != 0]
+    if not moving:
+        return 0
+    way = ways[moving[0]]
+    if len(moving) > 1 or way is None or hit not in ("first", "unique") or column[0].type.kind != "int":
+        return None
+    found: set[int] = set()
+    others = [i for i in range(len(nodes)) if i != moving[0]]
+    alive_sets = {(1 << visit.rows) - 1}
+    for i in (*others, moving[0]):
+        if len(alive_sets) * len(visit.masks[i]) > MAX_STEPS:
+            return None
+        if i != moving[0]:
+            alive_sets = {alive & mask for alive in alive_sets for mask in visit.masks[i]}
+    for alive in alive_sets:
+        rows = [
+            alive & mask
+            for code, mask in zip(axes[moving[0]], visit.masks[moving[0]], strict=True)
+            if code != NULL
+        ]
+        run = [column[(r & -r).bit_length() - 1].value for r in rows if r]
+        found |= {1 if b > a else -1 for a, b in pairwise(run) if a != b}
+    return None if len(found) > 1 else way * found.pop() if found else 0
