@@ -15,7 +15,7 @@ from rich.table import Table
 
 from timelyrain import risk
 
-from . import cards, fraud
+from . import cards, fraud, models
 from .commands import Commands, Refusal, say
 from .definitions import json_object
 
@@ -44,13 +44,15 @@ def add(commands: Commands) -> None:
     group = commands.group("risk", "credit-risk models from past loans")
     fraud.add(group)
     cards.add(group)
+    models.add(group)
     train = group.add(train_file, "train", TRAIN)
     train.add_argument(
         "file",
         type=Path,
         nargs="?",
         metavar="FILE",
-        help="CSV (also packed, GBK, other separators), ARFF or Parquet, one row per loan",
+        help="CSV (also packed, GBK, other separators), ARFF or Parquet, one row per loan; decisions: for the platform's own, "
+        "decisions:FILE as `risk decisions` wrote them",
     )
     train.add_argument("--label", metavar="COL", help="the column that says good or bad")
     train.add_argument(
@@ -151,10 +153,14 @@ def add(commands: Commands) -> None:
         "--language", "--lang", choices=("zh", "en"), help="of the card; usually that of the shell"
     )
     train.add_argument("--json", action="store_true", help="the report as JSON on stdout")
+    train.set_defaults(catalogue=())
 
 
 def train_file(given: argparse.Namespace) -> int:
     """Train, calibrate and compare a scorecard and LightGBM; leaks are looked for, the test is by time where there is one."""
+    if str(given.file).startswith(models.DECISIONS):
+        with models.decisions_file(given):
+            return train_file(given)
     try:
         file, request, bins, expected = _repeated(given) if given.again else _asked(given)
         with _progress() as (tell, advance):
@@ -207,7 +213,8 @@ def _asked(given: argparse.Namespace) -> Asked:
         split=given.split,
         split_at=given.split_at, gap_months=given.gap_months, group_near_copies=given.group_near_copies,
         models=tuple(kind.strip() for kind in given.models.split(",")), monotone=_monotone(given.monotone),
-        use_protected=given.use_protected, sample=given.sample, seed=given.seed, threads=given.threads,
+        catalogue=tuple(given.catalogue), use_protected=given.use_protected, sample=given.sample, seed=given.seed,
+        threads=given.threads,
         scaling=risk.Scaling(given.base_score, given.base_odds, given.pdo),
     )  # fmt: skip
     try:

@@ -77,6 +77,9 @@ _POLICY = (
     "origination.view_exemption",
     "origination.view_shadowpolicy",
     "origination.view_shadowdecision",
+    "origination.view_modeltrial",
+    "origination.view_shadowscore",
+    "origination.view_retraining",
 )
 
 AUDITOR = "auditor"

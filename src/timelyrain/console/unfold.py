@@ -65,6 +65,8 @@ _MENU: list[tuple[Any, list[tuple[Any, str, str]]]] = [
             (words("测试案例", "Test cases"), "origination.policycase", "checklist"),
             (words("策略回测", "Back-tests"), "origination.backtest", "compare_arrows"),
             (words("影子策略", "Shadow policies"), "origination.shadowpolicy", "contrast"),
+            (words("挑战与影子模型", "Challengers and shadow models"), "origination.modeltrial", "alt_route"),
+            (words("重新训练", "Retraining"), "origination.retraining", "cycle"),
             (words("名单", "Lists"), "origination.listentry", "list"),
             (words("规则例外", "Exemptions"), "origination.exemption", "approval_delegation"),
         ],

@@ -21,6 +21,10 @@ class NotReady(Unavailable):
     slug, title = "not-ready-to-decide", "No decision policy or model is active"
 
 
+class ModelUnusable(Unavailable):
+    slug, title = "model-unusable", "The scoring model in force cannot be used"
+
+
 class PolicyUnfit(Invalid):
     slug, title = "policy-unfit", "The policy or model cannot decide"
 

@@ -1,11 +1,12 @@
 """Saga steps and scheduled work of origination: back-tests, applications that wait for a source, shadow policies."""
 
-from timelyrain.origination import backtests, services, shadows
+from timelyrain.origination import backtests, retraining, services, shadows, trials
 from timelyrain.runtime import sagas
 from timelyrain.runtime.sagas import Data, Done, Outcome, Retry, Run
 from timelyrain.runtime.worker import every
 
 every(3, "origination.backtests")(backtests.carry_on)
+every(30, "origination.retraining")(retraining.carry_on)
 
 
 def _decide(run: Run) -> Outcome:
@@ -19,5 +20,6 @@ def _nothing(run: Run, answer: Data | None) -> Data | None:
 
 sagas.define(services.WAITING, ["origination.decide"])
 sagas.register("origination.decide", _nothing, call=_decide, query=_decide)
-sagas.define(shadows.KIND, ["origination.shadow"])
+sagas.define(shadows.KIND, ["origination.shadow", "origination.shadow_models"])
 sagas.register("origination.shadow", shadows.decide)
+sagas.register("origination.shadow_models", trials.score)

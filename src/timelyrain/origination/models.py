@@ -34,6 +34,7 @@ class ReleaseKind(models.TextChoices):
 
 class ReleaseAct(models.TextChoices):
     SUBMITTED = "submitted", "submitted for approval"
+    SECONDED = "seconded", "approved by the first of two"
     APPROVED = "approved", "approved by a second person"
     REJECTED = "rejected", "rejected or taken back"
     ACTIVATED = "activated", "activated"
@@ -204,6 +205,74 @@ class Backtest(models.Model):
     result = models.JSONField(null=True)
     asked_by = models.CharField(max_length=150)
     asked_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+
+class TrialKind(models.TextChoices):
+    CHALLENGER = "challenger", "decides for a share of the applicants"
+    SHADOW = "shadow", "scores after the answer, changes nothing"
+
+
+class ModelTrial(models.Model):
+    """A model beside the one in force (reference table). share_ppm: of the applicants, 0 for a shadow."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    model_sha256 = models.CharField(max_length=64)
+    kind = models.CharField(max_length=10, choices=TrialKind.choices)
+    share_ppm = models.IntegerField(default=0)
+    by = models.CharField(max_length=150)
+    begun_at = models.DateTimeField()
+    ended_by = models.CharField(max_length=150, default="", blank=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["kind"],
+                condition=models.Q(kind="challenger", ended_at=None),
+                name="one_challenger",
+            ),
+            models.UniqueConstraint(
+                fields=["model_sha256"],
+                condition=models.Q(kind="shadow", ended_at=None),
+                name="shadow_model_once",
+            ),
+        ]
+
+
+class ShadowScore(Sharded):
+    """What a decision would have been with a shadow model: recomputed at any time from the decision's record and the model."""
+
+    append_only = True
+    decision = models.ForeignKey(
+        DecisionRecord, models.DO_NOTHING, db_constraint=False, related_name="shadow_scores"
+    )
+    model_sha256 = models.CharField(max_length=64)
+    pd_ppm = models.IntegerField(null=True)
+    decided_pd_ppm = models.IntegerField(null=True)
+    outcome = models.CharField(max_length=14)
+    agrees = models.BooleanField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["shard", "decision", "model_sha256"], name="shadow_score_once")
+        ]
+        indexes: ClassVar = [models.Index(fields=["model_sha256", "at"], name="shadow_scores_of_model")]
+
+
+class Retraining(models.Model):
+    """A model trained anew on this platform's own decisions (reference table); its states are those of a back-test."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    asked_by = models.CharField(max_length=150)
+    asked_at = models.DateTimeField()
+    months = models.SmallIntegerField()
+    state = models.CharField(max_length=7, choices=BacktestState.choices, default=BacktestState.WAITING)
+    stage = models.TextField(default="", blank=True)
+    attempts = models.IntegerField(default=0)
+    last_error = models.TextField(default="", blank=True)
+    model_sha256 = models.CharField(max_length=64, null=True)
     finished_at = models.DateTimeField(null=True)
 
 

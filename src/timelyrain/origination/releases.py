@@ -4,9 +4,10 @@ Nobody approves what they submitted. What decides at any moment is a fold of the
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from django.db import transaction
 from timelyrain import decisioning, risk
 from timelyrain.audit import services as audit
 from timelyrain.backtesting import differences
-from timelyrain.origination import errors, registry
+from timelyrain.origination import errors, registry, trials
 from timelyrain.origination.models import (
     DecisionRecord,
     PolicyCase,
@@ -33,6 +34,8 @@ from timelyrain.runtime.ids import new_id
 from timelyrain.runtime.problems import Conflict, Invalid, NotFound
 
 SIMULATION = "simulated installation"
+SCHEDULE = "schedule"
+"""Who submits what nobody asked for: it takes two people to approve that."""
 
 
 # -- drafts and what they would mean
@@ -180,10 +183,25 @@ def submit_policy(source: str, by: str, note: str = "") -> str:
     return policy.sha256
 
 
-def submit_model(model: risk.TrainedModel, by: str, note: str = "") -> str:
+def submit_model(
+    model: risk.TrainedModel, by: str, note: str = "", report: Mapping[str, Any] | None = None
+) -> str:
+    """Keep a model and ask for its approval; returns its hash. report: what else whoever approves shall see.
+
+    The manifest's hash stands in the step, so that what is told of the model can be checked like the model itself.
+    """
     digest = registry.keep_model(model, by)
-    _step(ReleaseKind.MODEL, digest, ReleaseAct.SUBMITTED, by, note, report={"metrics": dict(model.metrics)})
+    told = {"metrics": dict(model.metrics), "manifest_sha256": registry.manifest_sha256(model.manifest)}
+    _step(ReleaseKind.MODEL, digest, ReleaseAct.SUBMITTED, by, note, report={**told, **(report or {})})
     return digest
+
+
+def submit_model_file(path: Path, by: str, note: str = "") -> str:
+    """Submit `<sha256>.model` as `timelyrain risk train --out` wrote it, with its manifest beside it; returns its hash.
+
+    Raises risk.ModelRefused when the content is not what the name says, Conflict when it waits or was approved already.
+    """
+    return submit_model(risk.load(path, path.stem), by, note)
 
 
 def attach(kind: str, digest: str, report: dict[str, Any], by: str) -> None:
@@ -197,16 +215,19 @@ def attach(kind: str, digest: str, report: dict[str, Any], by: str) -> None:
         audit.record(0, f"{kind}_backtest_attached", actor=by, subject=digest)
 
 
-def approve(kind: str, digest: str, by: str, note: str = "") -> None:
-    """A second person approves what another has submitted."""
+def approve(kind: str, digest: str, by: str, note: str = "") -> ReleaseAct:
+    """A second person approves what another has submitted; what the schedule has submitted, two people. Returns the step."""
     with transaction.atomic():
         locks.hold(f"release:{kind}")
-        submitted = _expect(kind, digest, ReleaseAct.SUBMITTED)
-        if by in {submitted.by, _kept_by(kind, digest)}:
+        last = _expect(kind, digest, ReleaseAct.SUBMITTED, ReleaseAct.SECONDED)
+        if by in {last.by, _kept_by(kind, digest)}:
+            done = "submitted" if last.act == ReleaseAct.SUBMITTED else "approved"
             raise errors.SecondPersonNeeded(
-                f"{by} has submitted this {kind}.", remedy="Somebody else has to approve it."
+                f"{by} has {done} this {kind}.", remedy="Somebody else has to approve it."
             )
-        _write(kind, digest, ReleaseAct.APPROVED, by, note)
+        act = ReleaseAct.SECONDED if last.by == SCHEDULE else ReleaseAct.APPROVED
+        _write(kind, digest, act, by, note)
+    return act
 
 
 def reject(kind: str, digest: str, by: str, note: str) -> None:
@@ -215,13 +236,14 @@ def reject(kind: str, digest: str, by: str, note: str) -> None:
         raise Invalid("A rejection needs a reason.", field="note", remedy="Say why.")
     with transaction.atomic():
         locks.hold(f"release:{kind}")
-        _expect(kind, digest, ReleaseAct.SUBMITTED, ReleaseAct.APPROVED, ReleaseAct.ACTIVATED)
+        _expect(kind, digest, *(act for act in ReleaseAct if act != ReleaseAct.REJECTED))
         if registry.active_hashes().get(kind) == digest and _before(kind, digest) is None:
             raise Conflict(
                 f"This {kind} is the only one that was ever in force.", remedy="Activate another one first."
             )
         _write(kind, digest, ReleaseAct.REJECTED, by, note)
-        _judge_pair(registry.active_hashes())
+        trials.end_all(digest, clock.now(), by)
+        registry.judge_pair(registry.active_hashes())
 
 
 def activate(kind: str, digest: str, by: str, at: datetime | None = None, note: str = "") -> datetime:
@@ -236,8 +258,9 @@ def activate(kind: str, digest: str, by: str, at: datetime | None = None, note: 
                 field="at",
                 remedy="Give a moment to come, or none for now.",
             )
-        _judge_pair(registry.active_hashes() | {kind: digest})
+        registry.judge_pair(registry.active_hashes() | {kind: digest})
         _write(kind, digest, ReleaseAct.ACTIVATED, by, note, at or now)
+        trials.end_all(digest, at or now, by)
     return at or now
 
 
@@ -270,6 +293,29 @@ def install(source: str | None = None, model: risk.TrainedModel | None = None) -
                 for act in (ReleaseAct.SUBMITTED, ReleaseAct.APPROVED):
                     _write(kind, digest, act, SIMULATION)
                 _write(kind, digest, ReleaseAct.ACTIVATED, SIMULATION, effective_at=clock.now())
+
+
+def models() -> list[dict[str, Any]]:
+    """Every kept model, newest first: where it stands, what it does now, its metrics on rows not trained on."""
+    kept = ScoringModel.objects.order_by("-kept_at")
+    newest = {s.sha256: s.act for s in ReleaseStep.objects.filter(kind=ReleaseKind.MODEL).order_by("id")}
+    in_force = registry.active_hashes()
+    now = dict.fromkeys(trials.shadows(), "shadow") | {
+        in_force[kind]: kind_now
+        for kind, kind_now in (("challenger", "challenger"), ("model", "in force"))
+        if kind in in_force
+    }
+    return [
+        {
+            "sha256": row.sha256,
+            "state": newest.get(row.sha256, "kept"),
+            "now": now.get(row.sha256, ""),
+            "metrics": row.manifest.get("metrics", {}).get("test", {}),
+            "kept_by": row.kept_by,
+            "kept_at": row.kept_at,
+        }
+        for row in kept
+    ]
 
 
 def steps(kind: str, digest: str) -> list[ReleaseStep]:
@@ -339,17 +385,3 @@ def _before(kind: str, digest: str) -> str | None:
     past = ReleaseStep.objects.filter(kind=kind, act=ReleaseAct.ACTIVATED, effective_at__lte=now)
     order = past.order_by("-effective_at", "-id").values_list("sha256", flat=True)
     return next((d for d in order if d != digest and d not in taken_back), None)
-
-
-def _judge_pair(hashes: dict[str, str]) -> None:
-    """A model reads only features that the policy has; a pair that does not fit would decide nothing."""
-    if "policy" not in hashes or "model" not in hashes:
-        return
-    policy, model = registry.policy(hashes["policy"]), registry.model(hashes["model"])
-    unknown = [name for name in model.feature_names if name not in policy.features]
-    if unknown:
-        raise errors.PolicyUnfit(
-            f"The model {model.sha256[:12]} reads {', '.join(unknown[:5])}, which the policy {policy.name}"
-            f" {policy.version} does not have.",
-            remedy="Activate a model that was trained on this policy's features first, or keep the features.",
-        )

@@ -31,6 +31,7 @@ from timelyrain.runtime.problems import Invalid
 SUBMIT, APPROVE = "origination.add_releasestep", "origination.change_releasestep"
 _TONES = {
     ReleaseAct.SUBMITTED: "wait",
+    ReleaseAct.SECONDED: "wait",
     ReleaseAct.APPROVED: "good",
     ReleaseAct.REJECTED: "bad",
     ReleaseAct.ACTIVATED: "good",
@@ -64,7 +65,11 @@ def _last(row: PolicyVersion | ScoringModel) -> str:
 
 
 def _approve(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Any:
-    releases.approve(_kind(row), row.sha256, _who(request), _text(request))
+    if releases.approve(_kind(row), row.sha256, _who(request), _text(request)) == ReleaseAct.SECONDED:
+        return words(
+            "已由第一人批准；由定时任务提交的版本仍需另一人批准。",
+            "Approved by the first of two: what the schedule has submitted needs one person more.",
+        )
     return words("已批准。尚未启用。", "Approved. It does not decide yet: activate it.")
 
 
@@ -104,7 +109,7 @@ ACTS = (
             "Once approved it may be activated. Nobody approves what they submitted.",
         ),
         writes=words("批准意见", "Why it is approved"),
-        offered=lambda row: _last(row) == ReleaseAct.SUBMITTED,
+        offered=lambda row: _last(row) in (ReleaseAct.SUBMITTED, ReleaseAct.SECONDED),
     ),
     Act(
         "activate",
@@ -163,14 +168,6 @@ class PolicyVersionAdmin(ReadOnlyAdmin):
     )
 
 
-@admin.register(ScoringModel)
-class ScoringModelAdmin(ReadOnlyAdmin):
-    title = words("评分模型", "Scoring models")
-    columns = ("sha256", "kept_by", "kept_at")
-    ordering = ("-kept_at",)
-    acts = ACTS
-
-
 def _life(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Panel:
     kind = _kind(row)
     found = releases.steps(kind, row.sha256)
@@ -193,7 +190,7 @@ def _life(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Panel:
             False,
             words("等待另一人批准；现在不参与决策", "Waits for somebody else's approval; it decides nothing"),
         )
-        if found[-1].act == ReleaseAct.SUBMITTED
+        if found[-1].act in (ReleaseAct.SUBMITTED, ReleaseAct.SECONDED)
         else None,
         steps=[Step(name, _TONES[ReleaseAct(s.act)], s.by) for name, s in zip(named, found, strict=True)],
         table=Table(
@@ -504,7 +501,7 @@ def _waiting() -> Panel | None:
     waits = [
         s
         for s in newest.values()
-        if s.act == ReleaseAct.SUBMITTED
+        if s.act in (ReleaseAct.SUBMITTED, ReleaseAct.SECONDED)
         or (s.act == ReleaseAct.ACTIVATED and s.effective_at and s.effective_at > clock.now())
     ]
     if not waits:

@@ -91,11 +91,11 @@ def apply(
         _judge_request(product, amount_fen, instalments, purpose)
         with rows.together():
             given = customers.live_consents_later(borrower.shard, borrower.id)
-            in_force = registry.active_hashes_later()
+            in_force = registry.in_force_later()
         consents = given()
         customers.require_among(consents, "account_data", "lender")
         customers.require_profile(borrower)
-        active = registry.active(in_force())
+        active = registry.active(borrower.id, in_force())
         application = Application(
             shard=borrower.shard,
             id=request_id,
@@ -168,7 +168,7 @@ def decide_waiting(shard: int, application_id: str, keys: dict[str, str]) -> lis
         return []
     known = {kind: bytes.fromhex(key) for kind, key in keys.items()}
     gathered = sources.gather(shard, application.borrower_id)
-    decided = _decide(application, *registry.active(), known, gathered)
+    decided = _decide(application, *registry.active(application.borrower_id), known, gathered)
     return decided if isinstance(decided, list) else []
 
 

@@ -10,7 +10,7 @@ from django.db.models import Count
 
 from timelyrain import decisioning
 from timelyrain.audit import services as audit
-from timelyrain.origination import registry
+from timelyrain.origination import registry, trials
 from timelyrain.origination.models import DecisionRecord, ShadowDecision, ShadowPolicy
 from timelyrain.runtime import clock, sagas
 from timelyrain.runtime.crypto import encrypt
@@ -58,12 +58,12 @@ def ask(shard: int, decision_id: UUID) -> None:
 
 
 def running() -> tuple[str, ...]:
-    """Hashes of the shadow policies, asked of the database every five seconds at most."""
+    """Hashes of the shadow policies and models, asked of the database every five seconds at most."""
     global _cached
     if time.monotonic() - _cached[0] > _FRESH_SECONDS:
         found = ShadowPolicy.objects.filter(ended_at=None).order_by("begun_at")
         _cached = (time.monotonic(), tuple(found.values_list("policy_sha256", flat=True)))
-    return _cached[1]
+    return (*_cached[1], *trials.shadows())
 
 
 def _forget() -> None:

@@ -1,4 +1,4 @@
-"""What became of loans, as those want to know who decide on new ones: bad within twelve months or not, and what was lost."""
+"""What became of loans, as those want to know who decide on new ones: bad within so many months or not, and what was lost."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
@@ -6,15 +6,17 @@ from uuid import UUID
 
 from timelyrain.agreements import queries as agreements
 from timelyrain.contract import Event, Terms, fold
-from timelyrain.origination.ports import LoanOutcome
+from timelyrain.finance import add_months
+from timelyrain.origination.ports import MONTHS, LoanOutcome
 from timelyrain.servicing import services
 from timelyrain.servicing.models import Loan
 
 BAD_DPD = 90
-WINDOW_DAYS = 365
 
 
-def of_offers(shard: int, offers: Collection[UUID], on: date) -> Mapping[UUID, LoanOutcome]:
+def of_offers(
+    shard: int, offers: Collection[UUID], on: date, months: int = MONTHS
+) -> Mapping[UUID, LoanOutcome]:
     """As known on a day: offer -> outcome of its loan. Offers that nobody took are not among them."""
     loan_of = agreements.loans_of_offers(shard, offers)
     loans = {loan.id: loan for loan in Loan.objects.filter(shard=shard, id__in=loan_of.values())}
@@ -23,19 +25,23 @@ def of_offers(shard: int, offers: Collection[UUID], on: date) -> Mapping[UUID, L
         loan = loans.get(loan_id)
         if loan is not None and loan.opened_on <= on:
             found[offer] = outcome(
-                Terms.from_json(loan.terms_json), services.events_of(loan), loan.opened_on, on
+                Terms.from_json(loan.terms_json), services.events_of(loan), loan.opened_on, on, months
             )
     return found
 
 
-def outcome(terms: Terms, events: Sequence[Event], opened_on: date, on: date) -> LoanOutcome:
-    """The outcome of one loan. Bad is known at once; good when twelve months have passed or nothing is owed any more."""
-    end = min(on, opened_on + timedelta(days=WINDOW_DAYS))
+def outcome(
+    terms: Terms, events: Sequence[Event], opened_on: date, on: date, months: int = MONTHS
+) -> LoanOutcome:
+    """The outcome of one loan. Bad is known at once; good when the months have passed or nothing is owed any more."""
+    window = add_months(opened_on, months)
+    end = min(on, window)
     now = fold(terms, events, on)
-    bad = _reached(terms, events, opened_on, end)
-    over = end < on or now.outstanding_principal_fen == 0
+    off = now.charged_off_on is not None and now.charged_off_on <= end
+    bad = off or _reached(terms, events, opened_on, end)
+    over = window < on or now.outstanding_principal_fen == 0
     lost = now.outstanding_principal_fen if bad else 0
-    return LoanOutcome(True if bad else False if over else None, terms.principal_fen, lost)
+    return LoanOutcome(True if bad else False if over else None, terms.principal_fen, lost, window < on)
 
 
 def _reached(terms: Terms, events: Sequence[Event], opened_on: date, end: date) -> bool:

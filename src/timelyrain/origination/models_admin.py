@@ -1,0 +1,511 @@
+"""Scoring models in the console: their worth, beside the one in force, what they read, cards and trials; retraining."""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.urls import path, reverse
+from django.utils.translation import get_language
+
+from timelyrain import decisioning, drawing, risk
+from timelyrain.origination import registry, releases, retraining, trials
+from timelyrain.origination.models import (
+    BacktestState,
+    ModelTrial,
+    ReleaseAct,
+    ReleaseKind,
+    Retraining,
+    ScoringModel,
+    ShadowScore,
+    TrialKind,
+)
+from timelyrain.origination.releases_admin import ACTS, APPROVE, SUBMIT
+from timelyrain.runtime import glossary
+from timelyrain.runtime.admin import Act, ReadOnlyAdmin
+from timelyrain.runtime.glossary import value, words
+from timelyrain.runtime.panels import Badge, Bar, Link, Panel, Table, Verdict, on_dashboard, on_page
+from timelyrain.runtime.problems import Invalid
+
+for _word, _zh, _en in (
+    ("seconded", "已由一人批准，仍需另一人", "approved by the first of two"),
+    ("challenger", "挑战模型", "challenger"),
+    ("shadow", "影子模型", "shadow"),
+    ("in force", "现行模型", "in force"),
+    ("kept", "未提交", "never submitted"),
+):
+    glossary.teach(_word, _zh, _en)
+
+MEASURES = ("auc", "ks", "gini", "brier", "ece", "log_loss")
+_NAMES = {
+    "auc": "AUC",
+    "ks": "KS",
+    "gini": "Gini",
+    "brier": "Brier",
+    "ece": words("校准误差 ECE", "calibration error ECE"),
+    "log_loss": words("对数损失", "log loss"),
+}
+
+
+def _who(request: HttpRequest) -> str:
+    return request.user.get_username()
+
+
+# -- what may be done
+
+
+def _in_trial(kind: TrialKind) -> Any:
+    return lambda row: ModelTrial.objects.filter(model_sha256=row.sha256, kind=kind, ended_at=None).exists()
+
+
+def _in_force(row: ScoringModel) -> bool:
+    return registry.active_hashes().get("model") == row.sha256
+
+
+def _approved(row: ScoringModel) -> bool:
+    found = releases.steps(ReleaseKind.MODEL, row.sha256)
+    return bool(found) and found[-1].act in (ReleaseAct.APPROVED, ReleaseAct.ACTIVATED)
+
+
+def _challenge(request: HttpRequest, row: ScoringModel) -> Any:
+    text = request.POST.get("text", "").strip().removesuffix("%").strip()
+    try:
+        share = int(Decimal(text) * 10_000)
+    except (InvalidOperation, ValueError):
+        raise Invalid(
+            f"{text!r} is no share.", field="text", remedy="Write a percentage such as 10."
+        ) from None
+    trials.challenge(row.sha256, share, _who(request))
+    return words(f"自现在起由其评分 {text}% 的申请人。", f"From now on it scores {text} % of the applicants.")
+
+
+def _shadow(request: HttpRequest, row: ScoringModel) -> Any:
+    trials.shadow(row.sha256, _who(request))
+    return words("已开始影子评分。", "It scores in the shadow from now on.")
+
+
+def _ender(kind: TrialKind) -> Any:
+    def end(request: HttpRequest, row: ScoringModel) -> Any:
+        trials.end(row.sha256, kind, _who(request))
+        return words(
+            "已结束，已有的结果仍可查看。", "It has ended; what it decided or said can still be read."
+        )
+
+    return end
+
+
+def _retrain(request: HttpRequest, row: ScoringModel) -> Any:
+    asked = retraining.ask(_who(request))
+    return Panel(
+        words("已安排重新训练", "A training is asked for"),
+        more=Link("origination.retraining", asked, words("查看进度", "Watch it")),
+    )
+
+
+TRIAL_ACTS = (
+    Act(
+        "shadow",
+        words("影子评分", "Score in the shadow"),
+        SUBMIT,
+        _shadow,
+        ask=words(
+            "此后每件申请在答复之后再按此模型评分一次，只作比较，不影响任何人。",
+            "Every application is scored once more by this model after its answer has gone out: compared, never applied.",
+        ),
+        offered=lambda row: not _in_force(row) and not _in_trial(TrialKind.SHADOW)(row),
+    ),
+    Act(
+        "end-shadow",
+        words("结束影子评分", "End the shadow"),
+        SUBMIT,
+        _ender(TrialKind.SHADOW),
+        ask=words("不再评分新的申请。", "New applications are scored no more."),
+        offered=_in_trial(TrialKind.SHADOW),
+    ),
+    Act(
+        "challenge",
+        words("作为挑战模型", "Let it challenge"),
+        APPROVE,
+        _challenge,
+        ask=words(
+            "所写比例的申请人由此模型评分并据以决策；同一申请人始终归于同一模型，每份决策记有所用模型。",
+            "That share of the applicants is scored and decided on with this model; one person always by the same, and each "
+            "decision names its model.",
+        ),
+        writes=words("申请人比例（%），至多 50", "Share of the applicants in %, at most 50"),
+        begins=lambda row: "10",
+        offered=lambda row: (
+            _approved(row) and not _in_force(row) and not _in_trial(TrialKind.CHALLENGER)(row)
+        ),
+    ),
+    Act(
+        "end-challenge",
+        words("结束挑战", "End the challenge"),
+        APPROVE,
+        _ender(TrialKind.CHALLENGER),
+        ask=words(
+            "自现在起全部申请人由现行模型评分。", "From now on the model in force scores all applicants."
+        ),
+        offered=_in_trial(TrialKind.CHALLENGER),
+    ),
+    Act(
+        "retrain",
+        words("用本平台决策重新训练", "Train anew on our decisions"),
+        SUBMIT,
+        _retrain,
+        ask=words(
+            "按现行模型的做法，用至今结果已知的决策重新训练，与现行模型比较后提交，等待另一人批准。",
+            "By the recipe of the model in force, on all decisions whose outcome is known, compared with it and submitted: "
+            "somebody else has to approve it.",
+        ),
+        offered=_in_force,
+    ),
+)
+
+
+@admin.register(ScoringModel)
+class ScoringModelAdmin(ReadOnlyAdmin):
+    title = words("评分模型", "Scoring models")
+    columns = ("sha256", "kept_by", "kept_at")
+    hidden = ("manifest",)
+    ordering = ("-kept_at",)
+    acts = (*ACTS, *TRIAL_ACTS)
+
+    def get_urls(self) -> Any:
+        view = self.admin_site.admin_view(self.card_view)
+        return [
+            path("<slug:sha256>/card.<slug:kind>", view, name="origination_model_card"),
+            *super().get_urls(),
+        ]
+
+    def card_view(self, request: HttpRequest, sha256: str, kind: str) -> HttpResponse:
+        """The model card, drawn from the manifest. Its texts came with a file: it runs in a sandbox without an origin."""
+        row = self.get_object(request, sha256)
+        if row is None or not self.has_view_permission(request, row) or "card" not in row.manifest:
+            raise PermissionDenied
+        manifest = risk.card_of(row.manifest)
+        language = "zh" if get_language() == "zh-hans" else "en"
+        if kind == "pdf":
+            return HttpResponse(risk.card_pdf(manifest, language, drawing.cjk_font()), "application/pdf")
+        answer = HttpResponse(risk.card_html(manifest, language))
+        answer["Content-Security-Policy"] = (
+            "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+            "img-src data:; font-src data:"
+        )
+        return answer
+
+
+class CardLink(Link):
+    """The model card as a page."""
+
+    @property
+    def url(self) -> str:
+        return reverse("admin:origination_model_card", args=[self.id, "html"])
+
+
+# -- the page of a model
+
+
+@on_page("origination.scoringmodel", "origination.view_scoringmodel", order=2)
+def _worth(request: HttpRequest, row: ScoringModel) -> Panel:
+    """What it is worth on rows it was not fitted to, and whether its file is the one that was submitted."""
+    problem = _unusable(row)
+    metrics = row.manifest.get("metrics", {}).get("test", {})
+    training: Any = row.manifest.get("training", {})
+    split = row.manifest.get("split", {})
+    facts = [
+        ("algorithm", row.manifest.get("algorithm")),
+        ("features", len(row.manifest.get("features", []))),
+        ("rows", training.get("rows") or sum(split.values()) or None),
+    ]
+    told = _share(metrics.get("auc")), _share(metrics.get("ks"))
+    return Panel(
+        words("模型", "The model"),
+        verdict=Verdict(False, problem)
+        if problem
+        else Verdict(True, words("文件与登记的指纹一致", "The file is the one that was registered")),
+        facts=[*facts, *((str(_NAMES[m]), _number(metrics[m])) for m in MEASURES if m in metrics)],
+        bars=[
+            Bar(name, 1, text, part=part)
+            for name, (part, text) in zip(("AUC", "KS"), told, strict=True)
+            if part is not None
+        ],
+        more=CardLink("origination.scoringmodel", row.sha256, words("打开模型卡", "Open the model card"))
+        if "card" in row.manifest
+        else None,
+    )
+
+
+def _share(found: float | None) -> tuple[float | None, str]:
+    return found, "" if found is None else f"{found:.4f}"
+
+
+def _number(found: Any) -> str:
+    return f"{found:.4f}" if isinstance(found, float) else str(found)
+
+
+def _unusable(row: ScoringModel) -> str:
+    """What is wrong with the file or with what is told of it; empty where nothing is."""
+    try:
+        registry.load_model(row.sha256)
+    except risk.ModelRefused as refused:
+        return str(refused)
+    reports: list[Any] = [step.report for step in releases.steps(ReleaseKind.MODEL, row.sha256)]
+    told = [report["manifest_sha256"] for report in reports if "manifest_sha256" in report]
+    if told and told[-1] != registry.manifest_sha256(row.manifest):
+        return str(words("模型说明与提交时不同", "the manifest is not the one that was submitted"))
+    return ""
+
+
+@on_page("origination.scoringmodel", "origination.view_scoringmodel", order=3)
+def _against(request: HttpRequest, row: ScoringModel) -> Panel | None:
+    """Beside the model in force: on the same rows where the training looked at both, else as each was measured."""
+    reports: list[Any] = [s.report for s in releases.steps(ReleaseKind.MODEL, row.sha256) if s.report]
+    compared = reports[-1].get("compared") if reports else None
+    if compared and "in_force" in compared:
+        gained, seen = compared["auc_gained"], compared["seen_by_in_force"]
+        days = " – ".join(compared[key] for key in ("first_day", "last_day") if key in compared)
+        flatters = (
+            f"；现行模型学过其中 {seen:,} 份，对其有利",
+            f"; the one then in force learnt from {seen:,} of them, which flatters it",
+        )
+        zh, en = flatters if seen else ("", "")
+        note = words(
+            f"同一批 {compared['rows']:,} 份决策（{days}），新模型未学过其中任何一份{zh}",
+            f"The same {compared['rows']:,} decisions ({days}), none of which the new one learnt from{en}",
+        )
+        better = gained["low"] > 0
+        told = f"{gained['value']:+.4f} ({gained['low']:+.4f} … {gained['high']:+.4f})"
+        return Panel(
+            words("与当时现行模型比较", "Against the model then in force"),
+            verdict=Verdict(
+                gained["value"] >= 0,
+                words(f"AUC 变化 {told}", f"AUC changes by {told}")
+                if better or gained["value"] < 0
+                else words(f"AUC 变化 {told}，在误差之内", f"AUC changes by {told}: within chance"),
+            ),
+            bars=_pair_bars(compared["new"], compared["in_force"]),
+            table=_pair_table(compared["new"], compared["in_force"]),
+            text=note,
+            more=Link(
+                "origination.scoringmodel",
+                compared["in_force_sha256"],
+                words("打开当时现行的模型", "Open that model"),
+            ),
+            wide=True,
+        )
+    active = registry.active_hashes().get("model")
+    other = ScoringModel.objects.filter(sha256=active).first() if active and active != row.sha256 else None
+    if other is None:
+        return None
+    new, old = ({**m.manifest.get("metrics", {}).get("test", {})} for m in (row, other))
+    return Panel(
+        words("与现行模型比较", "Against the model in force"),
+        bars=_pair_bars(new, old),
+        table=_pair_table(new, old),
+        text=words(
+            "各自训练时在未学过的数据上所测，数据不同，仅供参考；用本平台决策重新训练可在同一批决策上比较。",
+            "Each as it was measured when trained, on different rows: a hint only. Training anew on our decisions compares them "
+            "on the same.",
+        ),
+        wide=True,
+    )
+
+
+def _pair_bars(new: Mapping[str, float], old: Mapping[str, float]) -> list[Bar]:
+    sides = ((words("此模型", "this model"), new, "good"), (words("现行", "in force"), old, "plain"))
+    return [
+        Bar(
+            words(f"{m.upper()} {side}", f"{m.upper()} {side}"),
+            1,
+            f"{found[m]:.4f}",
+            part=found[m],
+            tone=tone,
+        )
+        for m in ("auc", "ks")
+        for side, found, tone in sides
+        if m in found
+    ]
+
+
+def _pair_table(new: Mapping[str, float], old: Mapping[str, float]) -> Table:
+    rows = [
+        (_NAMES[m], _number(new[m]), _number(old[m]), f"{new[m] - old[m]:+.4f}")
+        for m in MEASURES
+        if m in new and m in old
+    ]
+    return Table(
+        ("meaning", words("此模型", "this model"), words("现行", "in force"), words("差", "difference")), rows
+    )
+
+
+@on_page("origination.scoringmodel", "origination.view_scoringmodel", order=8)
+def _trials(request: HttpRequest, row: ScoringModel) -> Panel | None:
+    found = list(ModelTrial.objects.filter(model_sha256=row.sha256).order_by("begun_at"))
+    if not found:
+        return None
+    scored, shadowed = trials.decided(row.sha256), trials.shadowed(row.sha256)
+    n = sum(shadowed.values())
+    same = sum(k for (real, other), k in shadowed.items() if real == other)
+    return Panel(
+        words("挑战与影子", "Challenges and shadows"),
+        verdict=Verdict(
+            same == n,
+            words(f"影子：{n:,} 件中 {same:,} 件结果一致", f"Shadow: {same:,} of {n:,} come out the same"),
+        )
+        if n
+        else None,
+        bars=[
+            Bar(
+                words(f"已决策 {value(o)}", f"decided {value(o)}"), k, f"{k:,}", part=k, tone=glossary.tone(o)
+            )
+            for o, k in scored.items()
+        ]
+        + [
+            Bar(
+                f"{value(real)} → {value(other)}",
+                k,
+                f"{k:,} · {k / n:.1%}",
+                part=k,
+                tone="good" if real == other else "wait",
+            )
+            for (real, other), k in sorted(shadowed.items(), key=lambda one: -one[1])
+        ],
+        table=Table.of(("kind", "share_ppm", "by", "begun_at", "ended_by", "ended_at"), found),
+        wide=True,
+    )
+
+
+@on_page("origination.scoringmodel", "origination.view_scoringmodel", order=20)
+def _features(request: HttpRequest, row: ScoringModel) -> Panel | None:
+    """What it reads, in the words of the catalogue in force, by weight."""
+    in_force = registry.active_hashes()
+    if "policy" not in in_force:
+        return None
+    policy = registry.policy(in_force["policy"])
+    names: list[str] = row.manifest.get("features", [])
+    weights: Mapping[str, float] = row.manifest.get("training", {}).get("importance", {})
+    signs: Mapping[str, int] = row.manifest.get("monotone", {})
+    lacking = [name for name in names if name not in policy.features]
+    ordered = sorted(names, key=lambda name: (name in policy.features, -weights.get(name, 0.0), name))
+    tones = {
+        1: Badge(words("越高越险", "raises PD"), "bad"),
+        -1: Badge(words("越高越稳", "lowers PD"), "good"),
+    }
+    return Panel(
+        words(f"所读特征（{len(names)}）", f"Features it reads ({len(names)})"),
+        verdict=Verdict(
+            not lacking,
+            words(
+                f"{len(lacking)} 个特征现行规则没有，不能启用",
+                f"The policy in force lacks {len(lacking)} of them: it cannot be activated",
+            )
+            if lacking
+            else words("现行规则的特征目录全部具备", "The catalogue of the policy in force has all of them"),
+        ),
+        table=Table(
+            ("name", "meaning", words("方向", "direction"), words("权重", "weight")),
+            [
+                (
+                    name,
+                    *_told(policy, name),
+                    tones.get(signs.get(name, 0), ""),
+                    f"{weights[name]:.1%}" if name in weights else "",
+                )
+                for name in ordered
+            ],
+        ),
+        wide=True,
+    )
+
+
+def _told(policy: decisioning.Policy, name: str) -> tuple[Any]:
+    feature = policy.features.get(name)
+    return (
+        words(feature.zh, feature.en)
+        if feature
+        else Badge(words("目录中没有", "not in the catalogue"), "bad"),
+    )
+
+
+@on_dashboard("origination.view_scoringmodel", order=31)
+def _scoring() -> Panel | None:
+    """Which models score now, and whether their files are the approved ones."""
+    in_force = registry.active_hashes()
+    running = [(kind, in_force[kind]) for kind in ("model", "challenger") if kind in in_force]
+    running += [("shadow", digest) for digest in trials.shadows()]
+    wrong: list[str] = []
+    rows: list[tuple[Any, ...]] = []
+    for kind, digest in running:
+        row = ScoringModel.objects.filter(sha256=digest).first()
+        problem = str(words("没有登记", "not registered")) if row is None else _unusable(row)
+        wrong += [problem] if problem else []
+        auc = row.manifest.get("metrics", {}).get("test", {}).get("auc") if row else None
+        state = (
+            Badge(words("文件不符", "file refused"), "bad")
+            if problem
+            else Badge(words("一致", "as approved"), "good")
+        )
+        rows.append(
+            (value(kind), Link("origination.scoringmodel", digest, digest[:12]), _share(auc)[1], state)
+        )
+    if not running:
+        return None
+    return Panel(
+        words("评分模型", "Scoring models"),
+        verdict=Verdict(
+            False,
+            words(
+                "模型文件与登记不符，申请暂停决策", "A model's file is refused: applications are not decided"
+            ),
+        )
+        if wrong
+        else None,
+        table=Table(("kind", "model", "AUC", "state"), rows),
+        text="; ".join(wrong),
+    )
+
+
+# -- retraining, trials, shadow scores
+
+
+@admin.register(Retraining)
+class RetrainingAdmin(ReadOnlyAdmin):
+    title = words("重新训练", "Retraining")
+    columns = ("id", "state", "asked_by", "asked_at", "finished_at", "model_sha256")
+    filters = ("state",)
+    links = {"model_sha256": "origination.scoringmodel"}
+    ordering = ("-asked_at",)
+
+
+@on_page("origination.retraining", "origination.view_retraining", order=5)
+def _came_of_it(request: HttpRequest, row: Retraining) -> Panel:
+    title = words("结果", "What came of it")
+    if row.state == BacktestState.FAILED:
+        return Panel(title, verdict=Verdict(False, row.last_error))
+    if row.state != BacktestState.DONE:
+        return Panel(title, text=row.stage or words("等待计算", "It waits for the worker"))
+    return Panel(
+        title,
+        verdict=Verdict(True, words("已提交，等待另一人批准", "Submitted: somebody else has to approve it")),
+        more=Link("origination.scoringmodel", row.model_sha256, words("打开模型", "Open the model")),
+    )
+
+
+@admin.register(ModelTrial)
+class ModelTrialAdmin(ReadOnlyAdmin):
+    title = words("挑战与影子模型", "Challengers and shadow models")
+    columns = ("id", "kind", "model_sha256", "share_ppm", "by", "begun_at", "ended_at")
+    filters = ("kind",)
+    links = {"model_sha256": "origination.scoringmodel"}
+    ordering = ("-begun_at",)
+
+
+@admin.register(ShadowScore)
+class ShadowScoreAdmin(ReadOnlyAdmin):
+    title = words("影子评分", "Shadow scores")
+    columns = ("id", "model_sha256", "outcome", "agrees", "pd_ppm", "decided_pd_ppm", "at")
+    filters = ("outcome", "agrees")
+    links = {"model_sha256": "origination.scoringmodel", "decision_id": "origination.decisionrecord"}
