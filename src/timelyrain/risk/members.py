@@ -126,20 +126,18 @@ def fit(
             members.append(Member(kind, text, apart, how))
         step((done + 0.8) / len(kinds))
     card, apart = _card(columns, labels, fold, bins, scaling, monotone)
-    calibration = calibrating.fit(apart, labels, fold, recent, linear=True)
-    card = replace(card, slope=calibration.slope, shift=calibration.intercept)
+    points = calibrating.fit(
+        apart, labels, fold, recent, linear=True
+    )  # whole points are straight in log-odds
+    card = replace(card, slope=points.slope, shift=points.intercept)
     text = forest.of_card(card, recipe, preparing.matrix(recipe, columns))
     members.append(Member("scorecard", text, apart, {}))
-    calibrations = {
-        m.name: calibrating.fit(m.apart, labels, fold, recent) for m in members if m.name != "scorecard"
-    }
-    calibrations["scorecard"] = calibration
+    calibrations = {member.name: calibrating.fit(member.apart, labels, fold, recent) for member in members}
     shares, chosen = _blend(members, calibrations, labels)
     weights = {name: share * calibrations[name].slope for name, share in shares.items()}
     of = {member.name: member.apart for member in members}
     apart = np.sum([weight * of[name] for name, weight in weights.items()], axis=0)
-    linear = shares.keys() == {"scorecard"}
-    calibrations["blend"] = calibrating.fit(apart, labels, fold, recent, linear=linear)
+    calibrations["blend"] = calibrating.fit(apart, labels, fold, recent)
     step(1.0)
     return Fitted(recipe, tuple(members), calibrations, weights, chosen, card, directed, tuple(notes))
 
