@@ -39,6 +39,7 @@ def html(manifest: Mapping[str, Any], language: str = "") -> str:
         figure(("提升度", "Lift"), pictures.lift(found), ("各十分位坏账率与平均之比。", "Bad rate of each tenth over the mean.")),
         figure(("评分分布与坏账率", "Scores and bad rate"), pictures.bands(found), scaling(found)),
         figure(("评分段", "Score bands"), _bands(found), ("通过与坏账列：若在该段下限处切分。", "Last columns: who is approved, and how many of them are bad, when the cut is at the lower end."), "wide"),
+        "<div class=flow>",
         figure(("稳定性", "Stability"), pictures.periods(found), (f"按{KINDS[kind][0]}；虚线为 PSI {pictures.PSI_BAD}，相对全部检验样本。", f"By {KINDS[kind][1]}; dashed: a PSI of {pictures.PSI_BAD}, against all rows tested.")) if kind != "none" else "",
         *(figure((f"公平：{name}", f"Fairness by {name}"), pictures.groups(name, rows), (f"切分为放行 PD 最低的 {percent(found['approved'])}；虚线为最高通过率的五分之四，低于它为红；空心点不足 {30} 人。", f"Cut: the {percent(found['approved'])} with the lowest PD; dashed: four fifths of the highest, red below it; hollow: under {30} people."))
           for name, rows in found["groups"].items()),
@@ -46,6 +47,7 @@ def html(manifest: Mapping[str, Any], language: str = "") -> str:
           for i, one in enumerate(found["effects"])),
         figure(("泄漏警报", "Leak alarm"), _leaks(report)),
         figure(("原因的准确性", "How true the reasons are"), f"<p>{both(*words.reasons(manifest.get('reasons')))}</p>"),
+        "</div>",
         figure(("各模型", "The models"), _worth(report), ("括号内为 95% 区间（自助法 200 次）。", "In brackets: 95 % intervals of 200 bootstrap draws."), "wide"),
         figure(("限制：不得用于", "Limits: not to be used"), f"<ul>{''.join(f'<li>{both(*line)}</li>' for line in words.LIMITS)}</ul>", None, "wide"),
         figure(("来源与重做", "Where it comes from, and how to make it again"), _facts(report, sha256), None, "wide"),

@@ -224,7 +224,13 @@ def _series(
     every = -(-len(rows) // 6)
     for i, row in enumerate(rows):
         if i % every == 0:
-            c.text(at(i, low)[0], top + 130, row["name"], "middle" if i else "start", "small")
+            c.text(
+                at(i, low)[0],
+                top + 130,
+                row["name"],
+                "end" if i == len(rows) - 1 and i else "middle" if i else "start",
+                "small",
+            )
     if mark is not None:
         c.path([at(0, mark), at(len(rows) - 1, mark)], "curve dashed")
     points = [(i, row[value]) for i, row in enumerate(rows) if row[value] is not None]
@@ -259,7 +265,7 @@ def effect(found: Mapping[str, Any]) -> str:
         c.text(
             114,
             y + 15,
-            MISSING if label == "∅" else label if len(label) <= 17 else f"{label[:16]}…",
+            MISSING if label == "∅" else fitting(label, 106),
             "end",
             "small",
         )
@@ -301,13 +307,7 @@ def groups(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
         c.text(place, 14, words, "end", "small")
     for i, row in enumerate(rows):
         y = 42 + 30 * i
-        label: str | Words = (
-            MISSING
-            if row["group"] == "missing"
-            else row["group"]
-            if len(row["group"]) <= 15
-            else f"{row['group'][:14]}…"
-        )
+        label: str | Words = MISSING if row["group"] == "missing" else fitting(row["group"], 96)
         few, below = row["ratio"] is None, row["ratio"] is not None and row["ratio"] < LEAST_RATIO
         c.text(100, y + 4, label, "end", "small")
         c.path([(x(row["low"]), y), (x(row["high"]), y)], "whisker of-b")
@@ -322,6 +322,16 @@ def groups(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
         c.text(342, y + 4, percent(row["bad_rate"], 1), "end", "small")
         c.text(396, y + 4, "—" if row["auc"] is None else f"{row['auc']:.3f}", "end", "small")
     return c.svg((f"各群体：{name}", f"Groups by {name}"))
+
+
+def fitting(text: str, width: float) -> str:
+    """A text cut to so many pixels at the size of small text; letters are taken as wide as they usually are."""
+    used = 0.0
+    for i, letter in enumerate(text):
+        used += 12 if ord(letter) > 0x2E80 else 8.6 if letter.isupper() else 6.9
+        if used > width:
+            return f"{text[: max(1, i - 1)].rstrip()}…"
+    return text
 
 
 def _two(value: float) -> str:

@@ -1,6 +1,7 @@
 """What a model card says beside its pictures, in Chinese and English: cautions, limits, where it came from."""
 # ruff: noqa: E501  (sentences are kept whole)
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -84,7 +85,6 @@ def cautions(report: Report, figures: Mapping[str, Any]) -> Iterator[Words]:
 def facts(report: Report, sha256: str) -> list[tuple[Words, Words | str]]:
     """Where the model came from."""
     split, file = report["split"], report["file"]
-    kind = SPLITS.get(split["kind"], (split["kind"], split["kind"]))
     trained, tested = (sum(split[part]) for part in ("train", "test"))
     chosen = model_name(report["chosen_model"])
     data = f"{file['name']}, {report['rows']:,} × {file['columns']}"
@@ -96,7 +96,7 @@ def facts(report: Report, sha256: str) -> list[tuple[Words, Words | str]]:
         (("坏样本率", "bad rate"), percent(report["bad_rate"], 2)),
         (
             ("检验方式", "how it was tested"),
-            (f"{kind[0]}：{split['sentence']}", f"{kind[1]}: {split['sentence']}"),
+            _split(split),
         ),
         (("训练 / 检验行数", "rows trained / tested"), f"{trained:,} / {tested:,}"),
         (("采用的模型", "chosen model"), chosen),
@@ -111,6 +111,16 @@ def facts(report: Report, sha256: str) -> list[tuple[Words, Words | str]]:
         (("模型哈希", "hash of the model"), sha256),
     ]
     return found
+
+
+def _split(split: Mapping[str, Any]) -> Words:
+    """The sentence of the report, in Chinese too."""
+    day = re.search(r"\d{4}-\d{2}-\d{2}", split["sentence"])
+    gap = re.search(r"gap of ([\d.]+) months", split["sentence"])
+    if split["kind"] == "time" and day:
+        left_out = f"，其间空出 {gap[1]} 个月" if gap else ""
+        return f"用 {day[0]} 之前的训练，其后的检验{left_out}", split["sentence"]
+    return SPLITS.get(split["kind"], ("", ""))[0], split["sentence"]
 
 
 def reasons(found: Mapping[str, Any] | None) -> Words:
