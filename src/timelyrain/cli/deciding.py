@@ -69,7 +69,10 @@ def decide(given: argparse.Namespace) -> None:
         raise Refusal(str(error)) from None
     record = decision_record(decision, policy, evidence, request, scorer, given.draw, context)
     if given.record:
-        given.record.write_bytes(record)
+        try:
+            given.record.write_bytes(record)
+        except (OSError, ValueError) as error:
+            raise Refusal(f"{given.record} cannot be written ({error}): name another file.") from None
     if given.json:
         sys.stdout.write(record.decode() + "\n")
     else:
@@ -257,7 +260,7 @@ def replay(given: argparse.Namespace) -> int:
 
 def _replayed(given: argparse.Namespace) -> Replay:
     path = Path(given.record)
-    if not path.is_file():
+    if not definitions.is_file(path):
         return _from_database(given)
     if given.evidence is None:
         raise Refusal("A record names its evidence by hash: give the file with --evidence.")
@@ -265,7 +268,9 @@ def _replayed(given: argparse.Namespace) -> Replay:
         record = path.read_bytes()
         told = json.loads(record)
         digest, scored = told["definition"]["sha256"], told["model"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not isinstance(digest, str) or not (scored is None or definitions.is_hash(scored)):
+            raise TypeError("definition and model are no hashes")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refusal(f"{path} is no decision record ({error}): give what `decide --record` wrote.") from None
     source = definitions.policy_source(
         given.policy or _policy_of(digest, given.jurisdiction), given.jurisdiction

@@ -24,21 +24,33 @@ def chinese(given: argparse.Namespace) -> bool:
     return (given.language or os.environ.get("LC_ALL") or os.environ.get("LANG") or "").startswith("zh")
 
 
+def is_file(path: Path) -> bool:
+    """False too for what can be no path: too long, or with a null byte."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_hash(name: object) -> bool:
+    return isinstance(name, str) and _HASH.fullmatch(name) is not None
+
+
 def policy_source(name: str, jurisdiction: str = "cn") -> str:
     """A definition by its path, its name in the policy pack, or (the beginning of) its hash in the platform's database."""
     path = Path(name)
-    if path.is_file():
+    if is_file(path):
         try:
-            return path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise Refusal(f"{path} cannot be read ({error}): give a definition in TOML, in UTF-8.") from None
     if _HASH.fullmatch(name):
         return _stored(name)
     try:
         return policies.load_pack(jurisdiction).read(f"{Path(name).stem}.toml").decode()
-    except (policies.PackInvalid, OSError):
+    except (policies.PackInvalid, OSError, ValueError):
         raise Refusal(
-            f"{name!r} is neither a file nor a policy of pack {jurisdiction}: give a path, {SHIPPED}, or a hash."
+            f"{name!r:.80} is neither a file nor a policy of pack {jurisdiction}: give a path, {SHIPPED}, or a hash."
         ) from None
 
 
@@ -67,7 +79,7 @@ def model_content(name: str | None) -> bytes | None:
         say("no --model: the PD is missing, and what a policy says of a missing PD decides")
         return None
     path = Path(name)
-    if not path.is_file() and _HASH.fullmatch(name):
+    if not is_file(path) and _HASH.fullmatch(name):
         from timelyrain.runtime.embedded import default_home
 
         found = sorted((default_home() / "models").glob(f"{name}*.model"))
@@ -76,9 +88,10 @@ def model_content(name: str | None) -> bytes | None:
         path = found[0]
     try:
         return path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
         raise Refusal(
-            f"The model {name} cannot be read ({error.strerror}): give the path of a .model file."
+            f"The model {name!r:.80} cannot be read ({why}): give the path of a .model file."
         ) from None
 
 
@@ -92,10 +105,12 @@ def model(content: bytes | None) -> TrainedModel | None:
 def evidence(path: Path) -> Evidence:
     try:
         return evidence_from_json(path.read_bytes())
-    except OSError as error:
-        raise Refusal(f"{path} cannot be read ({error.strerror}): give evidence as JSON.") from None
     except EvidenceInvalid as error:
         raise Refusal(f"{path}: evidence refused:\n" + "\n".join(f"  {p}" for p in error.problems)) from None
+    except (OSError, ValueError) as error:
+        raise Refusal(
+            f"{str(path)!r:.80} cannot be read ({getattr(error, 'strerror', None) or error}): give evidence as JSON."
+        ) from None
 
 
 def pack_and_product(given: argparse.Namespace) -> tuple[Pack, Product]:
@@ -113,9 +128,17 @@ def moment(as_of: int) -> datetime:
 def json_object(text: str) -> dict[str, Any]:
     """An object given as JSON or as the path of a JSON file."""
     try:
-        value = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8-sig")
+        value = json.loads(content, object_pairs_hook=_no_twins)
+    except (OSError, ValueError, RecursionError) as error:
         raise Refusal(f"{text!r:.60} is no JSON object ({error}): write '{{...}}' or name a file.") from None
     if not isinstance(value, dict):
         raise Refusal(f"{text!r:.60} is no JSON object: write '{{...}}' or name a file.")
     return value
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found

@@ -14,7 +14,6 @@ from timelyrain.backtesting import differences
 from timelyrain.decisioning import DefinitionInvalid, Entry, Policy, entries
 
 from . import definitions
-from .commands import Refusal
 
 
 def check(given: argparse.Namespace) -> int:
@@ -126,10 +125,9 @@ def _catalogue(policy: Policy, zh: bool) -> list[Part]:
 def diff(given: argparse.Namespace) -> None:
     """What the second policy changes of the first, in words."""
     sources = [definitions.policy_source(name, given.jurisdiction) for name in (given.a, given.b)]
-    try:
-        found = differences(*sources)
-    except tomllib.TOMLDecodeError as error:
-        raise Refusal(f"not TOML: {error}; `timelyrain policy check` says where.") from None
+    for name, source in zip((given.a, given.b), sources, strict=True):
+        definitions.parsed(source, name)
+    found = differences(*sources)
     zh = definitions.chinese(given)
     if given.json:
         print(json.dumps([{"zh": a, "en": b} for a, b in found], ensure_ascii=False))

@@ -4,14 +4,14 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import cast
 
-from .language import BAD, Constant, Node, Type, read
+from .language import BAD, Constant, Node, Type, nearest, read
 from .positions import Positions
 from .wording import Language, Said
 
 MAX_BYTES = 2**20
+_HUGE = re.compile(r"[+-]?0[xob][0-9a-fA-F_]{40}")
 Key = str | tuple[str | int, ...]
 """A key of a block, or a path inside its value: ("rows", 2, "below")."""
 
@@ -76,6 +76,11 @@ class Draft:
             line, column = (int(found[1]), int(found[2])) if found else (1, 1)
             problem = DefinitionProblem.at(line, column, "file", Said("no_toml", {"said": str(error)}))
             raise DefinitionInvalid([problem]) from None
+
+        for path, offset in self._positions.places.items():
+            if _HUGE.match(text, offset):  # Python would not write it again
+                self.report(str(path[0]), int(path[1]), path[2:], "huge_number")
+        self.finish()
 
     def top(self) -> "Block":
         """The keys above the first header."""
@@ -252,7 +257,7 @@ class Block:
         """Reports keys that nobody read."""
         for key in self._raw:
             if key not in self._read:
-                near = next(iter(get_close_matches(key, self._read, 1)), "")
+                near = nearest(key, self._read)
                 slug = "unknown_key_near" if near else "unknown_key"
                 self.report(key, slug, name=key, near=near, known=tuple(sorted(self._read)))
 

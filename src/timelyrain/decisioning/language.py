@@ -7,9 +7,10 @@ its operands. The functions are in functions.py; docs/policy-language.md explain
 """
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import islice
 from typing import Literal
 
 from .wording import Said
@@ -259,7 +260,7 @@ class Reader:
             if kind.kind == "int" and kind.low == kind.high and not kind.nullable:
                 return Constant(kind, kind.low)  # a [[constant]], or a value that can be no other
             return Name(kind, name)
-        near = next(iter(get_close_matches(name, self.names, 1)), "")
+        near = nearest(name, self.names)
         return self.fault(tree, "unknown_name_near" if near else "unknown_name", name=name, near=near)
 
     def arithmetic(self, tree: ast.AST, op: str, args: tuple[Node, ...]) -> Node:
@@ -413,6 +414,13 @@ class Function:
 
 FUNCTIONS: dict[str, Function] = {}
 """Filled by functions.py, which writes each with the reader above."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that somebody may have meant; '' for none. Looks at 500 that begin or end alike, so that thousands of
+    errors are told in bounded time."""
+    alike = (one for one in known if one[:1] == name[:1] or one[-2:] == name[-2:])
+    return next(iter(get_close_matches(name[:200], islice(alike, 500), 1)), "")
 
 
 def is_text(tree: ast.expr) -> bool:

@@ -18,6 +18,15 @@ ENGINE = "2"
 """
 
 Cause = Literal["data", "rule", "model", "engine"]
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "format": (int,),
+    "model": (str, type(None)),
+    "snoozed": (list,),
+    **dict.fromkeys(
+        ("context", "definition", "evidence", "given", "given_versions", "outputs", "request"), (dict,)
+    ),
+}
+"""Of the parts of a record."""
 
 
 class RecordInvalid(ValueError):
@@ -138,7 +147,8 @@ def _parse(record: bytes) -> dict[str, object]:
     except (ValueError, RecursionError) as error:
         raise RecordInvalid(f"not a decision record: {error}; pass the bytes of decision_record") from None
     told = cast(dict[str, object], value) if isinstance(value, dict) else {}
-    if told.get("format") not in range(1, FORMAT + 1) or "outputs" not in told:
+    odd = [name for name, kinds in _KINDS.items() if name in told and type(told[name]) not in kinds]
+    if odd or told.get("format") not in range(1, FORMAT + 1) or "outputs" not in told:
         raise RecordInvalid(
             f"not a decision record of a format up to {FORMAT}; pass the bytes of decision_record"
         )

@@ -22,8 +22,6 @@ HITS = ("first", "unique", "sum", "max", "min", "count")
 MAX_ROWS = 5_000
 LINEAR = 60
 """Rows up to which a table is a chain of conditions; a longer one is halved again and again, and as shallow as a short one."""
-_OPEN_RANGE = re.compile(r"([\[(])\s*(.+?)\s*\.\.\s*(.+?)\s*([\])])")
-_RANGE = re.compile(r"()(.+?)\s*\.\.\s*(.+?)()")
 _SIDE = re.compile(r"(<=|>=|<|>|=)\s*(.+)")
 _TEXTS = re.compile(r"\s*'[^']*'(\s*,\s*'[^']*')*\s*")
 
@@ -179,13 +177,14 @@ def _spans(text: str, kind: Type) -> list[Span] | Said:
         return [(code, code) for code in sorted({kind.values.index(word) for word in words})]
     if kind.kind != "int":
         return Said("cell_kind", {"kind": kind.kind})
-    if found := _OPEN_RANGE.fullmatch(text) or _RANGE.fullmatch(text):
-        a, b = _number(found[2], kind), _number(found[3], kind)
+    if found := split_range(text):
+        opened, low, high, ended = found
+        a, b = _number(low, kind), _number(high, kind)
         if isinstance(a, Said):
             return a
         if isinstance(b, Said):
             return b
-        a, b = a + (found[1] == "("), b - (found[4] == ")")
+        a, b = a + (opened == "("), b - (ended == ")")
         return [(a, b)] if a <= b else Said("cell_empty_range", {})
     if found := _SIDE.fullmatch(text):
         number = _number(found[2], kind)
@@ -203,6 +202,15 @@ def _spans(text: str, kind: Type) -> list[Span] | Said:
             return number
         spans.append((number, number))
     return spans
+
+
+def split_range(text: str) -> tuple[str, str, str, str] | None:
+    """Of a..b: its bracket or '', the ends, the other bracket; None for what is no range."""
+    bare = text[:1] not in ("[", "(") or text[-1:] not in ("]", ")")
+    low, dots, high = (text if bare else text[1:-1]).partition("..")
+    if not dots or not low.strip() or not high.strip():
+        return None
+    return "" if bare else text[0], low.strip(), high.strip(), "" if bare else text[-1]
 
 
 def _number(text: str, kind: Type) -> int | Said:

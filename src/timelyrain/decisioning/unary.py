@@ -13,6 +13,7 @@ from typing import Literal
 
 from .checks import domain
 from .language import INT64, Constant, Type, read
+from .tables import split_range
 
 MAX_CELL = 2_000
 Span = tuple[int, int]
@@ -328,8 +329,6 @@ def _between(span: Span, low: int, high: int) -> str:
     return f">= {a}" if b == high else f"<= {b}" if a == low else f"{a}..{b}"
 
 
-_RANGE = re.compile(r"([\[(])\s*(.+?)\s*\.\.\s*(.+?)\s*([\])])")
-_CLOSED = re.compile(r"()(.+?)\s*\.\.\s*(.+?)()")
 _SIDE = re.compile(r"(<=|>=|<|>|=)\s*(.+)")
 _TEXTS = re.compile(r"'[^']*'(?:\s*,\s*'[^']*')*")
 
@@ -348,14 +347,14 @@ def zen_cell(raw: object, kind: Type) -> str:
         words = [f"'{word}'" for word in re.findall(r"'([^']*)'", body)]
         if not _TEXTS.fullmatch(body):
             raise Unreadable(f"{text[:60]!r} is no list of texts", "write 'a', 'b'")
-    elif found := _RANGE.fullmatch(body) or _CLOSED.fullmatch(body):
-        opened, ended = found[1] or "[", found[4] or "]"
-        plain = f"{opened}{_number(found[2])}..{_number(found[3])}{ended}"
+    elif found := split_range(body):
+        opened, ended = found[0] or "[", found[3] or "]"
+        plain = f"{opened}{_number(found[1])}..{_number(found[2])}{ended}"
         return (
             f"not in {plain}"
             if negated
             else f"in {plain}"
-            if found[1] and plain[0] + plain[-1] == "[]"
+            if found[0] and plain[0] + plain[-1] == "[]"
             else plain
         )
     elif found := _SIDE.fullmatch(body):

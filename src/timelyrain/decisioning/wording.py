@@ -19,6 +19,8 @@ WORDING: dict[str, tuple[Words, Words]] = {
                  ("共 {found} 个字符", "最多 {most} 个")),
     "no_toml": (("not TOML: {said}", "write valid TOML 1.0"),
                 ("不是 TOML：{said}", "请写合法的 TOML 1.0")),
+    "huge_number": (("a number of more than 40 digits", "no amount is that large"),
+                    ("超过 40 位的数字", "没有这么大的金额")),
     "no_block": (("is not a [{header}] block", "write [{header}]"),
                  ("不是 [{header}] 块", "请写成 [{header}]")),
     "no_blocks": (("is not a list of [[{header}]] blocks", "write [[{header}]]"),
@@ -343,8 +345,8 @@ class _Filler(Formatter):
             return value
         try:
             shown = repr(value)
-        except ValueError:  # Python does not write integers of more than 4,300 digits
-            return "a number of thousands of digits" if self.language == "en" else "数千位的数字"
+        except (ValueError, RecursionError):  # Python does not write integers of more than 4,300 digits
+            return "what is too long to show" if self.language == "en" else "过长而无法显示的值"
         return shown.encode("utf-8", "backslashreplace").decode()
 
     def format_field(self, value: object, format_spec: str) -> str:
