@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timelyrain import risk
+from timelyrain import decisioning, policies, risk
+from timelyrain.backtesting import Applications
 from timelyrain.cli import main
 from timelyrain.risk import fraud
 from timelyrain.sandbox import population
@@ -133,6 +134,50 @@ def test_what_was_never_shown_is_left_to_the_score_of_oddness():
         risk.train_fraud(fraud.Cases(rows[:900], cases.names, cases.fraud[:900], cases.at[:900]))
 
 
+RULE = """
+[[rule]]
+code = "FRAUD_LIKELY"
+stage = "fraud"
+when = "fraud.score_ppm >= 700000 or anomaly.score_ppm >= percent(99.9)"
+then = "refer"
+if_missing = "skip"
+zh = "申请信息需人工核实"
+en = "The application has to be looked at by a person"
+change_zh = "无需操作"
+change_en = "Nothing to do"
+note = "Scores of models that are approved for it; a person decides."
+source = "house"
+"""
+
+
+def test_a_policy_reads_the_scores_beside_the_pd_and_its_record_says_whose_they_are():
+    source = policies.load_pack("cn").read("consumer_credit.toml").decode()
+    plain, policy = (decisioning.Policy.parse(text, activated=True) for text in (source, source + RULE))
+    assert set(policy.given_names) - set(plain.given_names) == {"fraud.score_ppm", "anomaly.score_ppm"}
+    evidence = decisioning.evidence_from_json(
+        {"as_of": 1_790_000_000, "facts": {}, "events": {}, "missing": list(decisioning.SOURCES[1:])}
+    )
+    request = decisioning.Request(1_000_000, 12, plain.purposes[0])
+    limits = decisioning.LawContext(240_000, 217_000, 20_000_000)
+    versions = {"fraud": "a" * 64}
+
+    def spoken(**scores: int | None) -> bool:
+        given = {f"{role}.score_ppm": score for role, score in scores.items()}
+        found = decisioning.decide(policy, evidence, request, None, 7, limits, given=given, versions=versions)
+        record = decisioning.decision_record(found, policy, evidence, request, None, 7, limits)
+        told = json.loads(record)
+        assert told["given"].items() >= given.items() and told["given_versions"] == versions
+        assert decisioning.replay(record, policy, evidence, None).equal
+        return "FRAUD_LIKELY" in [reason.code for reason in found.reasons]
+
+    assert spoken(fraud=700_000, anomaly=0) and spoken(fraud=0, anomaly=999_000)
+    assert not spoken(fraud=699_999, anomaly=998_999) and not spoken(fraud=None, anomaly=None)
+    usual = decisioning.decide(plain, evidence, request, None, 7, limits, given={"fraud.score_ppm": 1})
+    assert not any(
+        "score_ppm" in name for name in usual.given
+    )  # a policy that does not ask has the record it always had
+
+
 def test_from_a_file_to_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """The whole road on the simulated population, whose rings are known."""
     file, new, out = tmp_path / "past.parquet", tmp_path / "new.parquet", tmp_path / "out"
@@ -153,6 +198,15 @@ def test_from_a_file_to_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str
         scored = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert len(scored) == 3_000 and scored == sorted(scored, key=lambda one: -one["score_ppm"])
         assert np.mean([proven[one["application_id"]] for one in scored[:30]]) > 0.2
+        with_score = tmp_path / f"{role}.parquet"
+        assert main(["risk", "fraud", "score", str(new), "--model", str(path), "--out", str(with_score)]) == 0
+        batch = Applications.open(with_score).read(0, 3_000)
+        by_id = {one["application_id"]: one["score_ppm"] for one in scored}
+        assert list(batch.given[f"{role}.score_ppm"]) == [by_id[i] for i in batch.ids]
+        capsys.readouterr()
+    path.write_bytes(path.read_bytes() + b" ")
+    assert main(["risk", "fraud", "score", str(new), "--model", str(path)]) == 1
+    assert "hash is" in capsys.readouterr().err
     assert main(["risk", "fraud", "train", str(file), "--label", "nowhere"]) == 1
     assert "no column 'nowhere'" in capsys.readouterr().err
     assert main(["risk", "fraud", "train", str(file), "--label", "outcome_bad"]) == 1

@@ -72,6 +72,8 @@ def add(group: Commands) -> None:
         "--policy", default="consumer_credit", help="whose catalogue of features (default %(default)s)"
     )
     score.add_argument("--top", type=int, default=20, metavar="N", help="rows shown (default %(default)s)")
+    score.add_argument("--out", type=Path, metavar="FILE", help="the applications with the score as `given.<role>.score_ppm`: "
+                       "what a policy that names fraud.score_ppm or anomaly.score_ppm reads in a back-test")  # fmt: skip
     score.add_argument("--json", action="store_true", help="every application as one line of JSON")
 
 
@@ -117,9 +119,14 @@ def train_file(given: argparse.Namespace) -> int:
 def score_file(given: argparse.Namespace) -> int:
     """Score applications with a model of `risk fraud train`; the highest first, with what made them high."""
     try:
-        model = risk.TrainedModel.from_bytes(given.model.read_bytes(), {})
-    except (OSError, risk.ModelRefused) as error:
-        raise Refusal(f"{given.model}: {error}") from None
+        model = risk.load(given.model, given.model.stem)
+    except risk.ModelRefused as error:
+        raise Refusal(str(error)) from None
+    role = model.manifest.get("role")
+    if role not in ("fraud", "anomaly"):
+        raise Refusal(
+            f"{given.model} is no model of `timelyrain risk fraud train`: its manifest names no such role."
+        )
     policy = parsed(policy_source(given.policy), given.policy)
     velocity = _velocity(_spec())
     strange = [n for n in model.feature_names if n not in policy.features and n not in velocity.names]
@@ -132,6 +139,12 @@ def score_file(given: argparse.Namespace) -> int:
     matrix = np.ascontiguousarray(table.matrix[:, [table.names.index(n) for n in model.feature_names]])
     ids = _column(given.file, "application_id").cast(pl.String).to_list()
     scores = model.pds(matrix)
+    ppm = np.rint(scores * 1e6).astype(np.int64)
+    if given.out:
+        pl.read_parquet(given.file).with_columns(pl.Series(f"given.{role}.score_ppm", ppm)).write_parquet(
+            given.out
+        )
+        say(f"written: {given.out}, with given.{role}.score_ppm")
     order = np.argsort(-scores, kind="stable").tolist()
     shown = Table("application", "score (ppm)", "what raised it", title_justify="left")
     for at in order if given.json else order[: given.top]:
@@ -145,13 +158,9 @@ def score_file(given: argparse.Namespace) -> int:
                 {"feature": name, "value": _shown(matrix[at, model.feature_names.index(name)])}
                 for _, name in raised
             ]
-            print(
-                json.dumps(
-                    {"application_id": ids[at], "score_ppm": round(scores[at] * 1e6), "raised_by": told}
-                )
-            )
+            print(json.dumps({"application_id": ids[at], "score_ppm": int(ppm[at]), "raised_by": told}))
         else:
-            shown.add_row(ids[at], f"{scores[at] * 1e6:,.0f}", ", ".join(name for _, name in raised))
+            shown.add_row(ids[at], f"{ppm[at]:,}", ", ".join(name for _, name in raised))
     if not given.json:
         Console(width=None if sys.stdout.isatty() else 130).print(shown)
     return 0

@@ -41,6 +41,8 @@ _BLOCKS = (
 _CODE = r"[A-Z][A-Z0-9_]{2,59}"
 _WATCHED = "model.pd_ppm"
 MAX_INSTALMENTS = 120
+SCORES = {f"{role}.score_ppm": Type("int", "ppm", 0, PPM) for role in ("fraud", "anomaly")}
+"""Scores of other models than that of PD: the caller hands them in, and says by hash which model gave them."""
 MAX_ARMS = 20
 
 
@@ -104,7 +106,7 @@ class PolicyReader:
         for block in draft.blocks("feature"):
             self.book.feature(block)
         inputs, monotone = self.book.model(draft.block("model"))
-        self.names |= verdict_scope(purposes)
+        self.names |= verdict_scope(purposes) | SCORES
         for block in draft.blocks("list"):
             self._list(block)
         for block in draft.blocks("experiment"):
