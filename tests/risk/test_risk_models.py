@@ -194,5 +194,11 @@ def test_platt_undoes_a_known_distortion():
     labels = (rng.random(50_000) < 1 / (1 + np.exp(-(1.7 * z - 0.9)))).astype(np.int64)
     slope, intercept = platt(z, labels)
     assert slope == pytest.approx(1.7, abs=0.05) and intercept == pytest.approx(-0.9, abs=0.04)
-    with pytest.raises(TrainingDataInvalid, match="nothing was learnt"):
-        platt(-z, labels)
+    # scores of another scale, far from zero and few bad, are brought to the same curve
+    scaled = platt(5.9 * z - 80, labels)
+    assert scaled == pytest.approx((slope / 5.9, intercept + slope * 80 / 5.9), rel=1e-6)
+    rare = np.arange(50_000) % 1_000 == 0
+    assert 0 < platt(-20 + 6 * rare + z / 10, rare.astype(np.int64))[0] < 10
+    for useless in (-z, np.zeros(50_000)):
+        with pytest.raises(TrainingDataInvalid, match="nothing was learnt"):
+            platt(useless, labels)

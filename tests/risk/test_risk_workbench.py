@@ -180,8 +180,16 @@ def test_copies_stay_on_one_side_of_a_fold():
     groups = np.repeat(np.arange(100), 4)
     fold = splitting.folds(labels, groups, 5, 1)
     assert all(len(set(fold[groups == g])) == 1 for g in range(100)) and set(fold) == {0, 1, 2, 3, 4}
-    column = tables.Column("x", "number", np.array([1.0, np.nan, 1.0, np.nan, 2.0]))
-    assert splitting.copies([column]).tolist() == [0, 1, 0, 1, 4]
+    rng = np.random.default_rng(1)
+    twice = [np.resize(rng.normal(size=300), 600), np.resize(np.append(rng.normal(size=299), np.nan), 600)]
+    columns = [tables.Column(name, "number", values) for name, values in zip("xy", twice, strict=True)]
+    assert splitting.copies(columns, 1).tolist() == [*range(300), *range(300)]
+    coarse = [tables.Column(name, "number", rng.integers(0, 3, 600).astype(float)) for name in "xy"]
+    assert splitting.copies(coarse, 1).tolist() == list(range(600))
+    # what is learnt by heart from a row's copy is no power of a column
+    random = rng.integers(0, 2, 300)
+    assert leaks.single(columns, np.resize(random, 600), 1)
+    assert not leaks.single(columns, np.resize(random, 600), 1, splitting.copies(columns, 1))
 
 
 def test_intervals_hold_the_metrics_they_are_drawn_around():

@@ -41,9 +41,10 @@ class Finding:
     sentence: str
 
 
-def single(columns: Sequence[Column], labels: Ints, seed: int) -> list[Finding]:
-    """Findings of each column by itself and of its name."""
+def single(columns: Sequence[Column], labels: Ints, seed: int, groups: Ints | None = None) -> list[Finding]:
+    """Findings of each column by itself and of its name. groups: copies of a row, which stay on one side."""
     half = np.random.default_rng(seed).permutation(len(labels)) % 2 == 0
+    half = half if groups is None else half[groups]
     found: list[Finding] = []
     for column in columns:
         power = alone(column, labels, half)

@@ -86,14 +86,22 @@ def folds(labels: Ints, groups: Ints, count: int, seed: int) -> Ints:
     return of_group[of_row]
 
 
-def copies(columns: Sequence[Column]) -> Ints:
-    """A number per row, equal for rows that are equal in every column."""
+def copies(columns: Sequence[Column], seed: int) -> Ints:
+    """A number per row, equal for rows that are equal in every column; one of its own for each row where no more are equal than
+    columns as coarse as these make by chance."""
     frame = pl.DataFrame(
         {
             str(i): column.codes if column.kind == "category" else np.nan_to_num(column.values, nan=-1e308)
             for i, column in enumerate(columns)
         }
     )
+    rng = np.random.default_rng(seed)
+    mixed = frame.with_columns(
+        pl.Series(name, frame[name].to_numpy()[rng.permutation(frame.height)]) for name in frame.columns
+    )
+    seen, chance = (float(cast(float, one.is_duplicated().mean())) for one in (frame, mixed))
+    if seen <= 2 * chance:
+        return np.arange(frame.height)
     return (
         frame.with_row_index("row")
         .select(pl.col("row").min().over(frame.columns))["row"]

@@ -124,28 +124,40 @@ def split_rows(labels: Ints, seed: int) -> Split:
 def platt(raw: Floats, labels: Ints) -> tuple[float, float]:
     """(slope, intercept) of the logistic curve through log-odds and outcomes, with Platt's smoothed targets.
 
-    Newton's method on two parameters. Raises TrainingDataInvalid when the slope is not positive: the order of scores
-    must stay. Source: Platt 1999; Lin, Lin, Weng 2007.
+    Newton's method on two parameters of standardised scores, steps halved until the loss falls. Raises TrainingDataInvalid when
+    the slope is not positive: the order of scores must stay. Source: Platt 1999; Lin, Lin, Weng 2007.
     """
     bad = int(labels.sum())
     target = np.where(labels == 1, (bad + 1) / (bad + 2), 1 / (len(labels) - bad + 2))
+    middle, spread = float(raw.mean()), float(raw.std()) or 1.0
+    z = (raw - middle) / spread
 
-    slope, intercept = 1.0, 0.0
+    def loss(slope: float, intercept: float) -> float:
+        odds = slope * z + intercept
+        return float((np.logaddexp(0.0, odds) - target * odds).sum())
+
+    slope, intercept = 0.0, float(np.log((bad + 1) / (len(labels) - bad + 1)))
     for _ in range(50):
-        p = 1 / (1 + np.exp(-(slope * raw + intercept)))
+        p = 1 / (1 + np.exp(-(slope * z + intercept)))
         weight = p * (1 - p) + 1e-9
         gap = p - target
-        a, b, c = float(weight @ (raw * raw)), float(weight @ raw), float(weight.sum())
-        ga, gb = float(gap @ raw), float(gap.sum())
-        slope, intercept = (
-            slope - (c * ga - b * gb) / (a * c - b * b),
-            intercept - (a * gb - b * ga) / (a * c - b * b),
-        )
+        a, b, c = float(weight @ (z * z)), float(weight @ z), float(weight.sum())
+        ga, gb = float(gap @ z), float(gap.sum())
         if abs(ga) + abs(gb) < 1e-9 * len(raw):
             break
+        down, across = (
+            (c * ga - b * gb) / (a * c - b * b + 1e-12),
+            (a * gb - b * ga) / (a * c - b * b + 1e-12),
+        )
+        step, before = 1.0, loss(slope, intercept)
+        while step > 1e-6 and loss(slope - step * down, intercept - step * across) > before:
+            step /= 2
+        slope, intercept = slope - step * down, intercept - step * across
+    slope, intercept = slope / spread, intercept - slope * middle / spread
     if slope <= 0:
         raise TrainingDataInvalid(
-            f"scores of the held-out part run against the outcomes (slope {slope:.3g}): nothing was learnt"
+            f"scores of the held-out part run against the outcomes (slope {slope:.3g}): nothing was learnt; do the columns "
+            "tell anything of the label?"
         )
     return slope, intercept
 

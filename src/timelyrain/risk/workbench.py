@@ -147,7 +147,7 @@ def train_file(
         f"{len(labels)} rows, {labels.mean():.2%} bad, {len(plan.columns)} candidate columns: looking for leaks"
     )
     written = text_columns.read(table, plan.rows, request.texts, scorer)
-    groups = splitting.copies(plan.columns)
+    groups = splitting.copies(plan.columns, request.seed)
     copies = groups
     if request.group_near_copies:
         groups = splitting.near_groups(plan.columns, groups)
@@ -285,7 +285,7 @@ def _without_leaks(
             raise TrainingDataInvalid(
                 f"--keep {name!r} is no candidate for a feature: see the report of types"
             )
-    findings = leaks.single(columns, labels, request.seed)
+    findings = leaks.single(columns, labels, request.seed, groups)
     gone = leaks.excluded(findings, (*request.keep, *request.catalogue))
     kept = [column for column in columns if column.name not in gone]
     if not kept:
