@@ -36,6 +36,7 @@ def test_every_feature_has_its_sentence_in_both_languages(way: str) -> None:
         ("bank_salary_sum_90d", "low", "近90天工资入账合计偏低", "A lower total of salary credits in the last 90 days than usual"),
         ("bank_salary_trend_90d_365d", "low", "近90天工资入账与近365天的平常水平相比偏少",
          "Salary credits: less in the last 90 days than the last 365 would suggest"),
+        ("bureau_small_sum_all", "high", "1万元以下小额信贷余额合计偏高", "A higher balance of credit lines up to CNY 10,000 than usual"),
         ("bureau_score", "absent", "没有可供判断的资料：征信评分", "Nothing to judge by: bureau score"),
     ],
 )  # fmt: skip

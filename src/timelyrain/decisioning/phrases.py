@@ -197,6 +197,8 @@ def phrase(feature: Feature, way: Direction) -> Words:
             _sentence(f"{subject[1]}: {'less' if low else 'more'} in the last {short} days than the last {long} would suggest"),
         )  # fmt: skip
     zh, en = _STATISTICS.get(feature.stat, _PLAIN)[low]
+    if _EN_AMOUNT.match(subject[1]):
+        en = en.replace("total of ", "")
     return zh.replace("{span}", zh_span).format(subject[0]), _sentence(
         en.replace("{span}", en_span).format(subject[1])
     )
