@@ -243,6 +243,9 @@ def test_rows_in_chunks_of_any_size(past: Path, model: bytes, tmp_path: Path) ->
         (lambda f: f.with_columns(instalments=pl.lit(None, pl.Int64)), "instalments is null"),
         (lambda f: f.with_columns(pl.col("bank_flow.kind").list.head(1)), "bank_flow.kind has 1 values"),
         (lambda f: f.with_columns(missing=pl.lit(["moon"])), "missing names 'moon'"),
+        (lambda f: f.with_columns(at=pl.lit(2**62)), "at is 4611686018427387904: give epoch seconds"),
+        (lambda f: f.with_columns(amount_fen=pl.lit(2**63, pl.UInt64)), "amount_fen is 9223372036854775808"),
+        (lambda f: f.with_columns(sex=pl.lit([1])), "by which nothing can be cut"),
     ],
 )  # fmt: skip
 def test_what_is_refused(change, message: str, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from timelyrain.decisioning import FACTS, SOURCES, TABLES, Evidence, Request
 from .statistics import BUCKETS
 
 Ints = npt.NDArray[np.int64]
+MAX_TIME = 4_102_444_800
+"""The last moment that evidence knows, in epoch seconds."""
 
 REQUIRED = ("application_id", "at", "amount_fen", "instalments", "purpose")
 GROUPS = ("sex", "age_band", "region")
@@ -169,6 +171,11 @@ class Applications:
             if (name.startswith("fact.") and not _of_codes(kind))
             or (name.startswith("given.") and not (kind.is_integer() or kind in (pl.Boolean, pl.Null)))
         ]
+        problems += [
+            f"{name!r} is {schema[name]}, by which nothing can be cut"
+            for name in (*GROUPS, *SEGMENTS, *groups, *segments)
+            if name in schema and schema[name].is_nested()
+        ]
         if problems:
             shown = "; ".join(problems[:12]) + (
                 f"; and {len(problems) - 12} more" if len(problems) > 12 else ""
@@ -283,6 +290,7 @@ _TYPES: Sequence[tuple[str, str, Callable[[Any], bool]]] = (
     ("amount_fen", "whole numbers", lambda kind: kind.is_integer()),
     ("instalments", "whole numbers", lambda kind: kind.is_integer()),
     ("purpose", "text", _text),
+    ("person", "text or whole numbers", lambda kind: _text(kind) or kind.is_integer()),
     ("draw", "whole numbers", lambda kind: kind.is_integer()),
     ("outcome_bad", "0, 1 or null", lambda kind: kind.is_integer() or kind in (pl.Boolean, pl.Null)),
     ("outcome_loss_fen", "whole numbers or null", lambda kind: kind.is_integer() or kind == pl.Null),
@@ -302,6 +310,9 @@ class _Reading:
         self.later = np.zeros(len(ids), np.int64)
         at = frame["at"]
         self.at = self.integers("at") if at.dtype.is_integer() else self._whole(at.dt.epoch("s"), "at")
+        if (odd := (self.at < 0) | (self.at > MAX_TIME)).any():
+            row = int(np.argmax(odd))
+            raise self._refuse(row, f"at is {self.at[row]}: give epoch seconds from 0 to {MAX_TIME}")
 
     def _refuse(self, row: int, what: str) -> ApplicationsInvalid:
         return ApplicationsInvalid(f"{self._path}: application {self._ids[row]}: {what}")
@@ -312,13 +323,17 @@ class _Reading:
     def _whole(self, column: pl.Series, name: str) -> Ints:
         if column.null_count():
             raise self._refuse(column.is_null().arg_max() or 0, f"{name} is null: give a whole number")
-        return column.cast(pl.Int64).to_numpy()
+        numbers = column.cast(pl.Int64, strict=False)
+        if numbers.null_count():
+            row = numbers.is_null().arg_max() or 0
+            raise self._refuse(row, f"{name} is {column[row]}: no amount is that large")
+        return numbers.to_numpy()
 
     def outcome(self, name: str) -> Ints:
         """-1 where null or absent."""
         if name not in self._frame.columns:
             return np.full(len(self._ids), -1, np.int64)
-        values = self._frame[name].cast(pl.Int64).fill_null(-1).to_numpy()
+        values = self._frame[name].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
         wrong = (values < -1) | ((values > 1) if name == "outcome_bad" else False)
         if wrong.any():
             row = int(np.argmax(wrong))
