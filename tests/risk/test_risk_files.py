@@ -86,6 +86,9 @@ def test_headers(tmp_path: Path):
     assert [c.name for c in tables.read(path).columns][:2] == ["column 1", "income"]
     path.write_text("\n".join(f"{line},{line.rpartition(',')[2]}" for line in lines()))
     assert [c.name for c in tables.read(path).columns][-2:] == ["bad", "bad (2)"]
+    path.write_text("\n".join(f"{line},{line.partition(',')[0]}" for line in lines()))
+    twins = roles.plan(tables.read(path), "bad").report[-1]
+    assert (twins.name, twins.role, twins.why) == ("income (2)", "refused", "the same as income in every row")
     path.write_text(
         "2001,2002,2003,y\n" + "\n".join(f"{a},{a},{a},{b}" for a, b in zip(INCOME, BAD, strict=True))
     )

@@ -187,7 +187,11 @@ def plan(
             if role == "feature" and not use_protected:
                 role, why = "protected", "protected: reported by group, not trained on"
         if role == "feature":
-            columns.append(made)
+            twin = next((one.name for one in columns if _equal(one, made)), "")
+            if twin:
+                role, why = "refused", f"the same as {twin} in every row"
+            else:
+                columns.append(made)
         report.append(
             Found(
                 column.name,
@@ -203,6 +207,12 @@ def plan(
     if not columns:
         raise TrainingDataInvalid("no column is left to learn from: see the report of types")
     return Plan(labels, rows, tuple(columns), tuple(protected), days, time, tuple(report), tuple(notes))
+
+
+def _equal(one: Column, other: Column) -> bool:
+    if one.kind != other.kind or one.levels != other.levels:
+        return False
+    return np.array_equal(one.values, other.values, equal_nan=True) and np.array_equal(one.codes, other.codes)
 
 
 def _ratio(known: dict[str, Column], text: str) -> Column:
