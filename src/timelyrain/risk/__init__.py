@@ -3,6 +3,7 @@
 Files are read by `train_file`, and read and written by `save` and `load`.
 """
 
+from . import watching
 from .anomaly import fit_anomaly
 from .card import checked as card_of
 from .card import html as card_html
@@ -56,5 +57,6 @@ __all__ = [
     "train",
     "train_file",
     "train_fraud",
+    "watching",
     "with_card",
 ]

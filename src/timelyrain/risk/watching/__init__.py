@@ -1,0 +1,47 @@
+"""Watching a model: whether people, scores and outcomes are still those it learnt from, and whether it treats groups alike."""
+
+from .measures import (
+    BUCKETS,
+    Bins,
+    Interval,
+    Life,
+    bins_of,
+    calibration,
+    estimated,
+    fairness,
+    performance,
+    psi,
+    psi_by_chance,
+    psi_parts,
+    rolls,
+    vintages,
+    wilson,
+)
+from .page import html, next_step, sentence
+from .report import Decisions, Finding, Rules, findings, watch
+
+__all__ = [
+    "BUCKETS",
+    "Bins",
+    "Decisions",
+    "Finding",
+    "Interval",
+    "Life",
+    "Rules",
+    "bins_of",
+    "calibration",
+    "estimated",
+    "fairness",
+    "findings",
+    "html",
+    "next_step",
+    "performance",
+    "psi",
+    "psi_by_chance",
+    "psi_parts",
+    "rolls",
+    "sentence",
+    "vintages",
+    "watch",
+    "wilson",
+]
