@@ -30,7 +30,8 @@ def test_a_tree_without_a_split_adds_its_leaf(labels: np.ndarray):
     booster = lgb.train(params, lgb.Dataset(MATRIX[:200], labels), 3)
     flat = flatten(booster.model_to_string(), MATRIX.shape[1])
     raw, parts = flat.walk_plain(MATRIX[0])
-    assert raw == booster.predict(MATRIX[:1], raw_score=True)[0] and not parts.any()
+    expected = np.asarray(booster.predict(MATRIX[:1], raw_score=True))
+    assert raw == expected[0] and not parts.any()
 
 
 def test_a_leaf_alone_among_trees():

@@ -10,10 +10,10 @@ from typing import Any, cast
 import numpy as np
 
 from .compilers import compile_column
-from .events import DAY, DAY_OF_MONTH, Events, Plan, Stat
+from .events import DAY, DAY_OF_MONTH, Events, Plan, Stat, TablePlan
 from .evidence import PLACES, TABLES, Bools, Evidence, Ints
 from .language import Node, names_read
-from .selection import CLOCK
+from .selection import CLOCK, Words, packed, unpacked
 
 _STATS: tuple[Stat, ...] = (
     "count", "sum", "mean", "min", "max", "last", "recency", "first", "periods", "distinct", "std",
@@ -43,7 +43,8 @@ class CompiledSweep:
         self._expressions: list[tuple[int, Node]] = []  # with their tables
         self._fixed = self._flatten()
         self._programs = [self._program(table, node) for table, node in self._expressions]
-        self._at = [PLACES[each.table] for each in plan.tables]
+        self._names = [each.table for each in plan.tables]
+        self._at = np.array([PLACES[name] for name in self._names], np.int64)
         self._from = [TABLES[each.table].source for each in plan.tables]
 
     def run(self, evidences: Sequence[Evidence], values: Ints, known: Bools) -> None:
@@ -52,7 +53,7 @@ class CompiledSweep:
             given = np.array([source not in evidence.missing for source in self._from])
             extra, first = self._extra(evidence)
             self._module.sweep(
-                evidence.as_of, given, packed.starts[self._at], packed.sizes[self._at], packed.events, extra, first,
+                evidence.as_of, given, packed.starts.take(self._at), packed.sizes.take(self._at), packed.events, extra, first,
                 self._plan.utc_offset, DAY_OF_MONTH, *self._fixed, values[row], known[row],
             )  # fmt: skip
 
@@ -69,14 +70,15 @@ class CompiledSweep:
         """Columns that expressions give, end to end, and where each begins."""
         if not self._expressions:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        events, parts = None, list[Any]()
+        events, parts, first = None, list[Any](), [0]
         for (table, node), program in zip(self._expressions, self._programs, strict=True):
             if program is not None:
-                parts.append(program(evidence.tables[self._plan.tables[table].table].__getitem__))
+                parts.append(program(evidence.tables[self._names[table]].__getitem__))
             else:
                 events = events or Events(self._plan, evidence)
                 parts.append(events.source(table, node))
-        return np.concatenate(parts, dtype=np.int64), np.cumsum([0, *map(len, parts)])
+            first.append(first[-1] + len(parts[-1]))
+        return np.concatenate(parts, dtype=np.int64), np.array(first)
 
     def _program(self, table: int, node: Node) -> Any:
         """The quick form of an expression that reads columns alone."""
@@ -101,30 +103,31 @@ class CompiledSweep:
         digits: list[tuple[int, int, int, int]] = []
         bits: list[Any] = []
         breaks: list[Any] = []
-        digit_first, word_count = [0], []
-        value_source, value_sign = np.zeros(families, np.int64), np.ones(families, np.int64)
+        digit_first, word_first, family_first = [0], [0], [0]
+        condition_count: list[int] = []
+        value_source, value_sign, condition = (np.zeros(families, np.int64) for _ in range(3))
         wants, ids_at = np.zeros(families, np.int64), np.zeros(families, np.int64)
         numbered: list[tuple[int, int]] = []
-        numbered_first = [0]
-        outputs: list[tuple[int, int, int]] = []
-        output_first = [0]
+        numbered_first, outputs, output_first = [0], list[int](), [0]
         for t, each in enumerate(plan.tables):
             edges[t, : len(each.windows)] = np.array(each.windows, np.int64) * DAY
-            selection = each.selection
-            for digit in selection.digits:
+            selection, (chosen, words) = each.selection, _conditions(each)
+            for digit, own in zip(selection.digits, words, strict=True):
                 source = self._source(t, selection.sources[digit.source])
                 length = -1 if digit.breaks is None else len(digit.breaks)
                 digits.append((source, sum(map(len, breaks)), length, sum(map(len, bits))))
-                bits.append(digit.bits.ravel())
+                bits.append(own.ravel())
                 breaks.append([] if digit.breaks is None else digit.breaks)
             digit_first.append(len(digits))
-            word_count.append(-(-len(each.outputs) // 64))
-            for f, (made, (at, sign)) in enumerate(
-                zip(each.outputs, selection.values, strict=True), plan.first_family[t]
-            ):
+            for first in range(0, max(chosen) + 1, 64):
+                condition_count.append(min(max(chosen) + 1 - first, 64))
+                family_first.append(family_first[-1] + sum(first <= at < first + 64 for at in chosen))
+            word_first.append(len(condition_count))
+            for f, k in enumerate(np.argsort(chosen, kind="stable").tolist(), plan.first_family[t]):
+                made, (at, sign) = each.outputs[k], selection.values[k]
                 stats = {output.stat for output in made}
                 source = self._source(t, selection.sources[at])
-                steady = selection.sources[at] in ("days_ago", "period")
+                steady = selection.steady(at)
                 wants[f] = (
                     module.WANTS_VALUE * bool(stats & {"sum", "mean", "min", "max", "std"})
                     + module.WANTS_SQUARES * ("std" in stats)
@@ -132,19 +135,18 @@ class CompiledSweep:
                     + module.WANTS_STEADY * ("distinct" in stats and steady)
                     + module.WANTS_DISTINCT * ("distinct" in stats and not steady)
                 )
-                value_source[f], value_sign[f] = source, sign
+                value_source[f], value_sign[f], condition[f] = source, sign, chosen[k] % 64
                 if "distinct" in stats and not steady:
                     key = source, abs(sign)
                     if key not in numbered[numbered_first[-1] :]:
                         numbered.append(key)
                     ids_at[f] = numbered.index(key, numbered_first[-1]) - numbered_first[-1]
-                rows = [
-                    (each.windows.index(window), _STATS.index(stat), column) for stat, window, column in made
-                ]
-                outputs += sorted(rows)
+                outputs += sorted(
+                    _STATS.index(stat) + 16 * each.windows.index(window) + 2**24 * column
+                    for stat, window, column in made
+                )
                 output_first.append(len(outputs))
             numbered_first.append(len(numbered))
-        ring, stat, column = np.array(outputs, np.int64).reshape(-1, 3).T.copy()
         by_digit = np.array(digits, np.int64).reshape(-1, 4).T.copy()
         by_number = np.array(numbered, np.int64).reshape(-1, 2).T.copy()
         at_columns = [self._source(t, "at") for t in range(tables)]
@@ -152,10 +154,21 @@ class CompiledSweep:
             edges, np.array([len(each.windows) for each in plan.tables], np.int64), np.array(at_columns, np.int64),
             np.array(digit_first, np.int64), *by_digit,
             np.concatenate([*bits, np.zeros(0, np.uint64)]), np.concatenate([*breaks, np.zeros(0, np.int64)]).astype(np.int64),
-            np.array(word_count, np.int64), np.array(plan.first_family, np.int64),
+            np.array(word_first, np.int64), np.array(condition_count, np.int64), np.array(family_first, np.int64), condition,
             value_source, value_sign, wants, ids_at, np.array(numbered_first, np.int64), *by_number,
-            np.array(output_first, np.int64), stat, ring, column,
+            np.array(output_first, np.int64), np.array(outputs, np.int64),
         )  # fmt: skip
+
+
+def _conditions(table: TablePlan) -> tuple[list[int], list[Words]]:
+    """(of each family, its condition; of each digit, the bits of the conditions): families that admit the same are one."""
+    families, digits = len(table.outputs), table.selection.digits
+    admitted = [unpacked(digit.bits, families) for digit in digits]
+    everything = np.concatenate([*admitted, np.ones((1, families), np.bool_)])
+    numbers: dict[bytes, int] = {}
+    chosen = [numbers.setdefault(column.tobytes(), len(numbers)) for column in everything.T]
+    firsts = [chosen.index(number) for number in range(len(numbers))]
+    return chosen, [packed(each[:, firsts]) for each in admitted]
 
 
 def compiled_sweep(plan: Plan) -> CompiledSweep | None:

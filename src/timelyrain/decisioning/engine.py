@@ -128,7 +128,7 @@ def _meanings(steps: Steps) -> dict[str, str]:
 
 
 def _objects(values: Ints, known: Bools, at: Ints) -> list[Value]:
-    numbers, given = cast(list[int], values[at].tolist()), cast(list[bool], known[at].tolist())
+    numbers, given = cast(list[int], values.take(at).tolist()), cast(list[bool], known.take(at).tolist())
     return [number if there else None for number, there in zip(numbers, given, strict=True)]
 
 
@@ -141,12 +141,15 @@ class _Together:
     out: Ints
 
     def run(self, values: Ints, known: Bools) -> None:
+        """Of one applicant as [k], which numpy indexes several times as quick, or of n as [n, k]."""
+        if len(values) == 1:
+            values, known = values[0], known[0]
         parts = [
-            leaf if isinstance(leaf, tuple) else (values[:, leaf], known[:, leaf]) for leaf in self.leaves
+            leaf if isinstance(leaf, tuple) else (values.take(leaf, axis=-1), known.take(leaf, axis=-1))
+            for leaf in self.leaves
         ]
-        with np.errstate(all="ignore"):
-            found = whole(_over(self.shape, iter(parts)), (len(values), len(self.out)))
-        values[:, self.out], known[:, self.out] = found.values, found.known
+        found = whole(_over(self.shape, iter(parts)), (*values.shape[:-1], len(self.out)))
+        values[..., self.out], known[..., self.out] = found.values, found.known
 
 
 @dataclass(frozen=True, slots=True)

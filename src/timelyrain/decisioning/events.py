@@ -10,7 +10,7 @@ import numpy as np
 from .compilers import Part, compile_column, run_parts, whole
 from .evidence import TABLES, Evidence, Ints
 from .language import Node
-from .selection import CLOCK, Selection
+from .selection import Selection
 
 Stat = Literal["count", "sum", "mean", "min", "max", "last", "recency", "first", "periods", "distinct", "std"]
 DAY = 86_400
@@ -125,9 +125,8 @@ class Events:
             if key not in self._expressions:
                 self._expressions[key] = self._expression(table, source)
             return self._expressions[key]
-        if source in CLOCK:
-            return getattr(self, source)[self.ends[table] : self.ends[table + 1]]
-        return self._columns[table][source]
+        own = self._columns[table].get(source)
+        return getattr(self, source)[self.ends[table] : self.ends[table + 1]] if own is None else own
 
     def _expression(self, table: int, node: Node) -> Ints:
         programs, shape = self._plan.programs, (self.ends[table + 1] - self.ends[table],)
@@ -135,8 +134,8 @@ class Events:
             programs[id(node)] = compile_column(node)
         program = programs[id(node)]
         if program is not None:
-            found: Any = np.broadcast_to(program(lambda name: self.source(table, name)), shape)
-            return found.astype(np.int64)
+            found: Any = program(lambda name: self.source(table, name))
+            return (found if np.ndim(found) else np.full(shape, found)).astype(np.int64)
 
         def given(name: str) -> Part:
             values, fields = self.source(table, name), TABLES[self._plan.tables[table].table].columns

@@ -3,8 +3,8 @@
 The same integers by the same rules: results are equal to the byte. Compiled once and kept beside this file (or in
 NUMBA_CACHE_DIR); the first compilation takes seconds.
 
-64 families at a time: look-ups AND a word of families per event; each family gets the list of its rows, newest first, ring by
-ring; then a family is done at a stretch, with what it keeps in registers.
+64 conditions at a time: look-ups AND a word of conditions per event; each condition gets the list of its rows, newest first, ring
+by ring; then each family that has this condition is done at a stretch, with what it keeps in registers.
 """
 
 # pyright: basic
@@ -120,16 +120,17 @@ def admit(column, breaks, by_value, bits, stride, words):
 def sweep(
     as_of, given, starts, sizes, pool, extra, extra_first, utc_offset, day_of_month,
     edges, ring_count, at_column,
-    digit_first, digit_source, digit_break_first, digit_break_count, digit_bits, bits, breaks, word_count,
-    family_first, value_source, value_sign, wants, ids_at,
+    digit_first, digit_source, digit_break_first, digit_break_count, digit_bits, bits, breaks, word_first,
+    condition_count, family_first, condition, value_source, value_sign, wants, ids_at,
     numbered_first, numbered_source, numbered_sign,
-    output_first, output_stat, output_ring, output_column,
+    output_first, output,
     values, known,
 ):  # fmt: skip
     """Fills values and known [columns] of one applicant.
 
     Column c of table t is pool[starts[t] + c * sizes[t] :][: sizes[t]]. A source is a column; or, below 0, one of the clock;
     or, below these, expression e at extra[extra_first[e] :].
+    condition: of each family, its bit in the word. output: statistic + 16 * ring + 2^24 * column.
     """
     rings, longest, numbered = edges.shape[1], max(sizes.max(), 1), 0
     for t in range(len(sizes)):
@@ -165,9 +166,10 @@ def sweep(
             else:
                 column = extra[extra_first[-1 - CLOCKS - s] :][:n]
             number_values(column, numbered_sign[k], ids[k - numbered_first[t]], slots)
-        for w in range(word_count[t]):
-            first = family_first[t] + 64 * w
-            some = min(family_first[t + 1] - first, 64)
+        stride = word_first[t + 1] - word_first[t]
+        for w in range(stride):
+            word = word_first[t] + w
+            some = condition_count[word]
             words[:n] = ~_NONE if some == 64 else (_ONE << np.uint64(some)) - _ONE
             for d in range(digit_first[t], digit_first[t + 1]):
                 s = digit_source[d]
@@ -178,7 +180,7 @@ def sweep(
                 else:
                     column = extra[extra_first[-1 - CLOCKS - s] :][:n]
                 own = breaks[digit_break_first[d] :][: max(digit_break_count[d], 0)]
-                admit(column, own, digit_break_count[d] < 0, bits[digit_bits[d] + w :], word_count[t], words)
+                admit(column, own, digit_break_count[d] < 0, bits[digit_bits[d] + w :], stride, words)
             counts[:some] = 0
             row = n
             for r in range(windows):
@@ -192,8 +194,8 @@ def sweep(
                         members[f, counts[f]] = row
                         counts[f] += 1
                 ends[:some, r] = counts[:some]
-            for k in range(some):
-                f = first + k
+            for f in range(family_first[word], family_first[word + 1]):
+                k = condition[f]
                 want, mine = wants[f], members[k]
                 s, sign = value_source[f], value_sign[f]
                 if s >= 0:
@@ -213,20 +215,22 @@ def sweep(
                     end = ends[k, r]
                     if end > start:
                         oldest = clock[0, mine[end - 1]]
-                        if want & WANTS_VALUE:
+                        if want & WANTS_SQUARES:
                             for i in range(start, end):
                                 x = column[mine[i]]
                                 x = abs(x) if sign == 0 else x * sign
                                 total += x
                                 least, most = min(least, x), max(most, x)
-                        if want & WANTS_SQUARES:
-                            for i in range(start, end):
-                                x = column[mine[i]]
-                                x = abs(x) if sign == 0 else x * sign
                                 upper, lower = x >> 20, x & 0xFFFFF
                                 q0 += upper * upper
                                 q1 += upper * lower
                                 q2 += lower * lower
+                        elif want & WANTS_VALUE:
+                            for i in range(start, end):
+                                x = column[mine[i]]
+                                x = abs(x) if sign == 0 else x * sign
+                                total += x
+                                least, most = min(least, x), max(most, x)
                         if want & WANTS_PERIODS:
                             for i in range(start, end):
                                 now = clock[1, mine[i]]
@@ -253,7 +257,8 @@ def sweep(
                     kept[r, COUNT], kept[r, PERIODS], kept[r, DISTINCT] = end, periods, different
                     squares[r, 0], squares[r, 1], squares[r, 2] = q0, q1, q2
                 for out in range(output_first[f], output_first[f + 1]):
-                    stat, r, to = output_stat[out], output_ring[out], output_column[out]
+                    code = output[out]
+                    stat, r, to = code & 15, code >> 4 & 0xFFFFF, code >> 24
                     end = ends[k, r]
                     known[to] = end > 0 or (_OF_NOTHING >> stat) & 1 == 1
                     if stat == STD:

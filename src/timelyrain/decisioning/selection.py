@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .compilers import Column, run_columns
-from .evidence import TABLES, Ints
+from .evidence import TABLES, Bools, Ints
 from .language import Apply, Constant, Name, Node, Type
 
 Words = npt.NDArray[np.uint64]
@@ -43,6 +43,10 @@ class Selection:
     sources: tuple[str | Node, ...]
     digits: tuple[Digit, ...]
     values: tuple[tuple[int, int], ...]
+
+    def steady(self, source: int) -> bool:
+        """Whether a source only changes with time, so that its different values are its changes."""
+        return self.sources[source] in ("days_ago", "period")
 
 
 def select(
@@ -141,13 +145,24 @@ class _Reading:
         return Digit(source, breaks, self._bits(chosen))
 
     def _bits(self, chosen: Sequence[tuple[int, npt.NDArray[np.bool_]]]) -> Words:
-        codes = len(chosen[0][1])
-        admitted = np.ones((codes, -(-self._families // 64) * 64), np.bool_)
-        admitted[:, self._families :] = False
+        admitted = np.ones((len(chosen[0][1]), self._families), np.bool_)
         for family, codes_admitted in chosen:
             admitted[:, family] &= codes_admitted
-        packed: Any = np.packbits(admitted, axis=1, bitorder="little").view("<u8")
-        return cast(Words, np.ascontiguousarray(packed.astype(np.uint64)))
+        return packed(admitted)
+
+
+def packed(admitted: Bools) -> Words:
+    """bool[codes, families] as words of 64 families."""
+    whole = np.zeros((len(admitted), -(-admitted.shape[1] // 64) * 64), np.bool_)
+    whole[:, : admitted.shape[1]] = admitted
+    words: Any = np.packbits(whole, axis=1, bitorder="little").view("<u8")
+    return cast(Words, np.ascontiguousarray(words.astype(np.uint64)))
+
+
+def unpacked(words: Words, families: int) -> Bools:
+    """The other way."""
+    octets: Any = words.astype("<u8").view(np.uint8)
+    return np.unpackbits(octets, axis=1, bitorder="little", count=families).view(np.bool_)
 
 
 def leaves(node: Node) -> list[Name | Constant]:

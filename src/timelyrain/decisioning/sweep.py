@@ -15,7 +15,6 @@ import numpy as np
 
 from .events import DAY, Events, Output, Plan, Stat, TablePlan
 from .evidence import TABLES, Bools, Evidence, Ints
-from .language import Node
 from .selection import Words
 from .spread import deviation, limbs, small_deviation
 
@@ -23,6 +22,7 @@ _OF_NOTHING = ("count", "sum", "periods", "distinct")  # 0 where there is no eve
 _OF_VALUES: tuple[Stat, ...] = ("std", "sum", "mean", "min", "max", "last")
 _MASKS = (1 << np.arange(8, dtype=np.uint8))[:, None]
 _MIX, _STIR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+_FEW, _MANY = 16, 256
 _SMALL = 2.0**62  # what int64 and the square root of a float take
 
 
@@ -35,9 +35,6 @@ def _want(outputs: Sequence[Output], stats: Sequence[Stat]) -> bool:
     return any(output.stat in stats for output in outputs)
 
 
-Digit = tuple[str | Node, Ints | None, Words]
-
-
 class Sweep:
     """A plan as index arrays. A slot is a family; slots go by bit, then by table. A stretch is a window of a slot."""
 
@@ -46,11 +43,8 @@ class Sweep:
         sizes = [len(each.outputs) for each in plan.tables]
         most = max(sizes, default=0)
         self.planes = [(sum(s > first for s in sizes), min(8, most - first)) for first in range(0, most, 8)]
-        of_tables = [_digits(each) for each in plan.tables]
-        self.digits = [[words[w] for words in of_tables if w < len(words)] for w in range(-(-most // 64))]
-        self.all = [
-            np.array([2 ** min(size - 64 * w, 64) - 1 for size in sizes[: len(words)]], np.uint64)
-            for w, words in enumerate(self.digits)
+        self.digits = [
+            _Digits(plan.tables[: sum(s > first for s in sizes)], first // 64) for first in range(0, most, 64)
         ]
         slots = sorted((bit, t) for t, size in enumerate(sizes) for bit in range(size))
         bits, self.table = np.array(slots, np.int64).reshape(-1, 2).T.copy()
@@ -59,13 +53,18 @@ class Sweep:
 
         def until(*stats: Stat) -> int:
             """How many slots there are up to the last bit at which one of these is wanted."""
-            bits = [bit for (bit, _), made in zip(slots, outputs, strict=True) if _want(made, stats)]
-            return sum(bit <= max(bits, default=-1) for bit, _ in slots)
+            last = max(
+                (bit for (bit, _), made in zip(slots, outputs, strict=True) if _want(made, stats)), default=-1
+            )
+            return sum(bit <= last for bit, _ in slots)
 
         self.squared, self.valued, self.periodic = until("std"), until(*_OF_VALUES), until("periods")
         self.squares = np.array([_want(made, ("std",)) for made in outputs[: self.squared]], np.int64)
-        keyed = [slot for slot, made in enumerate(outputs) if _want(made, ("distinct",))]
         keys = [(t, *plan.tables[t].selection.values[bit]) for bit, t in slots]
+        distinct = [slot for slot, made in enumerate(outputs) if _want(made, ("distinct",))]
+        steady = [slot for slot in distinct if plan.tables[keys[slot][0]].selection.steady(keys[slot][1])]
+        keyed = [*steady, *(slot for slot in distinct if slot not in steady)]
+        self.steady = len(steady)
         valued = [*range(self.valued), *keyed]
         self.values = tuple(dict.fromkeys(keys[slot] for slot in valued))
         self.value, self.keyed = np.zeros(len(slots), np.int64), np.array(keyed, np.int64)
@@ -113,16 +112,32 @@ class Sweep:
             known[row, self.column] = there
 
 
-def _digits(table: TablePlan) -> list[list[Digit]]:
-    """Of each word of 64 families: column, breaks (None: the value is the code), and the word's bits by code."""
-    selection = table.selection
-    return [
-        [
-            (selection.sources[digit.source], digit.breaks, np.ascontiguousarray(digit.bits[:, word]))
-            for digit in selection.digits
-        ]
-        for word in range(-(-len(table.outputs) // 64))
-    ]
+class _Digits:
+    """The look-ups of all tables for one word of 64 families, their bits by code end to end."""
+
+    def __init__(self, tables: Sequence[TablePlan], word: int):
+        own = [(t, plan, digit) for t, plan in enumerate(tables) for digit in plan.selection.digits]
+        self.read = [(t, plan.selection.sources[digit.source], digit.breaks) for t, plan, digit in own]
+        self.table = np.array([t for t, _, _ in own], np.int64)
+        self.count = [len(plan.selection.digits) for plan in tables]
+        sizes = [len(digit.bits) for _, _, digit in own]
+        self.first = np.cumsum(sizes, dtype=np.int64) - sizes
+        self.bits: Words = np.concatenate(
+            [np.zeros(0, np.uint64), *(digit.bits[:, word] for _, _, digit in own)]
+        )
+        self.all = np.array([2 ** min(len(plan.outputs) - 64 * word, 64) - 1 for plan in tables], np.uint64)
+
+
+def _code(column: Ints, breaks: Ints | None) -> Any:
+    """What a value is looked up by: itself, or how many breaks it reaches.
+
+    These are counted where there are many values: in a search a processor guesses at every step, and guesses wrong.
+    """
+    if breaks is None:
+        return column
+    if len(column) < _MANY or len(breaks) > _FEW:
+        return breaks.searchsorted(column, "right")
+    return np.add.reduce((column >= breaks[:, None]).view(np.int8), axis=0, dtype=np.int8)
 
 
 class _Pairs:
@@ -170,12 +185,17 @@ class _Pairs:
     def _words(self, number: int) -> Any:
         """Of each row, to which 64 families of its table it belongs, the first in the lowest bit of the first byte."""
         events, digits = self._events, self._sweep.digits[number]
-        words = np.repeat(self._sweep.all[number], events.sizes[: len(digits)])
-        for table, read in enumerate(digits):
-            own = words[events.ends[table] : events.ends[table + 1]]
-            for source, breaks, bits in read if len(own) else ():
-                column = events.source(table, source)
-                own &= bits.take(column if breaks is None else breaks.searchsorted(column, "right"))
+        ends = events.ends[: len(digits.all) + 1]
+        words = np.repeat(digits.all, events.sizes[: len(digits.all)])
+        if digits.read:
+            codes = [_code(events.source(table, source), breaks) for table, source, breaks in digits.read]
+            at = np.concatenate(codes, dtype=np.int64)
+            at += np.repeat(digits.first, events.sizes.take(digits.table))
+            bits, used = digits.bits.take(at), 0
+            for start, end, count in zip(ends[:-1], ends[1:], digits.count, strict=True):
+                if count and end > start:
+                    lines = bits[used : (used := used + count * (end - start))].reshape(count, end - start)
+                    np.bitwise_and.reduce(lines, axis=0, out=words[start:end])
         return words.astype("<u8", copy=False)
 
     def _column(self, table: int, source: int, sign: int) -> Ints:
@@ -270,7 +290,14 @@ class _Pairs:
         places = np.concatenate(pairs) + np.repeat(self._to_value.take(keyed), sizes)
         slots = np.repeat(keyed, sizes)
         latest = np.zeros(len(places) + 1, np.int64)
-        np.cumsum(_latest(self._columns.take(places), slots), out=latest[1:])
+        values, steady = self._columns.take(places), int(sizes[: self._sweep.steady].sum())
+        last = np.ones(len(places), np.bool_)
+        if steady:
+            last[: steady - 1] = (values[1:steady] != values[: steady - 1]) | (
+                slots[1:steady] != slots[: steady - 1]
+            )
+        last[steady:] = _latest(values[steady:], slots[steady:])
+        np.cumsum(last, out=latest[1:])
         moved = np.zeros(len(self._end), np.int64)
         moved[keyed] = ends - np.cumsum(sizes)
         moved = moved.take(self._sweep.slot.take(at))
