@@ -260,12 +260,20 @@ def test_a_list_costs_the_same_for_one_or_many(who, django_queries):
     assert views[0] == queries.application(b.shard, b.id, made[-1])
 
 
-@given(st.integers(0, 2_000_000))
-def test_the_highest_rate_is_the_highest_under_the_cap(cap_ppm):
-    def compound(rate: int) -> bool:
-        return (12_000_000 + rate) ** 12 * 1_000_000 <= (1_000_000 + cap_ppm) * 12_000_000**12
+@given(
+    st.integers(0, 2_000_000),
+    st.sampled_from(
+        [(1, "MONTHS", 12), (3, "MONTHS", 4), (1, "WEEKS", 53), (2, "WEEKS", 27), (10, "DAYS", 37)]
+    ),
+)
+def test_the_highest_rate_is_the_highest_under_the_cap(cap_ppm, step):
+    """n instalments a year, by the step of the product's plan: a shorter step compounds more often and allows less."""
+    every, unit, n = step
 
-    rate = pricing.max_rate_ppm(cap_ppm)
+    def compound(rate: int) -> bool:
+        return (n * 1_000_000 + rate) ** n * 1_000_000 <= (1_000_000 + cap_ppm) * (n * 1_000_000) ** n
+
+    rate = pricing.max_rate_ppm(cap_ppm, every, unit)
     assert compound(rate) and (rate == cap_ppm or not compound(rate + 1))
 
 

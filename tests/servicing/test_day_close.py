@@ -25,9 +25,10 @@ from timelyrain.ledger import chart
 from timelyrain.ledger import queries as ledger
 from timelyrain.ledger.errors import UndisclosedCharge
 from timelyrain.ledger.models import LoanDay
+from timelyrain.runtime import law
 from timelyrain.runtime.models import Saga
 from timelyrain.runtime.problems import NotFound, Unavailable
-from timelyrain.servicing import auditor, dayclose, errors, nightly, provisions, queries, services, workdays
+from timelyrain.servicing import auditor, dayclose, errors, nightly, provisions, queries, services
 from timelyrain.servicing.explaining import explain
 from timelyrain.servicing.models import Accruing, DayRun, Loan, Repayment
 
@@ -392,7 +393,7 @@ def test_two_processes_close_what_one_would():
 
 def test_a_day_past_the_calendar_is_refused_until_the_next_year_is_added(shard, tmp_path):
     with override_settings(SIMULATED=False, HOME=tmp_path):
-        end = workdays.calendar().last
+        end = law.work_calendar().last
         loan = open_loan(shard, terms(), end - DAY)
         close(shard, end - DAY)
         before = balances(shard)
@@ -432,7 +433,7 @@ def test_debits_and_reminders_leave_out_days_of_rest_where_they_must(shard, monk
         assert closed and (closed.interest_fen > 0 or on == opened)  # interest knows no rest
         debited += [on] * closed.debits
         reminded += [on] * closed.reminders
-    rest = [on for on in days(due_on - 9 * DAY, due_on + 5 * DAY) if not workdays.calendar().is_working(on)]
+    rest = [on for on in days(due_on - 9 * DAY, due_on + 5 * DAY) if not law.work_calendar().is_working(on)]
     monday = next(on for on in days(due_on, due_on + 9 * DAY) if on not in rest)
     assert due_on in rest and debited == [monday]
     assert reminded == [max(on for on in days(due_on - 12 * DAY, due_on - 6 * DAY) if on not in rest), monday]

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 from django.conf import settings
 
@@ -22,7 +21,7 @@ def signed(product: policies.Product, on: date, instalments: int) -> WorkCalenda
         on, instalments, product.due_day, every=product.every, unit=Unit(product.unit),
         month_end=MonthEnd(product.month_end),
     )[-1]  # fmt: skip
-    known = _known()
+    known = law.work_calendar()
     first = max(known.first, date(on.year, 1, 1))
     until = min(known.last, date(last.year + SPARE_YEARS, 12, 31))
     return replace(
@@ -33,10 +32,3 @@ def signed(product: policies.Product, on: date, instalments: int) -> WorkCalenda
         off=frozenset(day for day in known.off if first <= day <= until),
         worked=frozenset(day for day in known.worked if first <= day <= until),
     )
-
-
-def _known() -> WorkCalendar:
-    """What the pack publishes for the lender's licence, and what the lender has added."""
-    own = Path(settings.HOME) / "calendar.toml"
-    sources = [law.pack().read("calendar.toml"), *([own.read_bytes()] if own.exists() else [])]
-    return policies.work_calendar(*sources, licence=settings.LENDER["licence"], projected=settings.SIMULATED)

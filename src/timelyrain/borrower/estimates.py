@@ -40,7 +40,9 @@ def estimate(product: policies.Product, amount_fen: int, instalments: int, rate_
 
 def nominal_range(product: policies.Product) -> tuple[int, int]:
     """Lowest and highest nominal rate at which this product can be offered today, under the cap in force."""
-    return product.min_rate_ppm, min(product.max_rate_ppm, max_rate_ppm(law.number("cost_cap_ppm")))
+    return product.min_rate_ppm, min(
+        product.max_rate_ppm, max_rate_ppm(law.number("cost_cap_ppm"), product.every, product.unit)
+    )
 
 
 def rate_range() -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ def limits_on(pack: Pack, product: Product, licence: str, on: date) -> LawContex
     cap, unsecured = (_number(pack, name, on, licence) for name in _RULES)
     return LawContext(
         cap_ppm=cap,
-        max_rate_ppm=min(max_rate_ppm(cap), product.max_rate_ppm),
+        max_rate_ppm=min(max_rate_ppm(cap, product.every, product.unit), product.max_rate_ppm),
         limit_max_fen=min(unsecured, product.max_amount_fen),
         instalments_max=max(product.instalments),
     )

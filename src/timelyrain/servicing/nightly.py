@@ -10,6 +10,7 @@ from datetime import date
 from multiprocessing import get_context
 from typing import Any
 
+from timelyrain.runtime import law
 from timelyrain.runtime.children import call
 from timelyrain.runtime.problems import Unavailable
 from timelyrain.servicing import workdays
@@ -34,7 +35,7 @@ def close_days(days: Days, *, processes: int = 1, scheduler: str = "") -> list[C
     """
     began = told = time.monotonic()
     done: list[Closed] = []
-    ends = workdays.calendar().last
+    ends = law.work_calendar().last
     within = {shard: [on for on in wanted if on <= ends] for shard, wanted in days.items()}
     for shards, closed in enumerate(_run(within, processes, scheduler), 1):
         done += closed

@@ -7,12 +7,10 @@ reminder that may not go out on a day of rest moves to a working day beside it.
 import logging
 from collections.abc import Iterable
 from datetime import date, timedelta
-from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
 
-from timelyrain import policies
 from timelyrain.finance import WorkCalendar
 from timelyrain.runtime import law
 from timelyrain.servicing import errors
@@ -22,25 +20,9 @@ _DAY = timedelta(days=1)
 _WARN_DAYS = 60
 
 
-def calendar() -> WorkCalendar:
-    """The pack's calendar.toml with the one in TIMELYRAIN_HOME, read again when that one changes. Raises PackInvalid."""
-    own: Path | None = Path(settings.HOME) / "calendar.toml"
-    try:
-        changed = own.stat().st_mtime_ns
-    except FileNotFoundError:
-        own, changed = None, 0
-    return _calendar(own, changed, settings.LENDER["licence"], settings.SIMULATED)
-
-
-@lru_cache(2)
-def _calendar(own: Path | None, _changed: int, licence: str, projected: bool) -> WorkCalendar:
-    sources = [law.pack().read("calendar.toml"), *([own.read_bytes()] if own else [])]
-    return policies.work_calendar(*sources, licence=licence, projected=projected)
-
-
 def require(on: date) -> None:
     """Raises CalendarEnds for a business day that the calendar does not cover."""
-    known = calendar()
+    known = law.work_calendar()
     if not known.first <= on <= known.last:
         raise errors.CalendarEnds(
             f"{on} cannot be closed: the calendar of working days covers {known.first} to {known.last}.",
@@ -53,7 +35,7 @@ def require(on: date) -> None:
 
 def warn_before_end(days: Iterable[date]) -> None:
     """Say it in the log when the calendar ends soon after these days."""
-    last = calendar().last
+    last = law.work_calendar().last
     if (left := last - max(days, default=date.min)) < timedelta(days=_WARN_DAYS):
         log.warning(
             "the calendar of working days ends on %s, in %d day(s): add the next year", last, left.days
@@ -62,7 +44,7 @@ def warn_before_end(days: Iterable[date]) -> None:
 
 def rest_days_beside(on: date) -> tuple[int, int] | None:
     """How many days of rest lie right before and right after a working day, as far as is known; None on a day of rest."""
-    known = calendar()
+    known = law.work_calendar()
     if not known.is_working(on):
         return None
     return _rest(known, on, -_DAY), _rest(known, on, _DAY)
