@@ -8,8 +8,18 @@ import lightgbm as lgb
 import numpy as np
 import pytest
 
-from timelyrain.risk import Scaling, calibrating, forest, members, preparing, scorecard
+from timelyrain.risk import (
+    ModelRefused,
+    Scaling,
+    TrainedModel,
+    calibrating,
+    forest,
+    members,
+    preparing,
+    scorecard,
+)
 from timelyrain.risk.extras import CATBOOST, EBM
+from timelyrain.risk.model import encode
 from timelyrain.risk.tables import Column, named
 from timelyrain.risk.trees import flatten
 
@@ -148,5 +158,17 @@ def test_isotonic_is_taken_where_the_curve_is_bent_and_not_where_it_is_straight(
         assert np.abs(made.pds(z) - true).mean() < 0.015
         order = np.argsort(z)
         assert (np.diff(made.pds(z)[order]) >= 0).all()
+        text = forest.text([forest.Node(0, 0.0, forest.Leaf(-1.0, 3), forest.Leaf(2.0, 1))], 1)
+        model = TrainedModel.from_bytes(encode(text, ("x",), made.slope, made.intercept, made.curve), {})
+        for value in (-1.0, 1.0):
+            assert model.score(np.array([value])).pd == pytest.approx(
+                made.pds(np.array([2.0 if value > 0 else -1.0]))[0], abs=1e-15
+            )
         later = calibrating.fit(z, labels, fold, np.arange(15_000, 20_000))
         assert later.pds(z[15_000:]).mean() == pytest.approx(labels[15_000:].mean(), abs=1e-9)
+
+
+def test_a_curve_that_does_not_rise_is_no_model():
+    for curve in (((0.0, 0.0), (1.0, 2.0)), ((0.0, 1.0), (1.0,))):
+        with pytest.raises(ModelRefused, match="do not rise"):
+            TrainedModel.from_bytes(encode("", ("x",), 1.0, 0.0, curve), {})

@@ -145,6 +145,10 @@ def test_the_same_request_gives_the_same_bytes(told: tuple[dict, Path], file: Pa
     again = train_file(file, Request("status", ("坏",), threads=1))
     assert again.model.sha256 == report["model_sha256"]
     assert json.loads(json.dumps(again.report["models"])) == report["models"]
+    matrix = preparing.matrix(again.recipe, again.tested.columns)
+    card = again.models["scorecard"]
+    assert card.pds(matrix) == pytest.approx(again.card.pds(again.tested.columns), abs=1e-12)
+    assert again.models[again.chosen] is again.model and {"lightgbm", "scorecard"} <= again.models.keys()
 
 
 def test_a_manifest_makes_its_model_again(told: tuple[dict, Path], file: Path, tmp_path: Path):
