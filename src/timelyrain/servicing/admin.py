@@ -1,5 +1,6 @@
 """Loans in the console: terms and events, the fold's instalments, and the proof that the books follow from them."""
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -62,33 +63,31 @@ def _choose(request: HttpRequest, loan: Loan) -> Panel:
     )
 
 
+def _listed(title: Any, columns: tuple[str, ...], rows: Iterable[Any], page: str) -> Panel | None:
+    """Rows of a loan, each with a link to its page; nothing where there are none."""
+    found = list(rows)
+    return Panel(title, table=Table.of(columns, found, id=page)) if found else None
+
+
 @on_page("servicing.loan", "servicing.view_loanact", order=14)
 def _acts(request: HttpRequest, loan: Loan) -> Panel | None:
-    rows = list(LoanAct.objects.filter(shard=loan.shard, loan=loan).order_by("-requested_at"))
-    if not rows:
-        return None
-    return Panel(
+    rows = LoanAct.objects.filter(shard=loan.shard, loan=loan).order_by("-requested_at")
+    return _listed(
         words("办理记录", "Acts so far"),
-        table=Table.of(
-            ("id", "type", "amount_fen", "state", "requested_by", "decided_by", "requested_at"),
-            rows,
-            id="servicing.loanact",
-        ),
+        ("id", "type", "amount_fen", "state", "requested_by", "decided_by", "requested_at"),
+        rows,
+        "servicing.loanact",
     )
 
 
 @on_page("servicing.loan", "servicing.view_wish", order=13)
 def _wishes(request: HttpRequest, loan: Loan) -> Panel | None:
-    rows = list(Wish.objects.filter(shard=loan.shard, loan=loan).order_by("-asked_at"))
-    if not rows:
-        return None
-    return Panel(
+    rows = Wish.objects.filter(shard=loan.shard, loan=loan).order_by("-asked_at")
+    return _listed(
         words("借款人的申请", "What the borrower asks for"),
-        table=Table.of(
-            ("id", "kind", "amount_fen", "instalments", "due_day", "state", "asked_at"),
-            rows,
-            id="servicing.wish",
-        ),
+        ("id", "kind", "amount_fen", "instalments", "due_day", "state", "asked_at"),
+        rows,
+        "servicing.wish",
     )
 
 
@@ -207,16 +206,12 @@ def _events(request: HttpRequest, loan: Loan) -> Panel:
 
 @on_page("servicing.loan", "servicing.view_repayment", order=40)
 def _repayments(request: HttpRequest, loan: Loan) -> Panel | None:
-    rows = list(Repayment.objects.filter(shard=loan.shard, loan=loan).order_by("id"))
-    if not rows:
-        return None
-    return Panel(
+    rows = Repayment.objects.filter(shard=loan.shard, loan=loan).order_by("id")
+    return _listed(
         words("还款请求", "Repayments"),
-        table=Table.of(
-            ("id", "kind", "amount_fen", "state", "automatic", "refusal", "requested_at"),
-            rows,
-            id="servicing.repayment",
-        ),
+        ("id", "kind", "amount_fen", "state", "automatic", "refusal", "requested_at"),
+        rows,
+        "servicing.repayment",
     )
 
 

@@ -3,27 +3,17 @@
 from datetime import datetime
 
 from timelyrain.sources.adapters.document import epoch, read, table
-from timelyrain.sources.ports import Extract, Question, Subject
+from timelyrain.sources.adapters.person import PersonSource
+from timelyrain.sources.ports import Extract
 
 _KINDS = ("login", "apply", "sim_change", "root", "emulator", "vpn", "location_change", "credential_reset")
 
 
-class DeviceSource:
+class DeviceSource(PersonSource):
     name = "device"
     purpose = "device_check"
     recipient = "device_risk_provider"
-
-    def __init__(self, base_url: str) -> None:
-        self._url = f"{base_url.rstrip('/')}/device/events"
-
-    def question(self, subject: Subject, consent_id: str, as_of: datetime) -> Question:
-        body = {
-            "phone": subject.phone,
-            "id_number": subject.id_number,
-            "consent_id": consent_id,
-            "as_of": as_of.isoformat(),
-        }
-        return Question(self.name, self._url, body)
+    path = "/device/events"
 
     def parse(self, document: bytes, as_of: datetime) -> Extract:
         return parse_events(document, as_of)

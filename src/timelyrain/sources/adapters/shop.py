@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from timelyrain.sources.adapters.document import epoch, read, table
-from timelyrain.sources.ports import Column, Extract, Question, Subject
+from timelyrain.sources.adapters.person import PersonSource
+from timelyrain.sources.ports import Column, Extract
 
 _CATEGORIES = [
     "grocery",
@@ -23,22 +24,11 @@ _CATEGORIES = [
 _PAYS = ("balance", "card", "credit_line", "cash_on_delivery")
 
 
-class ShopSource:
+class ShopSource(PersonSource):
     name = "shop"
     purpose = "spending_check"
     recipient = "commerce_platform"
-
-    def __init__(self, base_url: str) -> None:
-        self._url = f"{base_url.rstrip('/')}/shop/orders"
-
-    def question(self, subject: Subject, consent_id: str, as_of: datetime) -> Question:
-        body = {
-            "phone": subject.phone,
-            "id_number": subject.id_number,
-            "consent_id": consent_id,
-            "as_of": as_of.isoformat(),
-        }
-        return Question(self.name, self._url, body)
+    path = "/shop/orders"
 
     def parse(self, document: bytes, as_of: datetime) -> Extract:
         return parse_orders(document, as_of)

@@ -3,25 +3,15 @@
 from datetime import datetime
 
 from timelyrain.sources.adapters.document import CHINA, epoch, read
-from timelyrain.sources.ports import Extract, Question, Subject
+from timelyrain.sources.adapters.person import PersonSource
+from timelyrain.sources.ports import Extract
 
 
-class TelecomSource:
+class TelecomSource(PersonSource):
     name = "telecom"
     purpose = "stability_check"
     recipient = "telecom_provider"
-
-    def __init__(self, base_url: str) -> None:
-        self._url = f"{base_url.rstrip('/')}/telecom/bills"
-
-    def question(self, subject: Subject, consent_id: str, as_of: datetime) -> Question:
-        body = {
-            "phone": subject.phone,
-            "id_number": subject.id_number,
-            "consent_id": consent_id,
-            "as_of": as_of.isoformat(),
-        }
-        return Question(self.name, self._url, body)
+    path = "/telecom/bills"
 
     def parse(self, document: bytes, as_of: datetime) -> Extract:
         return parse_bills(document, as_of)
