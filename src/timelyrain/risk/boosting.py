@@ -70,9 +70,8 @@ def fit(
     *,
     seed: int,
     threads: int,
-    shape: Mapping[str, object] | None = None,
 ) -> Boosted:
-    """folds: the inner fold of each row, 0..k-1. shape: skips the search.
+    """folds: the inner fold of each row, 0..k-1.
 
     threads: so many fits run side by side, each on one: they never wait for each other, and their number changes no result.
     """
@@ -97,26 +96,24 @@ def fit(
 
     tried: list[Mapping[str, object]] = []
     notes: list[str] = []
-    chosen: Mapping[str, object] = {**common, **(shape or {})}
     with ThreadPoolExecutor(threads) as work:
-        if shape is None:
-            losses: list[float] = []
-            shapes = (SMALL_SHAPE,) if len(labels) < SMALL else SHAPES
-            searched = _in_turn(work, threads, lambda one: member(0, {**common, **one}, SEARCH_ROWS), shapes)
-            for one, (_, raw, held) in searched:
-                losses.append(log_loss(labels[held], raw))
-                tried.append({**one, "log_loss": losses[-1], "auc": auc(labels[held], raw)})
-                if losses[-1] > min(losses) * 1.01:
-                    break  # shapes are ordered by size: past the best, larger ones only learn by heart
-            best = int(np.argmin(losses))
-            chosen = {**common, **shapes[best]}
-            if monotone:
-                free = {**chosen, "monotone_constraints": [0] * len(names)}
-                _, raw, held = member(0, free, SEARCH_ROWS)
-                lost = auc(labels[held], raw) - cast(float, tried[best]["auc"])
-                if lost > DROPPED_AT:
-                    notes.append(f"monotone directions dropped: they cost {lost:.4f} AUC on the search fold")
-                    chosen, monotone = free, {}
+        losses: list[float] = []
+        shapes = (SMALL_SHAPE,) if len(labels) < SMALL else SHAPES
+        searched = _in_turn(work, threads, lambda one: member(0, {**common, **one}, SEARCH_ROWS), shapes)
+        for one, (_, raw, held) in searched:
+            losses.append(log_loss(labels[held], raw))
+            tried.append({**one, "log_loss": losses[-1], "auc": auc(labels[held], raw)})
+            if losses[-1] > min(losses) * 1.01:
+                break  # shapes are ordered by size: past the best, larger ones only learn by heart
+        best = int(np.argmin(losses))
+        chosen = {**common, **shapes[best]}
+        if monotone:
+            free = {**chosen, "monotone_constraints": [0] * len(names)}
+            _, raw, held = member(0, free, SEARCH_ROWS)
+            lost = auc(labels[held], raw) - cast(float, tried[best]["auc"])
+            if lost > DROPPED_AT:
+                notes.append(f"monotone directions dropped: they cost {lost:.4f} AUC on the search fold")
+                chosen, monotone = free, dict[str, int]()
         apart = np.empty(len(labels))
         rounds: list[int] = []
         for trees, raw, held in work.map(partial(member, params=chosen), range(int(folds.max()) + 1)):
