@@ -1,7 +1,10 @@
 """A model's life on one platform: people lent to, what became of them, a model learnt from it, approved, deciding, retrained,
 taken back; every decision names its model and replays with it.
+
+TIMELYRAIN_PICTURES=docs/pictures keeps the picture that the documentation shows.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,8 +12,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from playwright.sync_api import sync_playwright
 
 from tests import borrowers
+from tests.console.test_policy_life import CHROMIUM, signed_in
+from tests.journeys.running import running_web
 from tests.origination import past
 from tests.worlds import World
 from timelyrain.cli import main
@@ -27,6 +33,18 @@ LEARNT = (
 
 def decided(world: World) -> DecisionRecord:
     return DecisionRecord.objects.get(id=borrowers.apply(borrowers.register(world)).decision_id)
+
+
+def keep_picture(file: Path, digest: str) -> None:
+    """The page of a model that waits for approval, as compliance sees it."""
+    passwords = {login.role: login.password for login in ensure_demo_users()}
+    with running_web() as where, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        seen = signed_in(browser, where, "compliance", passwords["compliance"])
+        seen.goto(where + reverse("admin:origination_scoringmodel_change", args=[digest]))
+        clip = {"x": 0, "y": 0, "width": 1440, "height": 1400}
+        seen.screenshot(path=file, full_page=True, clip=clip)  # type: ignore[arg-type]
+        browser.close()
 
 
 @pytest.fixture
@@ -102,6 +120,11 @@ def test_a_model_is_learnt_approved_decides_is_retrained_and_taken_back(
         assert "文件与登记的指纹一致" in page(digest)
         card = staff["compliance"].get(reverse("admin:origination_model_card", args=[again, "html"]))
         assert "<svg" in card.content.decode() and "sandbox" in card["Content-Security-Policy"]
+        if folder := os.environ.get("TIMELYRAIN_PICTURES"):
+            monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+            keep_picture(Path(folder) / "model.png", again)  # new passwords: whoever was signed in is not
+            for name, client in staff.items():
+                client.force_login(User.objects.get(username=name))
         assert not main(["risk", "list"]) and digest[:12] in capsys.readouterr().out
         assert not list((tmp_path / "models").glob("*.part")) and not list(
             Path(registry.models_folder().parent, "training").glob("*")

@@ -89,7 +89,9 @@ def add(commands: Commands) -> None:
         "--given", metavar="JSON", help="what the policy asks its caller for: lists, experiment buckets"
     )
     one.add_argument("--record", type=Path, metavar="FILE", help="write the decision record, for `replay`")
-    one.add_argument("--what-if", action="store_true", help="the least that would change the answer, each tried")
+    one.add_argument(
+        "--what-if", action="store_true", help="the least that would change the answer, each tried"
+    )
     one.add_argument("--json", action="store_true", help="print the record instead of the explanation")
     _under_the_law(one)
 

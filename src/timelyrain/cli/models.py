@@ -226,7 +226,7 @@ def retrain_model(given: argparse.Namespace) -> int:
         "Brier",
         "ECE",
         "log loss",
-        title=f"on {found['rows']} decisions that neither fit saw",
+        title=f"on {found['rows']} decisions from {found['first_day']} to {found['last_day']}",
     )
     for name in ("in_force", "new"):
         if name in found:
@@ -234,6 +234,10 @@ def retrain_model(given: argparse.Namespace) -> int:
                 name, *(f"{found[name][key]:.4f}" for key in ("auc", "ks", "brier", "ece", "log_loss"))
             )
     _console().print(table)
+    if found.get("seen_by_in_force"):
+        say(
+            f"the model in force learnt from {found['seen_by_in_force']} of them, which flatters it; the new one from none"
+        )
     say(f"submitted: {row.model_sha256}; somebody else than {by} approves it in the console (Scoring models)")
     return 0
 

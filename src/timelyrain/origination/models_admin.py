@@ -216,9 +216,9 @@ def _worth(request: HttpRequest, row: ScoringModel) -> Panel:
     training: Any = row.manifest.get("training", {})
     split = row.manifest.get("split", {})
     facts = [
-        ("algorithm", row.manifest.get("algorithm")),
-        ("features", len(row.manifest.get("features", []))),
-        ("rows", training.get("rows") or sum(split.values()) or None),
+        (str(words("算法", "algorithm")), row.manifest.get("algorithm")),
+        (str(words("特征数", "features")), len(row.manifest.get("features", []))),
+        (str(words("训练行数", "rows")), training.get("rows") or sum(split.values()) or None),
     ]
     told = _share(metrics.get("auc")), _share(metrics.get("ks"))
     return Panel(
@@ -276,16 +276,18 @@ def _against(request: HttpRequest, row: ScoringModel) -> Panel | None:
             f"同一批 {compared['rows']:,} 份决策（{days}），新模型未学过其中任何一份{zh}",
             f"The same {compared['rows']:,} decisions ({days}), none of which the new one learnt from{en}",
         )
-        better = gained["low"] > 0
+        chance = gained["low"] <= 0 <= gained["high"]
         told = f"{gained['value']:+.4f} ({gained['low']:+.4f} … {gained['high']:+.4f})"
         return Panel(
             words("与当时现行模型比较", "Against the model then in force"),
             verdict=Verdict(
                 gained["value"] >= 0,
                 words(f"AUC 变化 {told}", f"AUC changes by {told}")
-                if better or gained["value"] < 0
+                if not chance
                 else words(f"AUC 变化 {told}，在误差之内", f"AUC changes by {told}: within chance"),
-            ),
+            )
+            if not seen
+            else None,
             bars=_pair_bars(compared["new"], compared["in_force"]),
             table=_pair_table(compared["new"], compared["in_force"]),
             text=note,

@@ -55,6 +55,11 @@ def manifest_sha256(manifest: Mapping[str, object]) -> str:
     return sha256(json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
 
 
+def kept_at(digest: str) -> datetime:
+    """When a model was first submitted here."""
+    return ScoringModel.objects.get(sha256=digest).kept_at
+
+
 def models_folder() -> Path:
     folder = settings.HOME / "models"
     folder.mkdir(parents=True, exist_ok=True)

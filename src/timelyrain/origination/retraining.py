@@ -52,6 +52,9 @@ def run_now(by: str, months: int, say: Callable[[str], None]) -> Retraining:
     try:
         ask(by, months, id)
         run(id, say)
+    except KeyboardInterrupt:
+        _fail(Retraining.objects.get(id=id), "interrupted")
+        raise
     finally:
         locks.give_back(f"retraining:{id}")
     return Retraining.objects.get(id=id)

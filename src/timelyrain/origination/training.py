@@ -16,6 +16,9 @@ from timelyrain.sources.services import fetch_population
 
 Say = Callable[[str], None]
 DRAWS = 200
+FEW = 25
+"""Bad and good rows that a comparison needs at least."""
+_MONTH = 30.4375
 
 
 def train_on_population(
@@ -105,34 +108,58 @@ def train_anew(
         "bad": written.bad,
     }
     model = replace(trained.model, manifest={**trained.model.manifest, "decisions": decisions})
-    return model, {"decisions": decisions, "compared": _compared(trained, file, in_force)}
+    return model, {"decisions": decisions, "compared": _compared(trained, file, past, in_force)}
 
 
-def _compared(trained: risk.Trained, file: Path, in_force: risk.TrainedModel | None) -> dict[str, Any]:
-    """Both models on the rows that were tested; the new one's scores are those of a fit without them."""
+def _compared(
+    trained: risk.Trained, file: Path, past: history.History, in_force: risk.TrainedModel | None
+) -> dict[str, Any]:
+    """Both models on rows that were tested; the new one's scores are those of a fit without them.
+
+    Rows whose outcome the model in force can have learnt are left out, unless too few are left: then they are counted.
+    """
     tested = trained.tested
-    new = tested.pds[trained.chosen]
-    told: dict[str, Any] = {"rows": len(tested.labels), "new": dict(risk.metrics(tested.labels, new))}
-    days = tested.days
-    if days is not None:
-        first, last = (np.datetime64(int(day), "D") for day in (days.min(), days.max()))
-        told |= {"first_day": str(first), "last_day": str(last)}
+    labels, new, days = tested.labels, tested.pds[trained.chosen], tested.days
+    assert days is not None  # the time of the decision is in every row
+    rows = np.arange(len(labels))
+    seen = rows[:0]
+    if in_force is not None and (until := _learnt_until(in_force)) is not None:
+        known = (days + past.months * _MONTH) <= until
+        fresh = rows[~known]
+        if min(int(labels[fresh].sum()), int((1 - labels[fresh]).sum())) >= FEW:
+            rows = fresh
+        else:
+            seen = rows[known]
+    labels, new = labels[rows], new[rows]
+    first, last = (str(np.datetime64(int(day), "D")) for day in (days[rows].min(), days[rows].max()))
+    told: dict[str, Any] = {
+        "rows": len(rows),
+        "first_day": first,
+        "last_day": last,
+        "new": dict(risk.metrics(labels, new)),
+    }
     if in_force is None:
         return told
     frame = pl.read_parquet(file, columns=list(in_force.feature_names))
     matrix = frame.select(pl.all().cast(pl.Float64).fill_null(float("nan"))).to_numpy()
-    old = in_force.pds(np.ascontiguousarray(matrix[tested.rows]))
-    known: Any = in_force.manifest.get("decisions", {})
-    seen = 0
-    if known and days is not None:
-        seen = int((days < np.datetime64(known["until"][:10], "D").astype(int)).sum())
+    old = in_force.pds(np.ascontiguousarray(matrix[tested.rows[rows]]))
     return {
         **told,
-        "in_force": dict(risk.metrics(tested.labels, old)),
+        "in_force": dict(risk.metrics(labels, old)),
         "in_force_sha256": in_force.sha256,
-        "seen_by_in_force": seen,
-        "auc_gained": _gained(tested.labels, new, old),
+        "seen_by_in_force": len(seen),
+        "auc_gained": _gained(labels, new, old),
     }
+
+
+def _learnt_until(model: risk.TrainedModel) -> float | None:
+    """Days since 1970 up to which a model can have learnt outcomes of this platform's decisions; None where from none at all."""
+    asked: Any = model.manifest.get("training", {})
+    if asked.get("request", {}).get("label") != columns.LABEL:
+        return None
+    decisions: Any = model.manifest.get("decisions")
+    until = datetime.fromisoformat(decisions["until"]) if decisions else registry.kept_at(model.sha256)
+    return until.timestamp() / 86_400
 
 
 def _gained(labels: Any, new: Any, old: Any) -> dict[str, float]:
