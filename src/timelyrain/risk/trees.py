@@ -108,7 +108,7 @@ class FlatTrees:
         places = np.repeat(plan.path_first.take(number) + sizes - ends, sizes) + np.arange(int(ends[-1]))
         path = plan.path.take(places)
         parts = np.bincount(plan.split_by.take(path), plan.step.take(path), self.features)
-        return _sum(self.value.take(plan.leaf.take(number))), parts.astype(np.float64)
+        return _sum(self.value.take(plan.leaf.take(number))), parts.astype(np.float64, copy=False)
 
     @cached_property
     def _plan(self) -> "_Answers":
@@ -119,8 +119,13 @@ class FlatTrees:
         values = row[self.seen_feature]
         absent = np.isnan(values)
         values = np.where(absent & (self.seen_kind == 0), 0.0, values)
-        values = np.where((self.seen_kind == 1) & (absent | (np.abs(values) <= _ZERO)), np.nan, values)
+        if self._zeros_missing:
+            values = np.where((self.seen_kind == 1) & (absent | (np.abs(values) <= _ZERO)), np.nan, values)
         return values * self.seen_sign
+
+    @cached_property
+    def _zeros_missing(self) -> bool:
+        return 1 in self.seen_kind
 
     def raw(self, matrix: Floats) -> Floats:
         """Raw scores of many rows, bit-equal to `walk`."""
@@ -139,7 +144,7 @@ class FlatTrees:
 
 def _sum(values: Floats) -> float:
     """One after the other, as LightGBM adds."""
-    return float(np.cumsum(np.append(0.0, values))[-1])
+    return float(np.cumsum(values)[-1]) if len(values) else 0.0
 
 
 @dataclass(frozen=True, eq=False)
