@@ -12,7 +12,8 @@ from timelyrain.decisioning.compiled import compiled_sweep
 from timelyrain.decisioning.evidence import Evidence
 from timelyrain.decisioning.language import read
 from timelyrain.decisioning.schema import FACTS, MAX_FEN, TABLES
-from timelyrain.decisioning.sweep import Sweep
+from timelyrain.decisioning.spread import deviation, deviation_of, limbs, small_deviation
+from timelyrain.decisioning.sweep import Sweep, _latest  # pyright: ignore[reportPrivateUsage]
 
 NUMBERS = ("count", "sum", "mean", "min", "max", "last", "recency", "first", "periods", "distinct", "std")
 KEYS = ("count", "recency", "first", "periods", "distinct")
@@ -172,3 +173,22 @@ def test_a_hundred_thousand_events_at_the_extremes():
     found = dict(zip(KERNEL.names, slow[0][0].tolist(), strict=True))
     assert (found["amount0_std_30d"], found["amount0_sum_30d"]) == (MAX_FEN, 0)
     assert found["payee0_distinct_30d"] in (0, rows - 1)  # the key 0 is missing; the day may be no weekend
+
+
+WIDE = st.integers(-(2**40), 2**40)
+
+
+@given(st.one_of(st.lists(WIDE, min_size=1), st.lists(st.integers(-(2**27), 2**27), min_size=1, max_size=10)))
+def test_deviations_are_exact_whichever_way(values: list[int]):
+    x, n, squares = np.array(values, np.int64), len(values), sum(value**2 for value in values)
+    expected = deviation_of(n, sum(values), squares)
+    count, total = np.array([n]), np.array([sum(values)])
+    assert deviation(count, total, *(part.sum(keepdims=True) for part in limbs(x))).tolist() == [expected]
+    if n * squares < 2**62:
+        assert small_deviation(count, total, np.array([squares])).tolist() == [expected]
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), max_size=400))
+def test_the_latest_of_equals_is_found_through_collisions(pairs: list[tuple[int, int]]):
+    values, groups = np.array(pairs, np.int64).reshape(-1, 2).T.copy() * (2**40 + 7)
+    assert _latest(values, groups).tolist() == [pair not in pairs[at + 1 :] for at, pair in enumerate(pairs)]
