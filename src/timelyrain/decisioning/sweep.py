@@ -2,7 +2,7 @@
 
 Events of all tables stand end to end, and each is a word of bits: the families it belongs to. Turned over, bit by bit, the words
 give the pairs (family, event) by family and time. A window of a family is then a stretch of pairs, and its sum the difference of
-two running sums: a few dozen calls of numpy do it all. Families that want the same stand at the same bits of their tables, so
+two running sums, so that few calls of numpy do it all. Families that want the same stand at the same bits of their tables, so
 that what only they need is worked out for the first pairs alone.
 """
 
