@@ -211,7 +211,13 @@ def test_names_tell_what_is_protected_and_what_follows():
     for name in ("age_in_years", "MARRIAGE", "DAYS_BIRTH", "NAME_FAMILY_STATUS", "CODE_GENDER", "客户年龄"):
         assert roles.is_protected(name), name
     assert not roles.is_protected("Mortgage") and not roles.is_protected("age_of_oldest_account")
-    for name in ("ChgOffPrinGr", "last_fico_range_high", "LP_NetPrincipalLoss", "total_pymnt_inv"):
+    for name in (
+        "ChgOffPrinGr",
+        "last_fico_range_high",
+        "LP_NetPrincipalLoss",
+        "total_pymnt_inv",
+        "LoanMonthsSinceOrigination",
+    ):
         assert leaks.speaks_of_outcome(name), name
     assert not leaks.speaks_of_outcome("chargeoff_within_12_mths")
 

@@ -43,8 +43,8 @@ SMALL_SHAPE: Mapping[str, object] = {
 }  # fmt: skip
 """For few rows, unsearched: a fold of some hundred rows cannot tell shapes apart. Random thresholds, averaged."""
 REFITS = 3
-SMALL = 3_000
-SMALL_REFITS = 12
+SMALL, MANY = 3_000, 60_000
+SMALL_REFITS, REFITS_OF_MANY = 12, 2
 """Fits on all training rows with other seeds, joined: where there are few rows, chance weighs more and a fit costs little."""
 
 
@@ -126,7 +126,8 @@ def fit(
             data = lgb.Dataset(matrix, labels, feature_name=columns, params=params)
             return cast(str, lgb.train(params, data, enough).model_to_string())
 
-        texts = list(work.map(refit, range(SMALL_REFITS if len(labels) < SMALL else REFITS)))
+        few, many = len(labels) < SMALL, len(labels) >= MANY
+        texts = list(work.map(refit, range(SMALL_REFITS if few else REFITS_OF_MANY if many else REFITS)))
     text = forest.joined(texts, [1 / len(texts)] * len(texts), len(names))
     return Boosted(text, apart, chosen, monotone, tuple(rounds), tuple(tried), tuple(notes))
 

@@ -25,7 +25,9 @@ _AFTER = (
     {"settlement"}, {"hardship"}, {"pymnt"}, {"out", "prncp"}, {"rec", "prncp"}, {"rec", "int"}, {"rec", "late"},
     {"last", "payment"}, {"total", "payment"}, {"payments", "made"}, {"principal", "received"}, {"principal", "paid"},
     {"interest", "received"}, {"last", "fico"},
-    {"principal", "loss"}, {"net", "loss"}, {"outcome"}, {"collection", "fee"}, {"repaid"}, {"核销"}, {"催收"}, {"逾期结果"},
+    {"principal", "loss"}, {"net", "loss"}, {"customer", "payments"}, {"current", "days", "delinquent"},
+    {"since", "origination"}, {"first", "defaulted"}, {"principal", "recovery"}, {"principal", "recoverypayments"},
+    {"outcome"}, {"collection", "fee"}, {"repaid"}, {"核销"}, {"催收"}, {"逾期结果"},
 )  # fmt: skip
 _BEFORE = {"within", "past", "prior", "previous", "history", "hist", "ever"}
 

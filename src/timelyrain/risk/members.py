@@ -100,7 +100,7 @@ def fit(
 
     step: told the share that is done.
     """
-    fold = splitting.folds(labels, groups, splitting.INNER, seed)
+    fold = splitting.inner_folds(labels, groups, seed)
     notes: list[str] = []
     directed = monotone
     if directed is None:

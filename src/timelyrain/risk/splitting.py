@@ -12,7 +12,7 @@ from .tables import Column, Floats, Ints
 from .training import MIN_BAD, TrainingDataInvalid
 
 FOLDS = 5
-INNER = 5
+INNER, INNER_OF_MANY = 5, 3
 ONE_SPLIT_ROWS = 60_000
 """From so many rows on a single test part of a fifth says enough, and folds would only cost time."""
 LAST_SHARE = 0.25
@@ -74,6 +74,11 @@ def by_folds(labels: Ints, groups: Ints, seed: int) -> Splits:
         return Splits("holdout", only, f"a stratified fifth held out{kept}", ())
     rounds = tuple(Round(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS))
     return Splits("folds", rounds, f"{FOLDS} stratified folds, out-of-fold scores pooled{kept}", ())
+
+
+def inner_folds(labels: Ints, groups: Ints, seed: int) -> Ints:
+    """Of the training rows, by which models are stopped, calibrated and chosen; many rows need fewer."""
+    return folds(labels, groups, INNER if len(labels) < ONE_SPLIT_ROWS else INNER_OF_MANY, seed)
 
 
 def folds(labels: Ints, groups: Ints, count: int, seed: int) -> Ints:

@@ -89,7 +89,7 @@ def hear(
     threads: int,
 ) -> tuple[list[Column], Heard]:
     """Columns of the training rows with an out-of-fold score for each text that adds text.EARNED AUC on the inner folds."""
-    folds = splitting.folds(labels, groups, splitting.INNER, seed)
+    folds = splitting.inner_folds(labels, groups, seed)
     kept = list(columns)
     models: dict[str, text.TextModel | Linear] = {}
     findings: list[Mapping[str, object]] = []
