@@ -358,15 +358,15 @@ def _checks(request: HttpRequest, draft: PolicyDraft) -> Panel:
             else words(f"没有错误{said}", f"No errors{said}"),
         ),
         table=Table(
-            ("state", "line", "column", "where", "problem", "remedy"),
+            ("state", "line", "problem", "remedy", "where", "column"),
             [
                 (
                     Badge(kinds[tone], tone),
                     _to_line(p.line),
-                    p.column,
-                    p.where,
                     words(p.what_zh, p.what),
                     words(p.remedy_zh, p.remedy),
+                    p.where,
+                    p.column,
                 )
                 for p, tone in _told(found)
             ],

@@ -273,6 +273,7 @@ _FIELDS = {
     "key_hash": ("键摘要", "key hash"),
     "by": ("办理人", "by"),
     "why": ("原因", "why"),
+    "until": ("有效至", "until"),
     "held": ("内容", "what"),
     "begun_at": ("开始时间", "begun"),
     "ended_at": ("结束时间", "ended"),
