@@ -1,10 +1,11 @@
 """Decisions of the past without the walk that leads to them: real policy, model and records; people whose fate is known."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -34,8 +35,12 @@ class Lent:
     bad: bool
 
 
-def lent_to(owners: Sequence[Borrower], n: int, seed: int, since: datetime, every: timedelta) -> list[Lent]:
-    """n people, each decided on by what is in force, one every so often; all took a loan, in the name of these borrowers.
+def lent_to(
+    owners: Sequence[Borrower], n: int, seed: int, since: datetime, every: timedelta,
+    keep: Callable[[Mapping[str, Any]], bool] = lambda facts: True,
+) -> list[Lent]:  # fmt: skip
+    """Those of n people whose facts `keep` takes, each decided on by what is in force, one every so often; all took a loan,
+    in the name of these borrowers.
 
     Bad are those who default in the sandbox's truth, and the two fifths whom the model in force thought riskiest: enough of them.
     """
@@ -46,7 +51,8 @@ def lent_to(owners: Sequence[Borrower], n: int, seed: int, since: datetime, ever
     made: list[Lent] = []
     pds: list[int] = []
     with transaction.atomic():
-        for i, person in enumerate(fetch_population(settings.SANDBOX_URL, n, seed, POPULATION_OF)):
+        people = fetch_population(settings.SANDBOX_URL, n, seed, POPULATION_OF)
+        for i, person in enumerate(one for one in people if keep(one.evidence["facts"])):
             evidence = decisioning.evidence_from_json(person.evidence)
             decision = decisioning.decide(policy, evidence, request, model, 0, context)
             record = decisioning.decision_record(decision, policy, evidence, request, model, 0, context)
@@ -75,7 +81,7 @@ def lent_to(owners: Sequence[Borrower], n: int, seed: int, since: datetime, ever
             )  # fmt: skip
             pds.append(json.loads(record)["outputs"]["pd_ppm"] or 0)
             made.append(Lent(row, offer.id, evidence, bool(person.default_12m)))
-    risky = sorted(pds)[int(0.6 * n)]
+    risky = sorted(pds)[int(0.6 * len(pds))]
     made = [replace(one, bad=one.bad or pd_ppm >= risky) for one, pd_ppm in zip(made, pds, strict=True)]
     return made
 

@@ -121,20 +121,14 @@ def table(rng: np.random.Generator, n: int, shift: float, label_shift: float = 0
     pd = 1 / (1 + np.exp(-(x - 2)))
     bad = rng.random(n) < 1 / (1 + np.exp(-(x - 2 + label_shift)))
     return watching.Decisions(
-        ["2026-05"] * n, pd, bad.astype(np.int64), pd < 0.4, pd < 0.4,
+        ["2026-05"] * n, pd, bad.astype(np.int64), pd < 0.4, np.ones(n, bool),
         {"x": x, "noise": rng.normal(size=n)}, {"sex": rng.choice(["f", "m"], n).tolist()},
     )  # fmt: skip
 
 
 def joined(a: watching.Decisions, b: watching.Decisions):
-    both = watching.Decisions(
-        [*a.months, *b.months], np.concatenate((a.pd, b.pd)), np.concatenate((a.labels, b.labels)),
-        np.concatenate((a.approved, b.approved)), np.concatenate((a.lent, b.lent)),
-        {name: np.concatenate((a.inputs[name], b.inputs[name])) for name in a.inputs},
-        {"sex": [*a.groups["sex"], *b.groups["sex"]]},
-    )  # fmt: skip
-    first = np.arange(len(both.pd)) < len(a.pd)
-    return both, first, ~first
+    first = np.arange(len(a.pd) + len(b.pd)) < len(a.pd)
+    return watching.joined(a, b), first, ~first
 
 
 @pytest.mark.parametrize(

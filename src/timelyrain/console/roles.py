@@ -80,6 +80,7 @@ _POLICY = (
     "origination.view_modeltrial",
     "origination.view_shadowscore",
     "origination.view_retraining",
+    "origination.view_modelwatch",
 )
 
 AUDITOR = "auditor"

@@ -67,6 +67,7 @@ _MENU: list[tuple[Any, list[tuple[Any, str, str]]]] = [
             (words("影子策略", "Shadow policies"), "origination.shadowpolicy", "contrast"),
             (words("挑战与影子模型", "Challengers and shadow models"), "origination.modeltrial", "alt_route"),
             (words("重新训练", "Retraining"), "origination.retraining", "cycle"),
+            (words("模型监测", "Watching"), "origination.modelwatch", "monitoring"),
             (words("名单", "Lists"), "origination.listentry", "list"),
             (words("规则例外", "Exemptions"), "origination.exemption", "approval_delegation"),
         ],

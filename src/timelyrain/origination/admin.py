@@ -14,6 +14,7 @@ from timelyrain.origination import backtests_admin as backtests_admin  # registe
 from timelyrain.origination import explanation_admin as explanation_admin  # registers its pages
 from timelyrain.origination import models_admin as models_admin  # registers its pages
 from timelyrain.origination import registry, releases, releases_admin, services, shadows_admin, standing_admin
+from timelyrain.origination import watching_admin as watching_admin  # registers its pages
 from timelyrain.origination.models import (
     Application,
     ApplicationState,

@@ -1,12 +1,13 @@
-"""Saga steps and scheduled work of origination: back-tests, applications that wait for a source, shadow policies."""
+"""Saga steps and scheduled work of origination: back-tests, applications that wait for a source, shadow policies, watching."""
 
-from timelyrain.origination import backtests, retraining, services, shadows, trials
+from timelyrain.origination import backtests, retraining, services, shadows, trials, watching
 from timelyrain.runtime import sagas
 from timelyrain.runtime.sagas import Data, Done, Outcome, Retry, Run
 from timelyrain.runtime.worker import every
 
 every(3, "origination.backtests")(backtests.carry_on)
 every(30, "origination.retraining")(retraining.carry_on)
+every(600, "origination.watching")(watching.carry_on)
 
 
 def _decide(run: Run) -> Outcome:

@@ -276,6 +276,24 @@ class Retraining(models.Model):
     finished_at = models.DateTimeField(null=True)
 
 
+class ModelWatch(models.Model):
+    """What a watch of a model found on a day, once for each (reference table). sha256: of `report` as canonical JSON."""
+
+    append_only = True
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    model_sha256 = models.CharField(max_length=64)
+    on = models.DateField()
+    level = models.CharField(max_length=5)  # calm, watch, act
+    report = models.JSONField()
+    sha256 = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["model_sha256", "on"], name="model_watched_once_a_day")
+        ]
+
+
 class ListEntry(models.Model):
     """Somebody or something put on a list, or taken off it, by keyed hash; the newest entry of a key decides (reference table).
 

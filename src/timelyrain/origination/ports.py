@@ -19,8 +19,23 @@ class LoanOutcome:
     seasoned: bool
 
 
+@dataclass(frozen=True)
+class LoanLife:
+    """A loan by completed months on book. bad_in: the month, from 1, in which it first was 90 days late or written off, 0 never.
+
+    buckets: at the end of each month: M0 to M7, settled, written_off.
+    """
+
+    opened_on: date
+    bad_in: int
+    buckets: tuple[str, ...]
+
+
 Outcomes = Callable[[int, Collection[UUID], date, int], Mapping[UUID, LoanOutcome]]
 """(shard, offers, day, months on book) -> outcome, as known on that day, of each offer on which a loan was made."""
+
+Lives = Callable[[int, Collection[UUID], date], Collection[LoanLife]]
+"""(shard, offers, day) -> the lives up to that day of the loans made on them."""
 
 MONTHS = 12
 
@@ -42,3 +57,20 @@ def outcomes(
     shard: int, offers: Collection[UUID], on: date, months: int = MONTHS
 ) -> Mapping[UUID, LoanOutcome]:
     return _provider(shard, offers, on, months)
+
+
+def _no_lives(shard: int, offers: Collection[UUID], on: date) -> Collection[LoanLife]:
+    return ()
+
+
+_lives: Lives = _no_lives
+
+
+def tell_lives(provider: Lives) -> None:
+    """An upper room says that it knows how loans went month by month; without one, nothing is known."""
+    global _lives
+    _lives = provider
+
+
+def lives(shard: int, offers: Collection[UUID], on: date) -> Collection[LoanLife]:
+    return _lives(shard, offers, on)

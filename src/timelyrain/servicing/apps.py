@@ -8,6 +8,7 @@ class ServicingConfig(AppConfig):
 
     def ready(self) -> None:
         from timelyrain.origination import ports
-        from timelyrain.servicing import outcomes
+        from timelyrain.servicing import lives, outcomes
 
         ports.tell_outcomes(outcomes.of_offers)  # origination lies below and cannot ask
+        ports.tell_lives(lives.of_offers)

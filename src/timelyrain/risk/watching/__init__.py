@@ -18,7 +18,7 @@ from .measures import (
     wilson,
 )
 from .page import html, next_step, sentence
-from .report import Decisions, Finding, Rules, findings, watch
+from .report import Decisions, Finding, Rules, findings, joined, watch
 
 __all__ = [
     "BUCKETS",
@@ -34,6 +34,7 @@ __all__ = [
     "fairness",
     "findings",
     "html",
+    "joined",
     "next_step",
     "performance",
     "psi",

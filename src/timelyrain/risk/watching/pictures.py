@@ -8,7 +8,7 @@ from timelyrain.drawing import Axes, Canvas, Words, percent
 Report = Mapping[str, Any]
 MOST_INPUTS = 12
 INKS = ("a", "b")
-_BUCKETS: Mapping[str, Words] = {"settled": ("结清", "settled"), "written_off": ("核销", "written off")}
+_BUCKETS: Mapping[str, Words] = {"settled": ("结清", "settled"), "written_off": ("核销", "off")}
 
 
 def score(report: Report) -> str:
@@ -143,7 +143,8 @@ def rolls(report: Report) -> str:
         )
     for row, i in enumerate(begins):
         y, total = 28 + 30 * row, sum(counts[i])
-        c.text(100, y + 18, f"{buckets[i]} · {total:,}", "end", "small")
+        zh, en = _BUCKETS.get(buckets[i], (buckets[i], buckets[i]))
+        c.text(100, y + 18, (f"{zh} · {total:,}", f"{en} · {total:,}"), "end", "small")
         for column, j in enumerate(shown):
             share = counts[i][j] / total
             shade = "swap" if not share else f"shade-{min(4, 1 + int(share * 4))}"
@@ -194,6 +195,7 @@ def fairness_months(report: Report, attribute: str) -> str:
     bound = report["rules"]["four_fifths"]
     axes.line([(-0.5, bound), (len(months) - 0.5, bound)], "curve dashed")
     names = sorted({name for row in months for name in row["fairness"][attribute]})
+    taken: list[float] = []
     for n, name in enumerate(names):
         points: list[tuple[float, float]] = []
         for i, row in enumerate(months):
@@ -203,8 +205,10 @@ def fairness_months(report: Report, attribute: str) -> str:
         axes.line(points, f"curve of-{INKS[n % 2]}" + (" dashed" if n >= 2 else ""))
         for i, ratio in points:
             axes.dot(axes.x(i), axes.y(ratio), f"fill-{INKS[n % 2]}", f"{name} {ratio:.2f}", 3)
-        if points:
-            axes.text(axes.x(points[-1][0]) - 4, axes.y(points[-1][1]) - 7, name, "end", "small")
+        at = axes.y(points[-1][1]) - 7 if points else 0.0
+        if points and all(abs(at - other) > 13 for other in taken):
+            taken.append(at)
+            axes.text(axes.x(points[-1][0]) - 4, at, name, "end", "small")
     return axes.svg((f"通过率之比：{attribute}", f"Ratio of approval rates by {attribute}"))
 
 

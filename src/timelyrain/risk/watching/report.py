@@ -48,7 +48,7 @@ class Rules:
 
 @dataclass(frozen=True, eq=False)
 class Decisions:
-    """One row each, oldest first. months: "2026-05"; labels: 1 bad, 0 good, -1 not known (yet); lent: whether a loan was made.
+    """One row each, oldest first. months: "2026-05"; labels: 1 bad, 0 good, -1 not known (yet).
 
     inputs: what the model reads, NaN where missing; groups: a protected attribute -> the group of each row.
     """
@@ -57,7 +57,7 @@ class Decisions:
     pd: Floats
     labels: Ints
     approved: Flags
-    lent: Flags
+    lent: Flags  # whose outcome is or will be known
     inputs: Mapping[str, Floats]
     groups: Mapping[str, Sequence[str]]
 
@@ -74,6 +74,19 @@ class Decisions:
             {name: values[rows] for name, values in self.inputs.items()},
             {name: kept(values) for name, values in self.groups.items()},
         )
+
+
+def joined(first: Decisions, second: Decisions) -> Decisions:
+    """The rows of both; they have the same inputs and groups."""
+    return Decisions(
+        [*first.months, *second.months],
+        np.concatenate((first.pd, second.pd)),
+        np.concatenate((first.labels, second.labels)),
+        np.concatenate((first.approved, second.approved)),
+        np.concatenate((first.lent, second.lent)),
+        {name: np.concatenate((first.inputs[name], second.inputs[name])) for name in first.inputs},
+        {name: [*first.groups[name], *second.groups[name]] for name in first.groups},
+    )
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,6 @@ def watch(
     months = [_month(all_, month, before.pd) for month in sorted(set(all_.months))]
     known = all_.take((all_.labels >= 0) & ~reference)  # what the reference did not hold yet
     learnt = before.take(before.labels >= 0)
-    promised = estimated(before.pd)
     report: dict[str, Any] = {
         "rows": {
             "reference": len(before.pd),
@@ -114,8 +126,8 @@ def watch(
         "calibration": calibration(known.labels, known.pd) if len(known.pd) else None,
         "performance": _performance(known),
         "reference_performance": _performance(learnt),
-        "estimated": _told(estimated(now.pd)),
-        "reference_estimated": _told(promised),
+        "estimated": _promised(now),
+        "reference_estimated": _promised(before),
         "fairness": {
             name: fairness(values, now.approved, now.pd, now.labels, rules.few)
             for name, values in now.groups.items()
@@ -203,7 +215,7 @@ def _month(all_: Decisions, month: str, reference: Floats) -> dict[str, Any]:
         "mean_pd": float(rows.pd.mean()),
         "calibration": calibration(known.labels, known.pd) if len(known.pd) else None,
         "performance": _performance(known),
-        "estimated": _told(estimated(rows.pd)),
+        "estimated": _promised(rows),
         "fairness": {name: _approval(values, rows.approved) for name, values in rows.groups.items()},
     }
 
@@ -221,6 +233,11 @@ def _performance(known: Decisions) -> dict[str, Any] | None:
     if not bad or bad == len(known.labels):
         return None
     return {"rows": len(known.pd), "bad": bad, **_told(performance(known.labels, known.pd))}
+
+
+def _promised(rows: Decisions) -> dict[str, Any]:
+    """Estimated on those whose outcome will be seen, so that it can be held against it; on all where there is none."""
+    return _told(estimated(rows.pd[rows.lent] if rows.lent.any() else rows.pd))
 
 
 def _told(found: Mapping[str, Interval]) -> dict[str, Any]:
