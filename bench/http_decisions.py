@@ -24,6 +24,7 @@ import httpx
 
 from bench.claims import Claim, report
 from bench.scratch import HOME as SCRATCH
+from timelyrain.runtime.database import recreate
 from timelyrain.runtime.processes import Child, Supervisor, free_port, records
 from timelyrain.runtime.stack import Stack, plan
 
@@ -50,8 +51,8 @@ def running() -> Iterator[tuple[Stack, list[str]]]:
     }
     os.environ.pop("TIMELYRAIN_SANDBOX_URL", None)
     real = plan(HOME, _say)
-    _say("preparing the database")
-    real.database.prepare()
+    _say("making the database anew")
+    recreate(real.database, "timelyrain")
     real.migrate()
     with Supervisor(HOME, _say, real.keep) as supervisor:
         sandbox = real.sandbox()

@@ -31,7 +31,7 @@ from timelyrain.origination.standing import (
     standing,
     take_off_list,
 )
-from timelyrain.runtime import clock, law, locks, rows, sagas
+from timelyrain.runtime import clock, law, locks, rows, sagas, turns
 from timelyrain.runtime.crypto import encrypt
 from timelyrain.runtime.ids import new_id
 from timelyrain.runtime.problems import Conflict, Invalid, NotFound
@@ -73,6 +73,7 @@ def submit_application(
     return apply(borrower, request_id, product, amount_fen, instalments, purpose)[0].id
 
 
+@turns.turn()
 def apply(
     borrower: Borrower,
     request_id: UUID,

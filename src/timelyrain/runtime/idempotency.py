@@ -1,7 +1,8 @@
 """Answers remembered by Idempotency-Key: a repeat gets the first answer, another request under the same key is refused.
 
-The claim is committed before the work begins; work that a crash interrupted is done again under the same derived id, by which
-every command recognises what it already did. A refusal is not remembered: nothing happened, so the repeat is judged afresh.
+The claim is committed before the work begins, and the answer, where the work asks for it (`keep`), with what it tells of.
+Work that a crash interrupted is done again under the same derived id, by which every command recognises what it already did. A
+refusal is not remembered: nothing happened, so the repeat is judged afresh.
 Answers are sealed: they hold session tokens and what people were told.
 """
 

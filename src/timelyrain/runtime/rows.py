@@ -29,9 +29,8 @@ def together() -> Iterator[None]:
         try:
             yield
         except BaseException:
-            if (
-                not database.in_atomic_block
-            ):  # the server only knows of errors of its own, and would keep what it has got
+            # The server knows only of errors of its own, and would keep what it has got.
+            if not database.in_atomic_block:
                 with suppress(psycopg.Error):
                     database.connection.execute("ROLLBACK")
             raise
@@ -43,6 +42,8 @@ def relaxed() -> None:
     The server's log is written in order: whatever is committed later and waited for brings this with it. A power cut before that
     takes both. Only for what is of no use without something later.
     """
+    if connection.in_atomic_block:
+        raise RuntimeError("a transaction that others began is theirs to relax")
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('synchronous_commit', 'off', true)")
 

@@ -116,7 +116,7 @@ class Stack:
             "--workers",
             os.environ.get("TIMELYRAIN_WEB_PROCESSES") or str(min(4, os.cpu_count() or 1)),
             "--blocking-threads",
-            "8",
+            os.environ.get("TIMELYRAIN_WEB_THREADS") or "8",
             "--workers-kill-timeout",
             "5",
         )

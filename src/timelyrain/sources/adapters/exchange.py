@@ -19,6 +19,7 @@ from time import monotonic
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from timelyrain.runtime.turns import aside
 from timelyrain.sources.ports import (
     Question,
     RawDocument,
@@ -86,7 +87,8 @@ def ask_all(questions: Sequence[Question], timeout: float) -> list[Answer]:
             call.line = line
             call.attempt(call.send, deadline)
     if opening:
-        done, late = wait(opening, timeout)
+        with aside():
+            done, late = wait(opening, timeout)
         for future in done:
             opening[future].attempt(future.result)
         for future in late:
@@ -101,17 +103,18 @@ def ask_all(questions: Sequence[Question], timeout: float) -> list[Answer]:
 
     for call in calls:
         expect(call)
-    while waiting:
-        left = max(0.0, deadline - monotonic())
-        for number, _ in poll.poll(left * 1000):  # once more when time is up, for what had come meanwhile
-            call = waiting[number]
-            if call.attempt(call.read, deadline):
-                poll.unregister(number)
-                del waiting[number]
-                call.milliseconds = round((monotonic() - began) * 1000)
-                expect(call)  # on another line, where this one was closed before the question came
-        if not left:
-            break
+    with aside():
+        while waiting:
+            left = max(0.0, deadline - monotonic())
+            for number, _ in poll.poll(left * 1000):  # once more when time is up, for what had come meanwhile
+                call = waiting[number]
+                if call.attempt(call.read, deadline):
+                    poll.unregister(number)
+                    del waiting[number]
+                    call.milliseconds = round((monotonic() - began) * 1000)
+                    expect(call)  # on another line, where this one was closed before the question came
+            if not left:
+                break
     for call in waiting.values():
         call.error = TimeoutError()
     return [call.settle(timeout, round((monotonic() - began) * 1000)) for call in calls]
