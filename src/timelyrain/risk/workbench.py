@@ -131,6 +131,10 @@ def train_file(
     """
     begun = time.perf_counter()
     members.check_kinds(request.models)
+    if request.threads < 1 or request.sample < 0:
+        raise TrainingDataInvalid(
+            f"--threads {request.threads}, --sample {request.sample}: at least 1 thread, and a sample of 0 or more"
+        )
     say(f"reading {path.name}")
     table = tables.read(path, request.sample, (request.label,))
     request = replace(request, sample=table.sample)
