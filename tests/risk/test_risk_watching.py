@@ -155,7 +155,7 @@ def test_few_rows_and_groups_are_not_judged() -> None:
     assert watching.watch(*joined(table(rng, 60, 0), table(rng, 60, 2)), Rules())["level"] == "calm"
     rows = watching.fairness(
         ["a"] * 200 + ["b"] * 200 + ["c"] * 5, np.array([True] * 150 + [False] * 50 + [True] * 90 + [False] * 110 + [True] * 5),
-        np.full(405, 0.1), np.full(405, -1), 100,
+        np.full(405, 0.1), 100,
     )  # fmt: skip
     ratios = {row["group"]: row["ratio"] for row in rows}
     assert ratios == {"a": 1.0, "b": pytest.approx(0.45 / 0.75), "c": None}

@@ -26,7 +26,7 @@ from timelyrain.finance import add_months
 from timelyrain.origination import columns, errors, history, ports, registry
 from timelyrain.origination.models import DecisionRecord, ModelWatch, Offer
 from timelyrain.runtime import clock, law, locks
-from timelyrain.runtime.problems import Invalid, NotFound
+from timelyrain.runtime.problems import Invalid, NotFound, Problem
 
 log = logging.getLogger(__name__)
 AGES = ((18, "18–25"), (26, "26–35"), (36, "36–45"), (46, "46–55"), (56, "56+"))
@@ -252,8 +252,8 @@ def run_due() -> list[ModelWatch]:
         for digest in due(clock.now()):
             try:
                 found.append(run(digest))
-            except Invalid as error:  # too young a platform: the calendar asks again
-                log.info("model %s is not watched: %s", digest[:12], error)
+            except Problem as error:  # such as too young a platform: the calendar asks again
+                log.warning("model %s is not watched: %s", digest[:12], error)
         return found
     finally:
         locks.give_back("watching")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import log, sqrt
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -213,32 +214,21 @@ def rolls(lives: Sequence[Life]) -> list[list[int]]:
 
 
 def fairness(
-    groups: Sequence[str], approved: npt.NDArray[np.bool_], pd: Floats, labels: Ints, few: int
-) -> list[dict[str, object]]:
-    """Per group: rows, approval rate with interval and its ratio to the highest, mean PD, and PD and bad rate where known.
+    groups: Sequence[str], approved: npt.NDArray[np.bool_], pd: Floats, few: int
+) -> list[dict[str, Any]]:
+    """Per group: rows, approval rate with interval and its ratio to the highest, mean PD.
 
-    labels: -1 where unknown. Groups below `few` rows have no ratio and set none.
+    Groups below `few` rows have no ratio and set none.
     """
     names = np.asarray(groups)
-    rows: list[dict[str, object]] = []
-    rates: dict[str, float] = {}
+    rows: list[dict[str, Any]] = []
     for name in sorted(set(groups)):
         inside = names == name
-        n, known = int(inside.sum()), inside & (labels >= 0)
-        rate = float(approved[inside].mean())
-        if n >= few:
-            rates[name] = rate
+        n, rate = int(inside.sum()), float(approved[inside].mean())
         low, high = wilson(rate * n, n)
-        rows.append(
-            {
-                "group": name, "rows": n, "approved": rate, "low": low, "high": high,
-                "mean_pd": float(pd[inside].mean()), "known": int(known.sum()),
-                "expected": float(pd[known].mean()) if known.any() else None,
-                "observed": float(labels[known].mean()) if known.any() else None,
-            }
-        )  # fmt: skip
-    best = max(rates.values(), default=0.0)
+        mean = float(pd[inside].mean())
+        rows.append({"group": name, "rows": n, "approved": rate, "low": low, "high": high, "mean_pd": mean})
+    best = max((row["approved"] for row in rows if row["rows"] >= few), default=0.0)
     for row in rows:
-        name = str(row["group"])
-        row["ratio"] = rates[name] / best if best and name in rates else None
+        row["ratio"] = row["approved"] / best if best and row["rows"] >= few else None
     return rows

@@ -132,6 +132,9 @@ def sentence(finding: Mapping[str, Any], names: Mapping[str, Words] | None = Non
     of_zh, of_en = {"score": ("", ""), "bad rate": ("", "")}.get(
         finding["of"], (names or {}).get(finding["of"], (finding["of"],) * 2)
     )
+    if finding["measure"] == "four_fifths":
+        attribute, _, group = finding["of"].partition(" ")
+        of_zh, of_en = (f"{name} {group}" for name in _ATTRIBUTES.get(attribute, (attribute,) * 2))
     value, bound = f"{finding['value']:.3f}", f"{finding['bound']:g}"
     return (
         f"{zh} {value}（界限 {bound}）{'：' + of_zh if of_zh else ''}",
@@ -200,9 +203,16 @@ def _table(groups: list[Mapping[str, Any]]) -> str:
         ("实际", "seen"),
     ]
     rows = "".join(
-        f"<tr><th>{escape(g['group'])}<td>{g['rows']:,}<td>{percent(g['mean_pd'], 1)}<td>{g['known']:,}"
-        + "".join(f"<td>{'—' if g[key] is None else percent(g[key], 1)}" for key in ("expected", "observed"))
+        f"<tr><th>{escape(g['group'])}<td>{g['rows']:,}<td>{percent(g['mean_pd'], 1)}" + _came(g["came"])
         for g in groups
     )
     head = "".join(f"<th>{both(*name)}" for name in heads)
     return f"<figure><h2>{both('各组预测与实际', 'PD against what came, by group')}</h2><table><tr>{head}{rows}</table></figure>"
+
+
+def _came(fit: Mapping[str, float] | None) -> str:
+    if fit is None:
+        return "<td>0<td>—<td>—"
+    seen = percent(fit["observed"], 1)
+    off = not fit["low"] <= fit["observed"] <= fit["high"]
+    return f"<td>{fit['rows']:,}<td>{percent(fit['expected'], 1)}<td{' class=moved' if off else ''}>{seen}"

@@ -129,7 +129,10 @@ def watch(
         "estimated": _promised(now),
         "reference_estimated": _promised(before),
         "fairness": {
-            name: fairness(values, now.approved, now.pd, now.labels, rules.few)
+            name: [
+                {**row, "came": _came(known, name, row["group"])}
+                for row in fairness(values, now.approved, now.pd, rules.few)
+            ]
             for name, values in now.groups.items()
         },
         "vintages": vintages(lives),
@@ -218,6 +221,12 @@ def _month(all_: Decisions, month: str, reference: Floats) -> dict[str, Any]:
         "estimated": _promised(rows),
         "fairness": {name: _approval(values, rows.approved) for name, values in rows.groups.items()},
     }
+
+
+def _came(known: Decisions, attribute: str, group: str) -> dict[str, float] | None:
+    """Calibration of one group, where outcomes are known."""
+    of = known.take(np.array([one == group for one in known.groups[attribute]], np.bool_))
+    return calibration(of.labels, of.pd) if len(of.pd) else None
 
 
 def _approval(groups: Sequence[str], approved: Flags) -> dict[str, dict[str, float]]:
