@@ -83,12 +83,12 @@ def test_lists_and_snoozed_rules_speak_as_they_did_then(world: World) -> None:
     services.put_on_list("fraud_phone", key, "desk", "case 9")
     borrowers.apply(listed)
     services.take_off_list("fraud_phone", key, "desk", "the test is over")
-    quiet = borrowers.register(world, "overindebted", seed=40)
-    borrowers.apply(quiet)
-    spoke = DecisionRecord.objects.filter(application__borrower_id=quiet.borrower.id).latest("at").reasons
-    codes = [rule.code for rule in registry.active()[0].rules if rule.snooze]
-    silenced = [reason["code"] for reason in spoke if reason["code"] in codes]
-    assert silenced
+    codes = {rule.code for rule in registry.active()[0].rules if rule.snooze}
+    quiet, silenced = next(
+        (person, found)
+        for person in (borrowers.register(world, "overindebted") for _ in range(20))
+        if (found := codes.intersection(reason["code"] for reason in borrowers.apply(person).reasons))
+    )
     for code in silenced:
         until = clock.now() + timedelta(days=1)
         services.snooze_rule(quiet.borrower.shard, quiet.borrower.id, code, until, "desk", "corrected")
