@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from timelyrain.runtime import clock
 from timelyrain.runtime.problems import Invalid, NotFound
 
 READ = ("bureau_score", "dti_ppm", "utilisation_ppm", "bureau_inquiry_count_90d", "income_verified_fen")
+LEARNT = datetime(2021, 12, 1, tzinfo=UTC)
 CALM, DRIFTED = date(2021, 12, 31), date(2022, 1, 31)
 
 
@@ -45,7 +47,8 @@ def risk_client(platform: World) -> Client:
 def in_place(matrix: np.ndarray, labels: np.ndarray, seed: int) -> str:
     """A model of a few features that learnt from these rows, in force."""
     model = risk.train(np.ascontiguousarray(matrix), labels.astype(np.int64), READ, seed=seed, threads=1)
-    digest = releases.submit_model(model, "ann")
+    learnt = {"since": None, "until": LEARNT.isoformat()}
+    digest = releases.submit_model(replace(model, manifest={**model.manifest, "decisions": learnt}), "ann")
     releases.approve("model", digest, "bob")
     releases.activate("model", digest, "bob")
     return digest
@@ -79,12 +82,13 @@ def test_an_alert_where_people_changed_and_none_where_they_did_not(
         report: Any = calm.report
         moved = [one for one in report["findings"] if one["measure"] in ("psi", "csi", "auc_estimated")]
         assert not moved and report["rows"]["current"] == 130, report["findings"]
-        assert "模型监测告警" not in overview("zh-hans") or calm.level != "calm"
+        assert calm.level == "calm" and "模型监测告警" not in overview("zh-hans")
         row = watching.run(digest, DRIFTED)
         assert watching.run(digest, DRIFTED).id == row.id  # once a day
         assert main(["risk", "watch", "--model", digest, "--at", "2022-01-31", "--json"]) == 2
         assert json.loads(capsys.readouterr().out) == row.report
     found: Any = row.report
+    assert found["reference"] == "learnt" and found["rows"]["reference"] == 300
     assert row.level == "act" and row.sha256 == watching.hash_of(row.report)
     assert {("psi", "score"), ("csi", "bureau_score")} <= {(f["measure"], f["of"]) for f in found["findings"]}
     assert "模型监测告警" in overview("zh-hans") and "timelyrain risk retrain" in overview("en")
