@@ -15,7 +15,7 @@ from rich.table import Table
 
 from timelyrain import risk
 
-from . import cards, fraud, models, watching
+from . import cards, fraud, models, outcomes, watching
 from .commands import Commands, Refusal, say
 from .definitions import json_object
 
@@ -45,6 +45,7 @@ def add(commands: Commands) -> None:
     fraud.add(group)
     cards.add(group)
     models.add(group)
+    outcomes.add(group)
     watching.add(group)
     train = group.add(train_file, "train", TRAIN)
     train.add_argument(

@@ -13,10 +13,13 @@ from .fraud import Cases, FraudModels, train_fraud
 from .fraud_velocity import Velocity
 from .metrics import metrics
 from .model import ModelRefused, Score, TrainedModel, load, save
+from .prepayment import PrepaymentRequest, train_prepayment
 from .reasons import agreement, exact_contributions
 from .reasons import method as reasons_method
+from .rejects import sensitivity as reject_sensitivity
 from .scorecard import Scaling, Scorecard, edited_bins
 from .scorecard import read as read_scorecard
+from .severity import LossRequest, train_loss
 from .text import TextModel, TextModelRefused, TextScorer
 from .text_forbidden import masked as masked_text
 from .training import TrainingDataInvalid, train
@@ -26,7 +29,9 @@ from .workbench import Request, Tested, Trained, file_sha256, train_file
 __all__ = [
     "Cases",
     "FraudModels",
+    "LossRequest",
     "ModelRefused",
+    "PrepaymentRequest",
     "Request",
     "Scaling",
     "Score",
@@ -53,10 +58,13 @@ __all__ = [
     "metrics",
     "read_scorecard",
     "reasons_method",
+    "reject_sensitivity",
     "save",
     "train",
     "train_file",
     "train_fraud",
+    "train_loss",
+    "train_prepayment",
     "watching",
     "with_card",
 ]

@@ -139,7 +139,7 @@ def plan(
         _ = table[name]
     label, time = table[label].name, table[time].name if time else ""
     ids, exclude = {table[name].name for name in ids}, {table[name].name for name in exclude}
-    labels, rows, notes = _labels(table[label], bad, good)
+    labels, rows, notes = labels_of(table[label], bad, good)
     table = table.take(rows)
     known = named(table.columns)
     if time and known[time].kind != "date":
@@ -239,7 +239,7 @@ def is_protected(name: str) -> bool:
     return "age" in parts and set(parts) <= {"age", *_OF_PEOPLE}
 
 
-def _labels(column: Column, bad: Sequence[str], good: Sequence[str]) -> tuple[Ints, Ints, list[str]]:
+def labels_of(column: Column, bad: Sequence[str], good: Sequence[str]) -> tuple[Ints, Ints, list[str]]:
     """(labels, rows kept, notes)."""
     if column.kind == "date":
         raise TrainingDataInvalid(f"label {column.name!r} is a date: name the column that says good or bad")
@@ -248,7 +248,7 @@ def _labels(column: Column, bad: Sequence[str], good: Sequence[str]) -> tuple[In
     values = {str(v): int(c) for v, c in zip(seen, counts, strict=True) if v != ""}
     shown = ", ".join(f"{v!r} ({c})" for v, c in sorted(values.items(), key=lambda one: -one[1])[:8])
     notes: list[str] = []
-    bad, good = [_spelt(value, values) for value in bad], [_spelt(value, values) for value in good]
+    bad, good = [spelt(value, values) for value in bad], [spelt(value, values) for value in good]
     if not bad:
         found = _bad_of(column.name, list(values))
         if found is None:
@@ -281,7 +281,7 @@ def _labels(column: Column, bad: Sequence[str], good: Sequence[str]) -> tuple[In
     return np.isin(texts[kept], list(bad)).astype(np.int64), kept, notes
 
 
-def _spelt(value: str, values: Collection[str]) -> str:
+def spelt(value: str, values: Collection[str]) -> str:
     """As the file writes it: 1.0 for 1, and capitals, are forgiven where there is no doubt."""
     if value in values:
         return value

@@ -121,14 +121,14 @@ def split_rows(labels: Ints, seed: int) -> Split:
     return Split(train_rows, held, test)
 
 
-def platt(raw: Floats, labels: Ints) -> tuple[float, float]:
+def platt(raw: Floats, labels: Ints | Floats) -> tuple[float, float]:
     """(slope, intercept) of the logistic curve through log-odds and outcomes, with Platt's smoothed targets.
 
-    Newton's method on two parameters of standardised scores, steps halved until the loss falls. Raises TrainingDataInvalid when
-    the slope is not positive: the order of scores must stay. Source: Platt 1999; Lin, Lin, Weng 2007.
+    Outcomes may be shares. Newton's method on two parameters of standardised scores, steps halved until the loss falls. Raises
+    TrainingDataInvalid when the slope is not positive: the order of scores must stay. Source: Platt 1999; Lin, Lin, Weng 2007.
     """
-    bad = int(labels.sum())
-    target = np.where(labels == 1, (bad + 1) / (bad + 2), 1 / (len(labels) - bad + 2))
+    bad = float(labels.sum())
+    target = labels * (bad + 1) / (bad + 2) + (1 - labels) / (len(labels) - bad + 2)
     middle, spread = float(raw.mean()), float(raw.std()) or 1.0
     z = (raw - middle) / spread
 

@@ -1,0 +1,124 @@
+"""What models of an outcome in 0..1 share: loss given default (a share lost) and prepayment (a monthly chance) go the road of PD.
+
+Types, roles, leak alarm, split and recipe are those of `workbench`, told by a flag (lost more than the middle; prepaid); the
+trees are LightGBM's with cross-entropy, which takes shares as it takes 0 and 1, so that the file is one the kernel walks.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+
+from . import forest, leaks, roles, splitting
+from .boosting import raw_scores
+from .tables import Column, Floats, Ints, Table
+from .training import PARAMS, TrainingDataInvalid, _lightgbm, platt  # pyright: ignore[reportPrivateUsage]
+from .workbench import Request, _splits, _without_leaks  # pyright: ignore[reportPrivateUsage]
+
+ROUNDS, PATIENCE, INNER = 800, 30, 3
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """rows: places in the table that was given. flags: what the leak alarm and the encodings went by."""
+
+    plan: roles.Plan
+    columns: tuple[Column, ...]
+    findings: tuple[leaks.Finding, ...]
+    groups: Ints
+    splits: splitting.Splits
+
+    @property
+    def rows(self) -> Ints:
+        return self.plan.rows
+
+    @property
+    def flags(self) -> Ints:
+        return self.plan.labels
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """text: a sum of trees; expected share = logistic(slope x raw + intercept)."""
+
+    text: str
+    slope: float
+    intercept: float
+    rounds: tuple[int, ...]
+
+    def of(self, matrix: Floats, threads: int) -> Floats:
+        return 1 / (1 + np.exp(-(self.slope * raw_scores(self.text, matrix, threads) + self.intercept)))
+
+
+def where(table: Table, conditions: Sequence[str]) -> Ints:
+    """Rows for which each `COLUMN=VALUE` holds."""
+    rows = np.ones(table.rows, np.bool_)
+    for condition in conditions:
+        name, equals, value = (part.strip() for part in condition.partition("="))
+        if not equals:
+            raise TrainingDataInvalid(f"--where {condition!r}: write COLUMN=VALUE")
+        texts = np.array(table[name].texts())
+        seen = sorted(set(texts.tolist()))
+        meant = roles.spelt(value, seen)
+        if meant not in seen:
+            raise TrainingDataInvalid(f"{value!r} does not occur in {name!r}: it holds {', '.join(seen[:8])}")
+        rows &= texts == meant
+    return np.flatnonzero(rows)
+
+
+def read_sum(table: Table, text: str) -> tuple[Floats, tuple[str, ...]]:
+    """(values, columns) of `A + B - C`: columns of numbers with signs between blanks; missing where any is."""
+    total, names, sign = np.zeros(table.rows), list[str](), 1
+    for part in text.replace(" - ", " + -").split(" + "):
+        name = part.strip()
+        sign, name = (-1, name[1:].strip()) if name.startswith("-") else (1, name)
+        column = table[name]
+        if column.kind != "number":
+            raise TrainingDataInvalid(f"{text!r}: {name!r} is a {column.kind}, not a number")
+        total += sign * column.values
+        names.append(column.name)
+    return total, tuple(names)
+
+
+def prepared(table: Table, flags: Floats, request: Request) -> Prepared:
+    """Candidate columns, alarm and split, by a flag per row that request.label names (no column of the file has that name)."""
+    flag = Column(request.label, "number", flags)
+    table = replace(table, columns=(*table.columns, flag))
+    plan = roles.plan(
+        table, request.label, ("1",), ("0",), time=request.time, ids=request.ids, exclude=request.exclude,
+        ratios=request.ratios, use_protected=request.use_protected, catalogue=request.catalogue,
+    )  # fmt: skip
+    groups = splitting.copies(plan.columns, request.seed)
+    columns, findings = _without_leaks(plan.columns, plan.labels, groups, request)
+    return Prepared(plan, tuple(columns), tuple(findings), groups, _splits(plan, groups, request))
+
+
+def fit(matrix: Floats, outcomes: Floats, groups: Ints, *, seed: int, threads: int) -> Shares:
+    """Early stopping and calibration on inner folds by group, then one fit on all rows."""
+    lgb = _lightgbm()
+    params = {
+        **PARAMS, "objective": "cross_entropy", "metric": "cross_entropy", "num_leaves": 8, "min_data_in_leaf": 40,
+        "feature_fraction": 0.5, "learning_rate": 0.05, "seed": seed, "num_threads": 1,
+    }  # fmt: skip
+    fold = splitting.folds((outcomes > np.median(outcomes)).astype(np.int64), groups, INNER, seed)
+
+    def member(k: int) -> tuple[int, Ints, Floats]:
+        inside, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+        data = lgb.Dataset(matrix[inside], outcomes[inside], params=params)
+        other = data.create_valid(matrix[held], outcomes[held])
+        stop = lgb.early_stopping(PATIENCE, verbose=False)
+        made = lgb.train(params, data, ROUNDS, valid_sets=[other], callbacks=[stop])
+        best = cast(int, made.best_iteration)
+        return best, held, cast(Floats, made.predict(matrix[held], raw_score=True, num_iteration=best))
+
+    apart, rounds = np.empty(len(outcomes)), list[int]()
+    with ThreadPoolExecutor(threads) as work:  # each fit on one thread: they never wait for each other
+        for best, held, raw in work.map(member, range(INNER)):
+            rounds.append(best)
+            apart[held] = raw
+    slope, intercept = platt(apart, outcomes)
+    count = max(1, round(float(np.mean(rounds)) * 1.1))
+    whole = lgb.train(params, lgb.Dataset(matrix, outcomes, params=params), count).model_to_string()
+    return Shares(forest.joined([whole], [1.0], matrix.shape[1]), slope, intercept, tuple(rounds))
