@@ -1,13 +1,17 @@
 """What a watch measures: by hand, as laws, and against outcomes drawn from known probabilities."""
 
+import json
 from math import log
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timelyrain.risk import metrics, watching
+from timelyrain.cli import main
+from timelyrain.risk import metrics, save, train, watching
 from timelyrain.risk.watching import Life, Rules
 
 counts = st.lists(st.integers(0, 500), min_size=2, max_size=12).filter(any)
@@ -162,3 +166,29 @@ def test_few_rows_and_groups_are_not_judged() -> None:
     with pytest.raises(ValueError, match="current window has no rows"):
         both, _, _ = joined(table(rng, 9, 0), table(rng, 9, 0))
         watching.watch(both, np.ones(18, bool), np.zeros(18, bool), Rules())
+
+
+def test_one_file_against_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(10)
+
+    def file(name: str, shift: float) -> Path:
+        one = table(rng, 2000, shift)
+        frame = pl.DataFrame({**one.inputs, "bad": one.labels, "sex": one.groups["sex"]})
+        frame.write_parquet(tmp_path / name)
+        return tmp_path / name
+
+    learnt = file("learnt.parquet", 0)
+    frame = pl.read_parquet(learnt)
+    matrix = np.ascontiguousarray(frame.select("x", "noise").to_numpy())
+    model = save(train(matrix, frame["bad"].to_numpy(), ("x", "noise"), threads=1), tmp_path)
+
+    def watched(now: Path, *more: str) -> int:
+        return main(["risk", "watch", str(learnt), str(now), "--model", str(model), "--label", "bad", *more])
+
+    assert watched(file("same.parquet", 0), "--group", "sex", "--out", str(tmp_path / "page.html")) == 0
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<svg") >= 7
+    capsys.readouterr()
+    assert watched(file("moved.parquet", 1.5), "--json") == 2
+    assert json.loads(capsys.readouterr().out)["inputs"]["x"]["psi"] > 0.25
+    frame.drop("noise").write_parquet(tmp_path / "less.parquet")
+    assert watched(tmp_path / "less.parquet") == 1 and "no column noise" in capsys.readouterr().err

@@ -11,18 +11,16 @@ from django.utils.translation import get_language
 from timelyrain import risk
 from timelyrain.origination import registry, watching
 from timelyrain.origination.models import ModelWatch, ScoringModel
-from timelyrain.runtime import glossary
 from timelyrain.runtime.admin import ReadOnlyAdmin
 from timelyrain.runtime.glossary import words
 from timelyrain.runtime.panels import Badge, Bar, Link, Panel, Table, Verdict, on_dashboard, on_page
 
-for _word, _zh, _en in (
-    ("calm", "平稳", "calm"),
-    ("watch", "关注", "watch"),
-    ("act", "处理", "act"),
-    ("level", "结论", "level"),
-):
-    glossary.teach(_word, _zh, _en)
+_LEVELS = {"calm": words("平稳", "calm"), "watch": words("关注", "watch"), "act": words("处理", "act")}
+_ROWS = {
+    "reference": words("参照", "in the reference"),
+    "current": words("当前", "in the window"),
+    "known": words("新近已知结果", "with an outcome since"),
+}
 _TONES = {"calm": "good", "watch": "wait", "act": "bad"}
 _SAID = {
     "calm": words("未见超出偶然的变化", "Nothing moved by more than chance"),
@@ -69,7 +67,7 @@ def _panel(row: ModelWatch, title: Any) -> Panel:
     report: Any = row.report
     told = [
         (
-            Badge(glossary.value(one["level"]), _TONES[one["level"]]),
+            Badge(_LEVELS[one["level"]], _TONES[one["level"]]),
             words(*risk.watching.sentence(one, names)),
         )
         for one in report["findings"][:8]
@@ -80,11 +78,14 @@ def _panel(row: ModelWatch, title: Any) -> Panel:
         title,
         verdict=Verdict(row.level == "calm", _SAID[row.level]),
         facts=[
-            ("model", Link("origination.scoringmodel", row.model_sha256, str(row.model_sha256)[:12])),
+            (
+                str(words("模型", "model")),
+                Link("origination.scoringmodel", row.model_sha256, str(row.model_sha256)[:12]),
+            ),
             ("on", row.on),
         ],
         bars=[Bar("PSI", max(act, psi), f"{psi:.3f} / {act:g}", part=psi, tone=_TONES[row.level])],
-        table=Table(("level", "reason"), told) if told else None,
+        table=Table(("", "reason"), told) if told else None,
         text=words(*risk.watching.next_step(row.level)) if row.level != "calm" else "",
         more=ReportLink("origination.modelwatch", row.id, words("打开监测页", "Open the pictures")),
         wide=True,
@@ -114,7 +115,7 @@ def _whole(request: HttpRequest, row: ModelWatch) -> Panel:
     return Panel(
         words("凭据", "Proof"),
         verdict=Verdict(whole, said if whole else words("内容与登记的指纹不符", "The content was changed")),
-        facts=[(name, report["rows"][name]) for name in ("reference", "current", "known")],
+        facts=[(str(told), report["rows"][name]) for name, told in _ROWS.items()],
     )
 
 

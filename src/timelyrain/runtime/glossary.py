@@ -166,6 +166,7 @@ _FIELDS = {
     "leaf_sha256": ("叶摘要", "leaf hash"),
     "lender": ("放款机构", "lender"),
     "limit_fen": ("额度", "limit"),
+    "level": ("结论", "found"),
     "line": ("行", "line"),
     "lines": ("行数", "lines"),
     "loan_id": ("借据", "loan"),

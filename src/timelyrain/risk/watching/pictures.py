@@ -50,14 +50,17 @@ def moved(report: Report) -> str:
 
 def inputs(report: Report, names: Mapping[str, Words]) -> str:
     """The inputs that moved most; pale is what chance alone may do."""
-    rows, rules = list(report["inputs"].items())[:MOST_INPUTS], report["rules"]
+    rows, rules = (
+        sorted(report["inputs"].items(), key=lambda one: -one[1]["psi"])[:MOST_INPUTS],
+        report["rules"],
+    )
     c = Canvas(560, 36 + 26 * max(1, len(rows)))
     top = max([one["psi"] for _, one in rows] + [rules["psi_act"]]) * 1.05
     left, wide = 240, 260
-    for name in ("psi_watch", "psi_act"):
+    for name, side in (("psi_watch", "end"), ("psi_act", "start")):
         x = left + rules[name] / top * wide
         c.path([(x, 4), (x, 14 + 26 * len(rows))], "curve dashed")
-        c.text(x, 30 + 26 * len(rows), f"{rules[name]:.2f}", "middle", "small")
+        c.text(x, 30 + 26 * len(rows), f"{rules[name]:.2f}", side, "small")
     for i, (name, one) in enumerate(rows):
         y = 8 + 26 * i
         zh, en = names.get(name, (name, name))
@@ -108,7 +111,7 @@ def worth(report: Report) -> str:
 
 def vintages(report: Report) -> str:
     """Cumulative bad rate by months on book, one line per cohort: the newest is drawn strongest."""
-    curves = {name: one for name, one in report["vintages"].items() if one["bad"]}
+    curves = {name: one for name, one in sorted(report["vintages"].items()) if one["bad"]}
     far = max([len(one["bad"]) for one in curves.values()], default=12)
     top = max([max(one["bad"]) for one in curves.values()], default=0) * 1.15 or 0.1
     axes = Axes((0, far), (0, top))

@@ -121,7 +121,7 @@ def watch(
             "known": len(known.pd),
         },
         "score": _moved(before.pd, now.pd, looked_at, told=True),
-        "inputs": dict(sorted(moved.items(), key=lambda one: -one[1]["psi"])),
+        "inputs": moved,
         "months": months,
         "calibration": calibration(known.labels, known.pd) if len(known.pd) else None,
         "performance": _performance(known),
@@ -186,7 +186,9 @@ def findings(report: Mapping[str, Any], rules: Rules) -> list[Finding]:
                 found.append(
                     Finding("watch", "four_fifths", f"{name} {group['group']}", ratio, rules.four_fifths)
                 )
-    return sorted(found, key=lambda one: -LEVELS.index(one.level))
+    return sorted(
+        found, key=lambda one: (-LEVELS.index(one.level), one.measure != "psi", -one.value / one.bound)
+    )
 
 
 def _moved(before: Floats, now: Floats, looked_at: int, *, told: bool = False) -> dict[str, Any]:
