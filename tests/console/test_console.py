@@ -81,6 +81,10 @@ def location(response: Any) -> str:
     return response.headers["Location"]
 
 
+def columns(row: Any) -> dict[str, Any]:
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+
+
 def shown(response: Any) -> dict[str, Any]:
     """What the template was given."""
     return response.context_data
@@ -288,7 +292,9 @@ def test_replaying_a_decision_shows_that_it_is_equal(
     assert shown(page)["panels"][0].verdict.good and "逐字节一致" in page.content.decode()
 
 
-def test_replaying_under_another_policy_names_the_rule(staff: dict[str, Client], application: Application) -> None:  # fmt: skip
+def test_replaying_under_another_policy_names_the_rule(
+    platform: World, staff: dict[str, Client], application: Application
+) -> None:
     """A record filed under a policy that did not make it is found out."""
     true = DecisionRecord.objects.get(application=application)
     source = PolicyVersion.objects.get(sha256=true.policy_sha256).source
@@ -303,29 +309,31 @@ def test_replaying_under_another_policy_names_the_rule(staff: dict[str, Client],
             "kept_at": true.at.replace(year=2000),
         },
     )
+    who, _ = borrowers.sign_in(platform, platform.person("good", new_id().int % 10**8))
+    home = {"shard": who.shard}
+    other = Application.objects.create(
+        **columns(application) | home | {"id": new_id(), "borrower_id": who.id}
+    )
     forged = new_id()
     sealed = {
         f"{part}_sealed": encrypt(registry.open_sealed(true, part), f"origination_decisionrecord.{part}:{forged}")
         for part in ("record", "evidence")
     }  # fmt: skip
     row = DecisionRecord.objects.create(
-        **{f.attname: getattr(true, f.attname) for f in true._meta.concrete_fields}
-        | {"id": forged, "policy_sha256": changed.sha256, **sealed}
+        **columns(true)
+        | home
+        | {"id": forged, "application_id": other.pk, "policy_sha256": changed.sha256, **sealed}
     )
     page = staff["risk"].post(url(DecisionRecord, "act", row.pk, "replay"))
     assert not shown(page)["panels"][0].verdict.good and "规则" in str(shown(page)["panels"][0].verdict.text)
 
 
 def test_the_decision_page_shows_features_and_rules(staff: dict[str, Client], application: Application) -> None:  # fmt: skip
-    decision = DecisionRecord.objects.get(application=application, policy_sha256=_active(application))
+    decision = DecisionRecord.objects.get(application=application)
     text = staff["risk"].get(url(DecisionRecord, "change", decision.pk)).content.decode()
     record = json.loads(registry.open_sealed(decision, "record"))
     assert all(line["code"] in text for line in record["outputs"]["trace"])
     assert "bureau_score" in text and "data-c-search" in text
-
-
-def _active(application: Application) -> str:
-    return DecisionRecord.objects.filter(application=application).order_by("id")[0].policy_sha256
 
 
 def test_the_loan_page_proves_the_books(

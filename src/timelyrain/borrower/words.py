@@ -111,6 +111,10 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("审批规则暂时不能使用。", "请稍后再试；您的申请没有受到影响。"),
         ("The rules for deciding cannot be used right now.", "Please try later; nothing counts against you."),
     ),
+    "model-unusable": (
+        ("评分模型暂时不能使用。", "请稍后再试；您的申请没有受到影响。"),
+        ("The scoring model cannot be used right now.", "Please try later; nothing counts against you."),
+    ),
     "offer-expired": (
         ("这份报价已过有效期。", "重新申请只需几秒钟。"),
         ("This offer has expired.", "Applying again takes seconds."),
