@@ -15,9 +15,9 @@ from .actus import read_terms as read_actus_terms
 from .charges import CIVIL_CODE_561, Ahead, Allocation, Charge, ChargeKind, Overdue, disclosed_charges
 from .columns import NEVER, ROUNDINGS, Column, Line, Outlook, grown, look_ahead
 from .events import Event, EventInvalid, EventType, PrepayMode
-from .folding import fold, preview, replay
+from .folding import fold, preview, rate_up_to, replay
 from .state import ChargeOff, InstalmentState, LoanState, Sale, Status, Totals, bucket_of
-from .terms import TERMS_VERSION, Terms, plan
+from .terms import TERMS_VERSION, Terms, formulas_at, plan
 from .violations import ContractViolation
 
 __all__ = [
@@ -54,11 +54,13 @@ __all__ = [
     "disclosed_charges",
     "evaluate_actus",
     "fold",
+    "formulas_at",
     "from_actus",
     "grown",
     "look_ahead",
     "plan",
     "preview",
+    "rate_up_to",
     "read_actus_observed",
     "read_actus_prepayments",
     "read_actus_terms",

@@ -102,6 +102,16 @@ def replay(
     }
 
 
+def rate_up_to(terms: Terms, events: Sequence[Event], as_of: date) -> int:
+    """The rate a year, in ppm, of the last day before `as_of` on which interest ran: at a rate of zero none does."""
+    rates = [
+        event.number("rate_ppm")
+        for event in effective_events(events, as_of)
+        if event.type is EventType.RATE_CHANGED and event.value_on < as_of
+    ]
+    return next((rate for rate in reversed(rates) if rate), terms.annual_rate_ppm)
+
+
 def effective_events(events: Sequence[Event], as_of: date) -> list[Event]:
     """Events up to `as_of` in the order they count, without reversals and the events that they undo."""
     ordered = sorted((e for e in events if e.value_on <= as_of), key=_order)

@@ -411,12 +411,17 @@ def _word_problems(terms: Terms) -> list[TermsProblem]:
     return problems
 
 
-def _charge_problems(terms: Terms) -> list[TermsProblem]:
-    problems: list[TermsProblem] = []
-    kinds = [charge.kind for charge in terms.charges]
-    wanted_charges = disclosed_charges(
-        "",
-        annual_rate_ppm=terms.annual_rate_ppm,
+def formulas_at(terms: Terms, annual_rate_ppm: int) -> dict[ChargeKind, str]:
+    """The wording under which each charge is made at a rate; the signed one allows any rate up to the signed rate."""
+    if annual_rate_ppm > terms.annual_rate_ppm:
+        return _worded_at(terms, annual_rate_ppm)
+    return {charge.kind: charge.formula for charge in terms.charges}
+
+
+def _worded_at(terms: Terms, annual_rate_ppm: int) -> dict[ChargeKind, str]:
+    charges = disclosed_charges(
+        terms.lender,
+        annual_rate_ppm=annual_rate_ppm,
         method=terms.method,
         day_basis=terms.day_basis,
         cap_ppm=terms.cap_ppm,
@@ -428,7 +433,13 @@ def _charge_problems(terms: Terms) -> list[TermsProblem]:
         overdue=terms.overdue,
         to_period_end=terms.to_period_end,
     )
-    formulas = {charge.kind: charge.formula for charge in wanted_charges}
+    return {charge.kind: charge.formula for charge in charges}
+
+
+def _charge_problems(terms: Terms) -> list[TermsProblem]:
+    problems: list[TermsProblem] = []
+    kinds = [charge.kind for charge in terms.charges]
+    formulas = _worded_at(terms, terms.annual_rate_ppm)
     for index, charge in enumerate(terms.charges):
         where = f"charges[{index}]"
         if kinds.count(charge.kind) > 1:

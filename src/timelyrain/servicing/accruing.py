@@ -20,6 +20,7 @@ from timelyrain.contract import (
     Outlook,
     Status,
     Terms,
+    formulas_at,
     grown,
 )
 from timelyrain.ledger import queries as ledger
@@ -213,7 +214,8 @@ def row_of(one: Looked, charges: Mapping[tuple[UUID, str, str], UUID], extras: E
             f"The terms allow {one.terms.cap_ppm} ppm, the law of {loan.opened_on} {signed_law} ppm.",
             remedy="Nothing was charged; compliance must look at this loan.",
         )
-    charge = {c.kind: charges.get((loan.id, c.kind, c.formula)) for c in one.terms.charges}
+    wording = formulas_at(one.terms, state.annual_rate_ppm)
+    charge = {str(kind): charges.get((loan.id, kind, formula)) for kind, formula in wording.items()}
     for kind, grows in (
         ("interest", one.ours and ahead.interest.a_day > 0),
         ("penalty", bool(one.penalties)),

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from timelyrain.contract import ChargeKind, Terms, disclosed_charges
+from timelyrain.contract import ChargeKind, Terms, formulas_at
 from timelyrain.finance import CashFlow, xirr
 from timelyrain.ledger import services as ledger
 from timelyrain.runtime import clock, law
@@ -98,12 +98,6 @@ def require_read(row: LoanAct, sha256: str) -> None:
 
 def register(row: LoanAct, loan: Loan, terms: Terms) -> None:
     """The new rate as a disclosed charge of the loan (in the caller's transaction)."""
-    charges = disclosed_charges(
-        terms.lender,
-        annual_rate_ppm=int(row.data.get("rate_ppm")),
-        method=terms.method,
-        day_basis=terms.day_basis,
-        cap_ppm=terms.cap_ppm,
-    )
-    found = [(str(c.kind), c.formula) for c in charges if c.kind == ChargeKind.INTEREST]
+    wording = formulas_at(terms, int(row.data.get("rate_ppm")))[ChargeKind.INTEREST]
+    found = [(str(ChargeKind.INTEREST), wording)]
     ledger.register_disclosure(row.shard, loan.id, bytes.fromhex(row.disclosure_sha256), found)

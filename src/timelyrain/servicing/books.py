@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
-from timelyrain.contract import ChargeKind, ChargeOff, LoanState, Sale, Terms, Totals
+from timelyrain.contract import ChargeKind, ChargeOff, LoanState, Sale, Terms, Totals, formulas_at
 from timelyrain.ledger import chart
 from timelyrain.ledger.services import LENDER, Line
 from timelyrain.runtime.ids import derived_id
@@ -245,16 +245,17 @@ def booking(
     after: Standing,
     days: tuple[int, int],
     parts: tuple[Part, ...] = (),
+    rate_ppm: int = 0,
 ) -> list[Line]:
     """The lines that take the accounts of a loan from one standing to another.
 
     days: (interest, penalty) that day closes have posted for the loan since `before`; they leave the control accounts and are
-    not income a second time.
+    not income a second time. rate_ppm: of the last day that is posted; one above the signed rate has its own wording.
     """
     step = position(terms, loan_id, after, parts)
     step.subtract(position(terms, loan_id, before, parts))
     step.subtract(days_posted(before.totals, days, before.suspended, parts))
-    formulas = {charge.kind: charge.formula for charge in terms.charges}
+    formulas = formulas_at(terms, rate_ppm)
     return [
         Line(code, fen, owner, formulas.get(_CHARGES[code]) if code in _CHARGES else None)
         for (code, owner), fen in step.items()

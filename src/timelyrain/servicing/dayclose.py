@@ -28,6 +28,7 @@ from timelyrain.contract import (
     bucket_of,
     fold,
     look_ahead,
+    rate_up_to,
 )
 from timelyrain.ledger import services as ledger
 from timelyrain.payments import services as payments
@@ -238,7 +239,8 @@ def _book(
         before = books.Standing.of(posted, bool(of["suspended"][place]))
         was = before.accrued(terms.lender)
         days = int(interest[place]) - was[0], int(penalty[place]) - was[1]
-        lines = books.booking(terms, loan.id, before, one.standing, days, parts.get(loan.id) or ())
+        rate = rate_up_to(terms, one.events, on)
+        lines = books.booking(terms, loan.id, before, one.standing, days, parts.get(loan.id) or (), rate)
         transfers.append(
             ledger.Transfer(f"day:{loan.id}:{on}", "day_of_loan", on, clock.now(), lines, loan.id)
         )

@@ -22,6 +22,7 @@ from timelyrain.contract import (
     fold,
     look_ahead,
     preview,
+    rate_up_to,
 )
 from timelyrain.customers import services as customers
 from timelyrain.ledger import chart
@@ -232,8 +233,9 @@ def _post(now: accruing.Looked, events: Sequence[Event], event: Event, closed_on
         closed = books.Standing.of(fold(terms, events, closed_on), before.suspended)
     was, becomes = before.accrued(terms.lender), closed.accrued(terms.lender)
     parts = funding.parts_of(loan.shard, [loan.id]).get(loan.id) or ()
+    rate = rate_up_to(terms, now.events, after.as_of)
     lines = books.booking(
-        terms, loan.id, before, now.standing, (becomes[0] - was[0], becomes[1] - was[1]), parts
+        terms, loan.id, before, now.standing, (becomes[0] - was[0], becomes[1] - was[1]), parts, rate
     )
     lines = books.netted([*lines, *_allowance(loan, event, sold=before.ours(terms.lender) and not now.ours)])
     if lines:
