@@ -95,7 +95,10 @@ def test_a_model_is_learnt_approved_decides_is_retrained_and_taken_back(
             with pytest.raises(errors.SecondPersonNeeded):
                 releases.approve("model", digest, "risk")
             act("compliance", digest, "approve", "read the card")
+            act("compliance", digest, "challenge", "10 %")
+            assert registry.active_hashes()["challenger"] == digest
             act("compliance", digest, "activate", "now")
+            assert "challenger" not in registry.active_hashes()
             assert registry.active_hashes()["model"] == digest
             new = decided(world)
             assert (old.model_sha256, new.model_sha256) == (model.sha256, digest)

@@ -128,6 +128,9 @@ def test_a_changed_file_scores_nobody(world: World, in_force: str) -> None:
         with pytest.raises(errors.ModelUnusable):
             releases.activate("policy", registry.active_hashes()["policy"], "bob")
         assert not DecisionRecord.objects.filter(application__borrower_id=who.borrower.id).exists()
+        with pytest.raises(Conflict, match="activated already"):
+            releases.submit_model(small(21), "ann")  # the registered file again: it is put back
+        assert file.read_bytes() == whole
     finally:
         file.write_bytes(whole)
     view = borrowers.apply(who)

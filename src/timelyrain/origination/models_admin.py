@@ -249,12 +249,13 @@ def _number(found: Any) -> str:
 def _unusable(row: ScoringModel) -> str:
     """What is wrong with the file or with what is told of it; empty where nothing is."""
     try:
-        registry.load_model(row.sha256)
+        found = registry.load_model(row.sha256)
     except risk.ModelRefused as refused:
         return str(refused)
     reports: list[Any] = [step.report for step in releases.steps(ReleaseKind.MODEL, row.sha256)]
     told = [report["manifest_sha256"] for report in reports if "manifest_sha256" in report]
-    if told and told[-1] != registry.manifest_sha256(row.manifest):
+    here = {registry.manifest_sha256(manifest) for manifest in (row.manifest, found.manifest)}
+    if told and here != {told[-1]}:
         return str(words("模型说明与提交时不同", "the manifest is not the one that was submitted"))
     return ""
 
