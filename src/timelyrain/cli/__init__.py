@@ -40,7 +40,9 @@ deciding
   timelyrain backtest --policy consumer_credit --against mine.toml --applications past.parquet --model M
                                          what if: who changes, what it earns, whom it touches
   timelyrain risk train loans.csv --label default
-                                         a model and a scorecard from past loans, tested out of time
+                                         a model and a scorecard from past loans, tested out of time, with its card
+  timelyrain risk submit M.model --by NAME
+                                         hand a model in for approval; then: retrain, watch, lgd, prepayment, rejects, fraud
 
 Data, keys and logs live in TIMELYRAIN_HOME (default ./var). TIMELYRAIN_DATABASE_URL puts a PostgreSQL server of
 yours in the place of the embedded one. docs/operations.md describes every variable.
