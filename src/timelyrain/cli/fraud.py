@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from timelyrain import backtesting, policies, risk
-from timelyrain.decisioning import Evidence, Policy
+from timelyrain.decisioning import Policy
 
 from .commands import Commands, Refusal, say
 from .definitions import parsed, policy_source
@@ -24,13 +24,6 @@ from .definitions import parsed, policy_source
 Floats = npt.NDArray[np.float64]
 NEW_DEVICE_DAYS = 90
 BLOCK = 2_000
-_KEYS = {
-    "device": ("device_event", "device"),
-    "place": ("device_event", "place"),
-    "address": ("shop_order", "address"),
-    "employer": ("tax_record", "employer"),
-}
-"""Where evidence says which thing the applicant used last."""
 
 TRAIN = """
 FILE is a file of applications (docs/sandbox.md lists its columns) with a column of proven fraud, 1 or 0.
@@ -179,7 +172,7 @@ def read_cases(file: Path, policy: Policy, names: Sequence[str], velocity: risk.
             table = policy.engine.features(batch.evidences)
             at = np.array([table.places[name] for name in names], np.int64)
             blocks.append(np.where(table.known[:, at], table.numbers[:, at].astype(np.float64), np.nan))
-            keys += [_keys(evidence) for evidence in batch.evidences]
+            keys += [risk.things_used(evidence.tables) for evidence in batch.evidences]
             moments.append(batch.at)
         people = (
             _column(file, "person" if "person" in pl.read_parquet_schema(file) else "application_id")
@@ -194,15 +187,6 @@ def read_cases(file: Path, policy: Policy, names: Sequence[str], velocity: risk.
         seen[row] = velocity.see(int(when[row]), people[row], keys[row])
     matrix = np.column_stack([np.concatenate(blocks), seen])
     return risk.Cases(matrix, (*names, *velocity.names), np.zeros(len(when), np.int64), when)
-
-
-def _keys(evidence: Evidence) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for entity, (table, column) in _KEYS.items():
-        values = evidence.tables[table][column]
-        stated = values[values != 0]
-        found[entity] = int(stated[-1]) if len(stated) else 0
-    return found
 
 
 def _spec() -> dict[str, Any]:

@@ -176,7 +176,9 @@ def submit_model(given: argparse.Namespace) -> int:
     by = _submitter(given.by)
     try:
         digest = releases.submit_model_file(given.file, by, given.note)
-        unknown = registry.unknown_features(registry.active()[0], registry.load_model(digest))
+        unknown = registry.unknown_features(
+            registry.active()[0], registry.load_model(digest), registry.kind_of(digest)
+        )
     except (ModelRefused, Problem) as refused:
         raise Refusal(str(refused)) from None
     say(f"submitted: {digest}; somebody else than {by} approves it in the console (Scoring models)")
@@ -194,12 +196,12 @@ def list_models(given: argparse.Namespace) -> None:
     if given.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False, default=str))
         return
-    table = Table("model", "state", "now", "AUC", "kept by", "kept at")
+    table = Table("model", "kind", "state", "now", "AUC", "kept by", "kept at")
     for row in rows:
         auc = row["metrics"].get("auc")
         table.add_row(
-            row["sha256"][:16], row["state"], row["now"], "" if auc is None else f"{auc:.4f}", row["kept_by"],
-            f"{row['kept_at']:%Y-%m-%d %H:%M}",
+            row["sha256"][:16], row["kind"], row["state"], row["now"], "" if auc is None else f"{auc:.4f}",
+            row["kept_by"], f"{row['kept_at']:%Y-%m-%d %H:%M}",
         )  # fmt: skip
     _console().print(table)
 

@@ -24,6 +24,7 @@ from .verdicts import Outcome, Verdicts, column, verdicts
 Shown = int | bool | str | None
 FACTORS = 4
 """Principal factors named from the model, as adverse-action practice has it."""
+_MADE_FROM = "velocity_"
 
 
 class RequestInvalid(ValueError):
@@ -242,17 +243,20 @@ def decide(
     given: Mapping[str, Value] | None = None,
     snoozed: Collection[str] = (),
     versions: Mapping[str, str] | None = None,
+    table: FeatureTable | None = None,
 ) -> Decision:
     """Evaluate every feature, figure and rule. draw: an integer 0..999,999 that the caller stores.
 
     Without a scorer, or when it gives no PD in 0..1, model.pd_ppm is missing and the policy's `if_missing` speaks.
     given: values for names of the policy that are neither features nor request, law, model or draw; missing where absent.
+    What a score was made from besides features (`velocity_*`) is recorded with it.
     snoozed: codes of rules that are evaluated and recorded but do not speak for this person; those the policy lets be.
     versions: hashes of the lists and other stores that `given` was taken from, for the record.
+    table: the policy's features of this evidence, where they are computed already.
     Raises RequestInvalid, ScorerMismatch.
     """
     _check(policy, request, draw, context)
-    table = policy.engine.features([evidence])
+    table = policy.engine.features([evidence]) if table is None else table
     values, known = table.numbers[0], table.known[0]
     pd_ppm, parts = _score(policy, values, known, scorer)
     extra = {name: (given or {}).get(name) for name in policy.given_names}
@@ -291,7 +295,7 @@ def decide(
         _factors(policy, table, scorer, parts),
         table,
         seen,
-        extra,
+        extra | {name: value for name, value in (given or {}).items() if name.startswith(_MADE_FROM)},
         tuple(sorted(quiet)),
         taken,
         dict(versions or {}),

@@ -26,10 +26,23 @@ class ScoringModel(models.Model):
     kept_by = models.CharField(max_length=150)
     kept_at = models.DateTimeField()
 
+    @property
+    def kind(self) -> "ReleaseKind":
+        """What it scores, as its manifest says: `risk fraud train` names a role, a model of PD has none."""
+        role = self.manifest.get("role")
+        return ReleaseKind(role) if role in ReleaseKind.roles() else ReleaseKind.MODEL
+
 
 class ReleaseKind(models.TextChoices):
     POLICY = "policy", "decision policy"
     MODEL = "model", "scoring model"
+    FRAUD = "fraud", "model of fraud"
+    ANOMALY = "anomaly", "model of oddness"
+
+    @classmethod
+    def roles(cls) -> "tuple[ReleaseKind, ...]":
+        """Models beside that of PD; a policy names the score of each as `<role>.score_ppm`."""
+        return cls.FRAUD, cls.ANOMALY
 
 
 class ReleaseAct(models.TextChoices):
@@ -314,6 +327,21 @@ class ListEntry(models.Model):
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["key_hash", "list", "position"], name="list_entry_of_key")]
+
+
+class Sighting(models.Model):
+    """A thing that an applicant used, by keyed hash of both (reference table: things are shared by persons of all shards)."""
+
+    append_only = True
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=8)
+    key_hash = models.BinaryField(max_length=32)
+    person_hash = models.BinaryField(max_length=32)
+    application_id = models.UUIDField()
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["key_hash", "at", "id"], name="sighting_of_key")]
 
 
 class RuleSnooze(Sharded):

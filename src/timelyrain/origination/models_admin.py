@@ -1,5 +1,6 @@
 """Scoring models in the console: their worth, beside the one in force, what they read, cards and trials; retraining."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -35,6 +36,7 @@ for _word, _zh, _en in (
     ("shadow", "影子模型", "shadow"),
     ("in force", "现行模型", "in force"),
     ("kept", "未提交", "never submitted"),
+    ("anomaly", "异常评分模型", "model of oddness"),
 ):
     glossary.teach(_word, _zh, _en)
 
@@ -60,12 +62,16 @@ def _in_trial(kind: TrialKind) -> Any:
     return lambda row: ModelTrial.objects.filter(model_sha256=row.sha256, kind=kind, ended_at=None).exists()
 
 
+def _of_pd(row: ScoringModel) -> bool:
+    return row.kind == ReleaseKind.MODEL
+
+
 def _in_force(row: ScoringModel) -> bool:
-    return registry.active_hashes().get("model") == row.sha256
+    return registry.active_hashes().get(row.kind) == row.sha256
 
 
 def _approved(row: ScoringModel) -> bool:
-    found = releases.steps(ReleaseKind.MODEL, row.sha256)
+    found = releases.steps(row.kind, row.sha256)
     return bool(found) and found[-1].act in (ReleaseAct.APPROVED, ReleaseAct.ACTIVATED)
 
 
@@ -114,7 +120,7 @@ TRIAL_ACTS = (
             "此后每件申请在答复之后再按此模型评分一次，只作比较，不影响任何人。",
             "Every application is scored once more by this model after its answer has gone out: compared, never applied.",
         ),
-        offered=lambda row: not _in_force(row) and not _in_trial(TrialKind.SHADOW)(row),
+        offered=lambda row: _of_pd(row) and not _in_force(row) and not _in_trial(TrialKind.SHADOW)(row),
     ),
     Act(
         "end-shadow",
@@ -137,7 +143,7 @@ TRIAL_ACTS = (
         writes=words("申请人比例（%），至多 50", "Share of the applicants in %, at most 50"),
         begins=lambda row: "10",
         offered=lambda row: (
-            _approved(row) and not _in_force(row) and not _in_trial(TrialKind.CHALLENGER)(row)
+            _of_pd(row) and _approved(row) and not _in_force(row) and not _in_trial(TrialKind.CHALLENGER)(row)
         ),
     ),
     Act(
@@ -160,7 +166,7 @@ TRIAL_ACTS = (
             "By the recipe of the model in force, on all decisions whose outcome is known, compared with it and submitted: "
             "somebody else has to approve it.",
         ),
-        offered=_in_force,
+        offered=lambda row: _of_pd(row) and _in_force(row),
     ),
 )
 
@@ -252,7 +258,7 @@ def _unusable(row: ScoringModel) -> str:
         found = registry.load_model(row.sha256)
     except risk.ModelRefused as refused:
         return str(refused)
-    reports: list[Any] = [step.report for step in releases.steps(ReleaseKind.MODEL, row.sha256)]
+    reports: list[Any] = [step.report for step in releases.steps(row.kind, row.sha256)]
     told = [report["manifest_sha256"] for report in reports if "manifest_sha256" in report]
     here = {registry.manifest_sha256(manifest) for manifest in (row.manifest, found.manifest)}
     if told and here != {told[-1]}:
@@ -263,7 +269,7 @@ def _unusable(row: ScoringModel) -> str:
 @on_page("origination.scoringmodel", "origination.view_scoringmodel", order=3)
 def _against(request: HttpRequest, row: ScoringModel) -> Panel | None:
     """Beside the model in force: on the same rows where the training looked at both, else as each was measured."""
-    reports: list[Any] = [s.report for s in releases.steps(ReleaseKind.MODEL, row.sha256) if s.report]
+    reports: list[Any] = [s.report for s in releases.steps(row.kind, row.sha256) if s.report]
     compared = reports[-1].get("compared") if reports else None
     if compared and "in_force" in compared:
         gained, seen = compared["auc_gained"], compared["seen_by_in_force"]
@@ -299,7 +305,7 @@ def _against(request: HttpRequest, row: ScoringModel) -> Panel | None:
             ),
             wide=True,
         )
-    active = registry.active_hashes().get("model")
+    active = registry.active_hashes().get(row.kind)
     other = ScoringModel.objects.filter(sha256=active).first() if active and active != row.sha256 else None
     if other is None:
         return None
@@ -391,7 +397,8 @@ def _features(request: HttpRequest, row: ScoringModel) -> Panel | None:
     names: list[str] = row.manifest.get("features", [])
     weights: Mapping[str, float] = row.manifest.get("training", {}).get("importance", {})
     signs: Mapping[str, int] = row.manifest.get("monotone", {})
-    lacking = [name for name in names if name not in policy.features]
+    readable = registry.readable_by(row.kind, policy)
+    lacking = [name for name in names if name not in readable]
     ordered = sorted(names, key=lambda name: (name in policy.features, -weights.get(name, 0.0), name))
     tones = {
         1: Badge(words("越高越险", "raises PD"), "bad"),
@@ -425,19 +432,36 @@ def _features(request: HttpRequest, row: ScoringModel) -> Panel | None:
 
 
 def _told(policy: decisioning.Policy, name: str) -> tuple[Any]:
-    feature = policy.features.get(name)
-    return (
-        words(feature.zh, feature.en)
-        if feature
-        else Badge(words("目录中没有", "not in the catalogue"), "bad"),
-    )
+    if feature := policy.features.get(name):
+        return (words(feature.zh, feature.en),)
+    if found := _VELOCITY.fullmatch(name):
+        (zh, en), days = _THINGS[found[1]], found[2]
+        return (
+            words(
+                f"近{days}天与其{zh}相同的其他人数", f"other persons with the same {en} within {days} days"
+            ),
+        )
+    return (Badge(words("目录中没有", "not in the catalogue"), "bad"),)
+
+
+_THINGS = {
+    "device": ("设备", "device"),
+    "place": ("地点", "place"),
+    "address": ("收货地址", "delivery address"),
+    "employer": ("单位", "employer"),
+    "phone": ("手机号", "phone"),
+    "card": ("银行卡", "bank card"),
+}
+_VELOCITY = re.compile(rf"velocity_({'|'.join(_THINGS)})_people_(\d+)d")
 
 
 @on_dashboard("origination.view_scoringmodel", order=31)
 def _scoring() -> Panel | None:
     """Which models score now, and whether their files are the approved ones."""
     in_force = registry.active_hashes()
-    running = [(kind, in_force[kind]) for kind in ("model", "challenger") if kind in in_force]
+    running = [
+        (kind, in_force[kind]) for kind in ("model", "challenger", "fraud", "anomaly") if kind in in_force
+    ]
     running += [("shadow", digest) for digest in trials.shadows()]
     wrong: list[str] = []
     rows: list[tuple[Any, ...]] = []

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from functools import lru_cache
@@ -14,8 +14,8 @@ from django.conf import settings
 from django.db import connection
 
 from timelyrain import decisioning, risk
-from timelyrain.origination import errors
-from timelyrain.origination.models import DecisionRecord, PolicyVersion, ScoringModel
+from timelyrain.origination import errors, scores
+from timelyrain.origination.models import DecisionRecord, PolicyVersion, ReleaseKind, ScoringModel
 from timelyrain.runtime import clock, law
 from timelyrain.runtime.crypto import blind_index, decrypt
 
@@ -42,17 +42,21 @@ def keep_policy(source: str, by: str) -> decisioning.Policy:
     return policy
 
 
-def keep_model(model: risk.TrainedModel, by: str) -> str:
-    """Keep a trained model's file under its hash; returns the hash."""
+def keep_model(model: risk.TrainedModel, by: str) -> ScoringModel:
+    """Keep a trained model's file under its hash."""
     risk.save(model, models_folder())
-    ScoringModel.objects.get_or_create(
+    return ScoringModel.objects.get_or_create(
         sha256=model.sha256, defaults={"manifest": model.manifest, "kept_by": by, "kept_at": clock.now()}
-    )
-    return model.sha256
+    )[0]
 
 
 def manifest_sha256(manifest: Mapping[str, object]) -> str:
     return sha256(json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def kind_of(digest: str) -> ReleaseKind:
+    """What a kept model scores."""
+    return ScoringModel.objects.get(sha256=digest).kind
 
 
 def kept_at(digest: str) -> datetime:
@@ -69,8 +73,8 @@ def models_folder() -> Path:
 InForce = Mapping[str, tuple[str, UUID, int]]
 """What is in force by kind: its hash, the step or trial that put it there, its share of the applicants in ppm.
 
-"policy" and "model": the newest activation that has come and was not taken back. "challenger": the model that scores a share of
-the applicants in the place of that one.
+"policy", "model", "fraud", "anomaly": the newest activation that has come and was not taken back. "challenger": the model that
+scores a share of the applicants in the place of "model".
 """
 
 
@@ -124,16 +128,30 @@ def active(
     return policy(found["policy"][0]), _scorer(found[kind][0]) if kind in found else None
 
 
-def judge_pair(hashes: Mapping[str, str]) -> None:
-    """Raises PolicyUnfit where a model reads what the policy does not have, ModelUnusable where its file is not the approved one.
+def scorers(policy: decisioning.Policy, found: InForce) -> scores.Scorers:
+    """The models in force of the scores that a policy names beside the PD. Raises ModelUnusable."""
+    return {role: _scorer(found[role][0]) for role in scores.asked(policy) if role in found}
 
-    hashes: "policy", and models under any other names.
+
+def judge_pair(hashes: Mapping[str, str]) -> None:
+    """Raises PolicyUnfit where a model reads what the policy does not have, or the policy names a score that no model gives;
+    ModelUnusable where a model's file is not the approved one.
+
+    hashes: "policy", and models by kind or under any other names.
     """
     if "policy" not in hashes:
         return
     policy_ = policy(hashes["policy"])
-    for digest in [digest for kind, digest in hashes.items() if kind != "policy"]:
-        unknown = unknown_features(policy_, _scorer(digest))
+    for role in scores.asked(policy_):
+        if role not in hashes:
+            raise errors.PolicyUnfit(
+                f"The policy {policy_.name} {policy_.version} names {scores.name_of(role)}, and no {role} model is in force.",
+                remedy=f"Activate an approved {role} model first, or a policy that does not name its score.",
+            )
+    for kind, digest in hashes.items():
+        if kind == "policy":
+            continue
+        unknown = unknown_features(policy_, _scorer(digest), kind)
         if unknown:
             more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
             raise errors.PolicyUnfit(
@@ -143,11 +161,19 @@ def judge_pair(hashes: Mapping[str, str]) -> None:
             )
 
 
-def unknown_features(policy: decisioning.Policy, model: risk.TrainedModel) -> list[str]:
-    """Features of the model that the policy's catalogue lacks, each with the nearest that it has."""
-    lacking = [name for name in model.feature_names if name not in policy.features]
-    near = {name: get_close_matches(name, policy.features, 1) for name in lacking}
+def unknown_features(
+    policy: decisioning.Policy, model: risk.TrainedModel, kind: str = ReleaseKind.MODEL
+) -> list[str]:
+    """Inputs of a model that it could not be given, each with the nearest that there is."""
+    readable = readable_by(kind, policy)
+    lacking = [name for name in model.feature_names if name not in readable]
+    near = {name: get_close_matches(name, readable, 1) for name in lacking}
     return [f"{name} (nearest: {near[name][0]})" if near[name] else name for name in lacking]
+
+
+def readable_by(kind: str, policy: decisioning.Policy) -> Collection[str]:
+    """What models of a kind may read: the policy's features; those of fraud and oddness, the velocities too."""
+    return {*policy.features, *scores.velocities().names} if kind in ReleaseKind.roles() else policy.features
 
 
 def _place(trial: UUID, borrower_id: UUID) -> int:

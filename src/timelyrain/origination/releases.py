@@ -186,14 +186,17 @@ def submit_policy(source: str, by: str, note: str = "") -> str:
 def submit_model(
     model: risk.TrainedModel, by: str, note: str = "", report: Mapping[str, Any] | None = None
 ) -> str:
-    """Keep a model and ask for its approval; returns its hash. report: what else whoever approves shall see.
+    """Keep a model and ask for its approval as what its manifest's role says; returns its hash.
+
+    report: what else whoever approves shall see.
 
     The manifest's hash stands in the step, so that what is told of the model can be checked like the model itself.
     """
-    digest = registry.keep_model(model, by)
-    told = {"metrics": dict(model.metrics), "manifest_sha256": registry.manifest_sha256(model.manifest)}
-    _step(ReleaseKind.MODEL, digest, ReleaseAct.SUBMITTED, by, note, report={**told, **(report or {})})
-    return digest
+    kept = registry.keep_model(model, by)
+    metrics = model.metrics if "metrics" in model.manifest else {}
+    told = {"metrics": dict(metrics), "manifest_sha256": registry.manifest_sha256(model.manifest)}
+    _step(kept.kind, kept.sha256, ReleaseAct.SUBMITTED, by, note, report={**told, **(report or {})})
+    return kept.sha256
 
 
 def submit_model_file(path: Path, by: str, note: str = "") -> str:
@@ -235,21 +238,22 @@ def reject(kind: str, digest: str, by: str, note: str) -> None:
     if not note.strip():
         raise Invalid("A rejection needs a reason.", field="note", remedy="Say why.")
     with transaction.atomic():
-        locks.hold(f"release:{kind}")
+        _hold(kind)
         _expect(kind, digest, *(act for act in ReleaseAct if act != ReleaseAct.REJECTED))
-        if registry.active_hashes().get(kind) == digest and _before(kind, digest) is None:
+        needed = kind not in ReleaseKind.roles()  # of these the policy says
+        if needed and registry.active_hashes().get(kind) == digest and _before(kind, digest) is None:
             raise Conflict(
                 f"This {kind} is the only one that was ever in force.", remedy="Activate another one first."
             )
         _write(kind, digest, ReleaseAct.REJECTED, by, note)
         trials.end_all(digest, clock.now(), by)
-        registry.judge_pair(registry.active_hashes())
+        _judge_from(clock.now())
 
 
 def activate(kind: str, digest: str, by: str, at: datetime | None = None, note: str = "") -> datetime:
     """Let an approved version decide from a moment on, now if none is given. Returns the moment."""
     with transaction.atomic():
-        locks.hold(f"release:{kind}")
+        _hold(kind)
         _expect(kind, digest, ReleaseAct.APPROVED, ReleaseAct.ACTIVATED)
         now = clock.now()
         if at is not None and at < now:
@@ -258,10 +262,23 @@ def activate(kind: str, digest: str, by: str, at: datetime | None = None, note: 
                 field="at",
                 remedy="Give a moment to come, or none for now.",
             )
-        registry.judge_pair(registry.active_hashes() | {kind: digest})
         _write(kind, digest, ReleaseAct.ACTIVATED, by, note, at or now)
         trials.end_all(digest, at or now, by)
+        _judge_from(at or now)
     return at or now
+
+
+def _hold(kind: str) -> None:
+    """One at a time changes what is in force: whether a policy and its models fit is judged over all kinds."""
+    locks.hold("releases")
+    locks.hold(f"release:{kind}")
+
+
+def _judge_from(moment: datetime) -> None:
+    """Refuse what would not fit at a moment, or at any activation that is to come after it."""
+    to_come = ReleaseStep.objects.filter(act=ReleaseAct.ACTIVATED, effective_at__gt=moment)
+    for at in (moment, *to_come.order_by("effective_at").values_list("effective_at", flat=True).distinct()):
+        registry.judge_pair(registry.active_hashes(at))
 
 
 def roll_back(kind: str, by: str, note: str) -> str:
@@ -285,7 +302,8 @@ def install(source: str | None = None, model: risk.TrainedModel | None = None) -
     if source is not None:
         wanted.append((ReleaseKind.POLICY, registry.keep_policy(source, SIMULATION).sha256))
     if model is not None:
-        wanted.append((ReleaseKind.MODEL, registry.keep_model(model, SIMULATION)))
+        kept = registry.keep_model(model, SIMULATION)
+        wanted.append((kept.kind, kept.sha256))
     for kind, digest in wanted:
         if registry.active_hashes().get(kind) != digest:
             with transaction.atomic():
@@ -298,16 +316,17 @@ def install(source: str | None = None, model: risk.TrainedModel | None = None) -
 def models() -> list[dict[str, Any]]:
     """Every kept model, newest first: where it stands, what it does now, its metrics on rows not trained on."""
     kept = ScoringModel.objects.order_by("-kept_at")
-    newest = {s.sha256: s.act for s in ReleaseStep.objects.filter(kind=ReleaseKind.MODEL).order_by("id")}
+    newest = {s.sha256: s.act for s in ReleaseStep.objects.exclude(kind=ReleaseKind.POLICY).order_by("id")}
     in_force = registry.active_hashes()
     now = dict.fromkeys(trials.shadows(), "shadow") | {
         in_force[kind]: kind_now
-        for kind, kind_now in (("challenger", "challenger"), ("model", "in force"))
+        for kind, kind_now in (("challenger", "challenger"), *((one, "in force") for one in _MODELS))
         if kind in in_force
     }
     return [
         {
             "sha256": row.sha256,
+            "kind": row.kind.value,
             "state": newest.get(row.sha256, "kept"),
             "now": now.get(row.sha256, ""),
             "metrics": row.manifest.get("metrics", {}).get("test", {}),
@@ -316,6 +335,9 @@ def models() -> list[dict[str, Any]]:
         }
         for row in kept
     ]
+
+
+_MODELS = tuple(kind.value for kind in ReleaseKind if kind != ReleaseKind.POLICY)
 
 
 def steps(kind: str, digest: str) -> list[ReleaseStep]:

@@ -56,7 +56,7 @@ def _text(request: HttpRequest) -> str:
 
 
 def _kind(row: PolicyVersion | ScoringModel) -> ReleaseKind:
-    return ReleaseKind.POLICY if isinstance(row, PolicyVersion) else ReleaseKind.MODEL
+    return ReleaseKind.POLICY if isinstance(row, PolicyVersion) else row.kind
 
 
 def _last(row: PolicyVersion | ScoringModel) -> str:

@@ -4,7 +4,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -17,11 +17,18 @@ from timelyrain.audit import services as audit
 from timelyrain.customers import services as customers
 from timelyrain.customers.services import Borrower
 from timelyrain.decisioning import Outcome, Request
-from timelyrain.origination import errors, queries, registry, shadows
+from timelyrain.origination import errors, queries, registry, scores, shadows
 from timelyrain.origination.exemptions import decide as decide_exemption
 from timelyrain.origination.exemptions import enter as enter_on_list
 from timelyrain.origination.limits import limits_on
-from timelyrain.origination.models import Application, ApplicationState, DecisionRecord, Offer, Review
+from timelyrain.origination.models import (
+    Application,
+    ApplicationState,
+    DecisionRecord,
+    Offer,
+    Review,
+    Sighting,
+)
 from timelyrain.origination.standing import (
     Keys,
     key_hash,
@@ -96,7 +103,9 @@ def apply(
         consents = given()
         customers.require_among(consents, "account_data", "lender")
         customers.require_profile(borrower)
-        active = registry.active(borrower.id, in_force())
+        found = in_force()
+        policy, model = registry.active(borrower.id, found)
+        scorers = registry.scorers(policy, found)
         application = Application(
             shard=borrower.shard,
             id=request_id,
@@ -110,7 +119,8 @@ def apply(
         application = _begin(application)
     if application.state == ApplicationState.GATHERING:
         known = keys_of(borrower)
-        decided = _decide(application, *active, known, sources.gather_about(borrower, consents), tell)
+        gathered = sources.gather_about(borrower, consents)
+        decided = _decide(application, policy, model, scorers, known, gathered, tell)
         if isinstance(decided, tuple):
             return decided
         if decided:
@@ -169,7 +179,9 @@ def decide_waiting(shard: int, application_id: str, keys: dict[str, str]) -> lis
         return []
     known = {kind: bytes.fromhex(key) for kind, key in keys.items()}
     gathered = sources.gather(shard, application.borrower_id)
-    decided = _decide(application, *registry.active(application.borrower_id), known, gathered)
+    found = registry.in_force_later()()
+    policy, model = registry.active(application.borrower_id, found)
+    decided = _decide(application, policy, model, registry.scorers(policy, found), known, gathered)
     return decided if isinstance(decided, list) else []
 
 
@@ -221,6 +233,7 @@ def _decide(
     application: Application,
     policy: decisioning.Policy,
     model: risk.TrainedModel | None,
+    scorers: scores.Scorers,
     keys: Keys,
     gathered: sources.Gathered,
     tell: Callable[[queries.ApplicationView], T] | None = None,
@@ -230,6 +243,7 @@ def _decide(
         return awaited
     evidence = decisioning.evidence_from_json(gathered.evidence)
     held = standing(policy, application.shard, application.borrower_id, keys, evidence)
+    scored = scores.score(policy, scorers, evidence, keys, application.id)
     product = law.pack().product(application.product)
     context = limits_on(law.pack(), product, settings.LENDER["licence"], clock.today())
     request = Request(application.amount_fen, application.instalments, application.purpose)
@@ -242,9 +256,10 @@ def _decide(
         model,
         draw,
         context,
-        given=held.given,
+        given={**held.given, **scored.given},
         snoozed=held.snoozed,
-        versions=held.versions,
+        versions={**held.versions, **scored.versions},
+        table=scored.table,
     )
     record = decisioning.decision_record(decision, policy, evidence, request, model, draw, context)
     microseconds = (time.perf_counter_ns() - began) // 1000
@@ -285,7 +300,7 @@ def _decide(
             shard=application.shard, application_id=application.id, asked_by="policy", opened_at=now
         )
     try:
-        return _keep(application, row, offer, review, gathered, tell)
+        return _keep(application, row, offer, review, gathered, scored.sightings, tell)
     except IntegrityError as error:
         if not rows.violates(error, "one_decision_per_application"):
             raise
@@ -299,6 +314,7 @@ def _keep(
     offer: Offer | None,
     review: Review | None,
     gathered: sources.Gathered,
+    sightings: Sequence[Sighting],
     tell: Callable[[queries.ApplicationView], T] | None,
 ) -> tuple[queries.ApplicationView, T | None]:
     """Everything of a decision in one message and one transaction: what was made before it opened."""
@@ -315,6 +331,8 @@ def _keep(
     with rows.together():
         rows.insert(decision)  # first: another one of this application is refused here
         rows.insert(*reads)
+        if sightings:
+            rows.insert(*sightings)
         rows.update(application, "state", "decided_at")
         for made in (offer, review):
             if made:
@@ -398,9 +416,23 @@ def answer_review(review_id: UUID, reviewer: str, answer: str) -> None:
 
 
 def replay_decision(decision_id: UUID) -> decisioning.Replay:
-    """Decide again from the stored evidence with the policy and the model of then, and compare byte for byte."""
+    """Decide again from the stored evidence with the policy and the models of then, and compare byte for byte.
+
+    Scores of fraud and oddness are those of the record; that its models still give them is checked beside (cause `model`).
+    """
     row = queries.decision_row(decision_id)
     evidence = decisioning.evidence_from_json(json.loads(registry.open_sealed(row, "evidence")))
     policy = registry.policy(row.policy_sha256)
     model = registry.model(row.model_sha256) if row.model_sha256 else None
-    return decisioning.replay(registry.open_sealed(row, "record"), policy, evidence, model)
+    record = registry.open_sealed(row, "record")
+    replay = decisioning.replay(record, policy, evidence, model)
+    if not replay.equal or not (roles := scores.asked(policy)):
+        return replay
+    told = json.loads(record)
+    by = told["given_versions"]
+    try:
+        scorers = {role: registry.load_model(by[role]) for role in roles if role in by}
+    except risk.ModelRefused:
+        return decisioning.Replay(False, "model", ("given_versions",))
+    wrong = scores.differs(told, scorers, policy, evidence)
+    return decisioning.Replay(False, "model", tuple(wrong)) if wrong else replay

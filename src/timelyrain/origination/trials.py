@@ -21,6 +21,7 @@ from timelyrain.origination.models import (
     ReleaseAct,
     ReleaseKind,
     ReleaseStep,
+    ScoringModel,
     ShadowScore,
     TrialKind,
 )
@@ -65,6 +66,11 @@ def challenge(model_sha256: str, share_ppm: int, by: str) -> UUID:
 
 def shadow(model_sha256: str, by: str) -> UUID:
     """Let a kept model score every application after its answer has gone out (every process sees it within five seconds)."""
+    if ScoringModel.objects.filter(sha256=model_sha256, manifest__role__in=ReleaseKind.roles()).exists():
+        raise Conflict(
+            "A shadow takes the place of the model of PD, and this one gives no PD.",
+            remedy="Activate it: a policy that names its score may look at it and refuse nobody.",
+        )
     try:
         with transaction.atomic():
             registry.judge_pair({**registry.active_hashes(), "shadow": model_sha256})

@@ -10,7 +10,8 @@ from .card import html as card_html
 from .card import pdf as card_pdf
 from .card import with_card
 from .fraud import Cases, FraudModels, train_fraud
-from .fraud_velocity import Velocity
+from .fraud_velocity import MEMORY as VELOCITY_MEMORY
+from .fraud_velocity import THINGS, Velocity, things_used
 from .metrics import metrics
 from .model import ModelRefused, Score, TrainedModel, load, save
 from .prepayment import PrepaymentRequest, train_prepayment
@@ -27,6 +28,8 @@ from .trees import UnsupportedModel
 from .workbench import Request, Tested, Trained, file_sha256, train_file
 
 __all__ = [
+    "THINGS",
+    "VELOCITY_MEMORY",
     "Cases",
     "FraudModels",
     "LossRequest",
@@ -60,6 +63,7 @@ __all__ = [
     "reasons_method",
     "reject_sensitivity",
     "save",
+    "things_used",
     "train",
     "train_file",
     "train_fraud",
