@@ -75,7 +75,11 @@ def test_policy_check_shows_everything(timelyrain: Shell, tmp_path: Path) -> Non
         encoding="utf-8",
     )
     chinese = timelyrain("policy", "check", bad, "--lang", "zh")
-    assert chinese.returncode == 1 and "是否想写 'phone_tenure_days'？" in chinese.stdout and "不能启用" in chinese.stderr
+    assert (
+        chinese.returncode == 1
+        and "是否想写 'phone_tenure_days'？" in chinese.stdout
+        and "不能启用" in chinese.stderr
+    )
     done = timelyrain("policy", "check", bad, "--lang", "en")
     assert done.returncode == 1 and len(done.stdout.splitlines()) == 2
     assert all(line.startswith(f"{bad}:") and ";" in line for line in done.stdout.splitlines())

@@ -7,6 +7,7 @@ TIMELYRAIN_PICTURES=docs/pictures keeps the picture that the documentation shows
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from django.contrib.auth.models import User
@@ -111,7 +112,7 @@ def test_a_model_is_learnt_approved_decides_is_retrained_and_taken_back(
             row = Retraining.objects.latest("asked_at")
             assert row.model_sha256 and row.model_sha256 in capsys.readouterr().err
         again = row.model_sha256
-        report = releases.steps("model", again)[-1].report
+        report = cast(dict[str, Any], releases.steps("model", again)[-1].report)
         assert registry.active_hashes()["model"] == digest  # submitted, not activated
         assert report["compared"]["in_force_sha256"] == digest
         assert report["decisions"]["labelled"] >= 200 and 0.5 < report["compared"]["new"]["auc"] <= 1
@@ -121,8 +122,10 @@ def test_a_model_is_learnt_approved_decides_is_retrained_and_taken_back(
         told = page(again)
         assert "与当时现行模型比较" in told and policy.features["bureau_score"].zh in told
         assert "文件与登记的指纹一致" in page(digest)
-        card = staff["compliance"].get(reverse("admin:origination_model_card", args=[again, "html"]))
-        assert "<svg" in card.content.decode() and "sandbox" in card["Content-Security-Policy"]
+        card = cast(Any, staff["compliance"]).get(
+            reverse("admin:origination_model_card", args=[again, "html"])
+        )
+        assert "<svg" in card.content.decode() and "sandbox" in card.headers["Content-Security-Policy"]
         if folder := os.environ.get("TIMELYRAIN_PICTURES"):
             monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
             keep_picture(Path(folder) / "model.png", again)  # new passwords: whoever was signed in is not

@@ -1,6 +1,5 @@
 """One HTML page, in both languages, that loads nothing from anywhere."""
 
-
 from html import escape
 from importlib.resources import files
 

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def _catboost(directions: Sequence[int], seed: int, threads: int) -> Fit:
     def one(
         matrix: Floats, labels: Ints, held: Floats | None, known: Ints | None, rounds: int
     ) -> tuple[str, int]:
-        made: Any = CatBoostClassifier(
+        made = cast(Any, CatBoostClassifier)(
             iterations=rounds or ROUNDS, random_seed=seed, thread_count=threads, monotone_constraints=list(directions),
             verbose=False, allow_writing_files=False, **CATBOOST,
         )  # fmt: skip
@@ -81,7 +81,7 @@ def _ebm(directions: Sequence[int], seed: int, threads: int) -> Fit:
         matrix: Floats, labels: Ints, held: Floats | None, known: Ints | None, rounds: int
     ) -> tuple[str, int]:
         logging.getLogger("interpret").setLevel(logging.ERROR)
-        made: Any = ExplainableBoostingClassifier(
+        made = cast(Any, ExplainableBoostingClassifier)(
             feature_types=["continuous"] * matrix.shape[1], monotone_constraints=list(directions), random_state=seed,
             n_jobs=threads, **EBM,
         )  # fmt: skip

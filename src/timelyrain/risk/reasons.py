@@ -220,7 +220,9 @@ def usual(matrix: Floats, names: Sequence[str]) -> dict[str, float]:
     """The median of each feature that is ever known: what a person's value is high or low against."""
     known = np.asarray(~np.isnan(matrix).all(axis=0), np.bool_)
     middle = cast(list[float], np.nanmedian(matrix[:, known], axis=0).tolist())
-    return dict(zip([name for name, there in zip(names, known.tolist(), strict=True) if there], middle, strict=True))
+    return dict(
+        zip([name for name, there in zip(names, known.tolist(), strict=True) if there], middle, strict=True)
+    )
 
 
 def _by_lightgbm(text: str, matrix: Floats) -> Floats:
