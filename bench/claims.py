@@ -52,11 +52,19 @@ def microseconds(work: Callable[[], object], number: int = 200, seconds: float =
     return best / number * 1e6
 
 
-def report(room: str, claims: Sequence[Claim]) -> None:
-    """Print the claims of a room, write its results, and leave with exit code 1 where a target is missed."""
+def report(room: str, claims: Sequence[Claim], part: bool = False) -> None:
+    """Print the claims of a room, write its results, and leave with exit code 1 where a target is missed.
+
+    part: only some of its claims were measured; the others stay in the file with the moment they were measured at.
+    """
     RESULTS.mkdir(exist_ok=True)
-    text = json.dumps([claim.to_json() for claim in claims], ensure_ascii=False, indent=1)
-    (RESULTS / f"{room}.json").write_text(text + "\n", encoding="utf-8")
+    path = RESULTS / f"{room}.json"
+    found = (
+        {str(one["claim"]): one for one in json.loads(path.read_bytes())} if part and path.exists() else {}
+    )
+    found |= {claim.claim: claim.to_json() for claim in claims}
+    text = json.dumps(list(found.values()), ensure_ascii=False, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
     table = Table(
         "claim", "measured", "target", "met", "peers (times ours)", title=room, title_justify="left"
     )

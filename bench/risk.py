@@ -250,14 +250,14 @@ def main(only: list[str]) -> None:
         say(f"large file: {claims[0].value:.0f} s, {claims[1].value:.2f} GiB")
     if not DATA.is_dir():
         say(f"no data sets at {DATA}: set TIMELYRAIN_SHARED to the folder that holds data/")
-        return report("risk", claims)
+        return report("risk", claims, bool(only))
     if not only or "binning" in only:
         claims.extend(binning_claims())
     if not only or "peers" in only:
         for name in BESIDE_PEERS:
             claims.extend(peer_claims(name))
     claims.extend(public_sets([name for name in SETS if not only or name.split()[0] in only]))
-    report("risk", claims)
+    report("risk", claims, bool(only))
 
 
 if __name__ == "__main__":
