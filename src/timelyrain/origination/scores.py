@@ -73,8 +73,9 @@ def score(
     counted = counts(at, told["person"], keys)
     table = policy.engine.features([evidence])
     given: Given = {}
+    names = set(velocities().names)
     for role, model in scorers.items():
-        given |= {name: counted.get(name) for name in model.feature_names if name in velocities().names}
+        given |= {name: counted.get(name) for name in model.feature_names if name in names}
         given[name_of(role)] = ppm(model, table, given)
     return Scored(table, given, {role: model.sha256 for role, model in scorers.items()}, sightings)
 
