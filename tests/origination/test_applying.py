@@ -129,7 +129,9 @@ def test_what_is_told_at_once_is_what_is_read_later(who):
     view, said = services.apply(*request, tell=told.append)
     assert said is None and told == [view]
     kept = queries.application(who.borrower.shard, who.borrower.id, view.id)
-    assert json.loads(encode(view)) == json.loads(encode(kept))  # the order of a reason's fields is the database's
+    assert json.loads(encode(view)) == json.loads(
+        encode(kept)
+    )  # the order of a reason's fields is the database's
     again, _ = services.apply(*request, tell=told.append)
     assert again.decision_id == view.decision_id and len(told) == 1
 
