@@ -16,7 +16,7 @@ import numpy as np
 from . import binning, forest
 from .metrics import auc
 from .tables import Column, Floats, Ints
-from .training import PARAMS, _lightgbm  # pyright: ignore[reportPrivateUsage]
+from .training import PARAMS, lightgbm_library
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
@@ -75,7 +75,7 @@ def fit(
 
     threads: so many fits run side by side, each on one: they never wait for each other, and their number changes no result.
     """
-    lgb = _lightgbm()
+    lgb = lightgbm_library()
     common = {
         **PARAMS, "learning_rate": 0.04, "lambda_l2": 5.0, "seed": seed, "num_threads": 1,
         "monotone_constraints_method": "intermediate", "metric": "binary_logloss",
@@ -142,7 +142,7 @@ def _in_turn(
 
 
 def raw_scores(text: str, matrix: Floats, threads: int) -> Floats:
-    booster = _lightgbm().Booster(model_str=text)
+    booster = lightgbm_library().Booster(model_str=text)
     return cast(Floats, booster.predict(matrix, raw_score=True, num_threads=threads))
 
 

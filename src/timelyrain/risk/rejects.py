@@ -17,7 +17,7 @@ from .members import Fitted
 from .metrics import metrics
 from .tables import Column, Floats, Ints, Table
 from .training import MIN_BAD, TrainingDataInvalid
-from .workbench import Request, _asked_directions, _splits, _without_leaks  # pyright: ignore[reportPrivateUsage]
+from .workbench import Request, asked_directions, splits_of, without_leaks
 
 ODDS = (1.0, 1.5, 2.0, 3.0, 5.0)
 """Multiples of the model's odds that the refused are tried at."""
@@ -67,15 +67,15 @@ def sensitivity(
         )
     columns = [column.take(accepted) for column in plan.columns]
     groups = splitting.copies(columns, request.seed)
-    kept, findings = _without_leaks(columns, labels, groups, request)
+    kept, findings = without_leaks(columns, labels, groups, request)
     names = {column.name for column in kept}
     every = [column for column in plan.columns if column.name in names]
     of_accepted = replace(
         plan, labels=labels, time=None if plan.time is None else plan.time[accepted], columns=tuple(kept)
     )
-    splits = _splits(of_accepted, groups, request)
+    splits = splits_of(of_accepted, groups, request)
     train, test = accepted[splits.rounds[0].train], accepted[splits.rounds[0].test]
-    directions = _asked_directions(request, every)
+    directions = asked_directions(request, every)
 
     def fitted(rows: Ints, outcomes: Ints) -> Fitted:
         mine = [column.take(rows) for column in every]

@@ -14,8 +14,8 @@ import numpy as np
 from . import forest, leaks, roles, splitting
 from .boosting import raw_scores
 from .tables import Column, Floats, Ints, Table
-from .training import PARAMS, TrainingDataInvalid, _lightgbm, platt  # pyright: ignore[reportPrivateUsage]
-from .workbench import Request, _splits, _without_leaks  # pyright: ignore[reportPrivateUsage]
+from .training import PARAMS, TrainingDataInvalid, lightgbm_library, platt
+from .workbench import Request, splits_of, without_leaks
 
 ROUNDS, PATIENCE, INNER = 800, 30, 3
 
@@ -91,13 +91,13 @@ def prepared(table: Table, flags: Floats, request: Request) -> Prepared:
         ratios=request.ratios, use_protected=request.use_protected, catalogue=request.catalogue,
     )  # fmt: skip
     groups = splitting.copies(plan.columns, request.seed)
-    columns, findings = _without_leaks(plan.columns, plan.labels, groups, request)
-    return Prepared(plan, tuple(columns), tuple(findings), groups, _splits(plan, groups, request))
+    columns, findings = without_leaks(plan.columns, plan.labels, groups, request)
+    return Prepared(plan, tuple(columns), tuple(findings), groups, splits_of(plan, groups, request))
 
 
 def fit(matrix: Floats, outcomes: Floats, groups: Ints, *, seed: int, threads: int) -> Shares:
     """Early stopping and calibration on inner folds by group, then one fit on all rows."""
-    lgb = _lightgbm()
+    lgb = lightgbm_library()
     params = {
         **PARAMS, "objective": "cross_entropy", "metric": "cross_entropy", "num_leaves": 8, "min_data_in_leaf": 40,
         "feature_fraction": 0.5, "learning_rate": 0.05, "seed": seed, "num_threads": 1,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .metrics import auc
 from .text_forbidden import GAP, masked
-from .training import TrainingDataInvalid, _lightgbm  # pyright: ignore[reportPrivateUsage]
+from .training import TrainingDataInvalid, lightgbm_library
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -267,7 +267,7 @@ def _scores(model: tuple[npt.NDArray[np.float32], float], matrix: Sparse) -> Flo
 
 def _quick(matrix: Floats, labels: Ints, folds: Ints, seed: int, threads: int) -> Floats:
     """Raw scores of a short boosting, each row by a fit that did not see it."""
-    lgb = _lightgbm()
+    lgb = lightgbm_library()
     params = {
         "objective": "binary", "num_leaves": 15, "learning_rate": 0.1, "min_data_in_leaf": 40, "feature_fraction": 0.7,
         "seed": seed, "deterministic": True, "force_row_wise": True, "num_threads": threads, "verbosity": -1,

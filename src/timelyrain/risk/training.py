@@ -85,7 +85,7 @@ def train(
     tested = _calibrated(_raw(booster, matrix[split.test], threads), slope, intercept)
     held = _calibrated(raw_held, slope, intercept)
     manifest: dict[str, object] = {
-        "algorithm": f"lightgbm {_lightgbm().__version__}",
+        "algorithm": f"lightgbm {lightgbm_library().__version__}",
         "params": params,
         "rounds": booster.num_trees(),
         "seed": seed,
@@ -169,7 +169,7 @@ def data_sha256(matrix: Floats, labels: Ints, names: Sequence[str]) -> str:
     return hashlib.sha256(head + values.tobytes() + labels.astype("<i8").tobytes()).hexdigest()
 
 
-def _lightgbm() -> Any:
+def lightgbm_library() -> Any:
     """Loaded when something is trained: whoever only scores starts a second sooner. Its annotations are partly unknown."""
     import lightgbm
 
@@ -179,7 +179,7 @@ def _lightgbm() -> Any:
 def _fit(
     matrix: Floats, labels: Ints, names: tuple[str, ...], split: Split, params: dict[str, object]
 ) -> Any:
-    lgb = _lightgbm()
+    lgb = lightgbm_library()
     columns = [f"f{i}" for i in range(len(names))]  # LightGBM forbids some characters in names
     train_set = lgb.Dataset(matrix[split.train], labels[split.train], feature_name=columns, params=params)
     held_set = train_set.create_valid(matrix[split.held], labels[split.held])

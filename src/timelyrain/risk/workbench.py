@@ -24,7 +24,7 @@ from .preparing import Recipe
 from .scorecard import Scaling, Scorecard
 from .tables import Column, Floats, Ints
 from .text import TextScorer
-from .training import TrainingDataInvalid, _lightgbm, data_sha256  # pyright: ignore[reportPrivateUsage]
+from .training import TrainingDataInvalid, data_sha256, lightgbm_library
 from .trees import flatten
 
 COLLAPSE_ROWS = 20_000
@@ -155,9 +155,9 @@ def train_file(
     copies = groups
     if request.group_near_copies:
         groups = splitting.near_groups(plan.columns, groups)
-    splits = _splits(plan, groups, request)
-    directions = _asked_directions(request, plan.columns)
-    columns, findings = _without_leaks(plan.columns, labels, groups, request)
+    splits = splits_of(plan, groups, request)
+    directions = asked_directions(request, plan.columns)
+    columns, findings = without_leaks(plan.columns, labels, groups, request)
     gone = [column.name for column in plan.columns if column not in columns]
     if gone:
         say(f"left out by the leak alarm: {', '.join(gone)}")
@@ -228,7 +228,7 @@ def train_file(
         "monotone": dict(final.monotone),
         "importance": _importance(texts[final.chosen], final.recipe.features, matrix),
         "notes": list(dict.fromkeys(notes)),
-        "versions": {"python": sys.version.split()[0], "lightgbm": str(_lightgbm().__version__), "numpy": np.__version__},
+        "versions": {"python": sys.version.split()[0], "lightgbm": str(lightgbm_library().__version__), "numpy": np.__version__},
     }  # fmt: skip
     models = {
         name: _model(final, name, text, matrix, labels, matrix[rows], report, request.seed, heard)
@@ -281,7 +281,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
-def _without_leaks(
+def without_leaks(
     columns: Sequence[Column], labels: Ints, groups: Ints, request: Request
 ) -> tuple[list[Column], list[leaks.Finding]]:
     for name in request.keep:
@@ -312,7 +312,7 @@ def _quick(columns: Sequence[Column], labels: Ints, fold: Ints, request: Request
     """(AUC on the second half, gain by column) of a short boosting on the first."""
     train, test = np.flatnonzero(fold == 0), np.flatnonzero(fold == 1)
     recipe = preparing.learn([c.take(train) for c in columns], labels[train])
-    lgb = _lightgbm()
+    lgb = lightgbm_library()
     params = {
         "objective": "binary", "num_leaves": 15, "learning_rate": 0.1, "seed": request.seed, "deterministic": True,
         "num_threads": 1, "verbosity": -1, "force_row_wise": True,
@@ -344,7 +344,7 @@ def _copy_notes(columns: Sequence[Column], groups: Ints, request: Request) -> li
     return notes
 
 
-def _splits(plan: roles.Plan, groups: Ints, request: Request) -> splitting.Splits:
+def splits_of(plan: roles.Plan, groups: Ints, request: Request) -> splitting.Splits:
     if request.split not in ("auto", "time", "folds"):
         raise TrainingDataInvalid(f"split {request.split!r}: say time, folds or auto")
     if request.split == "time" and plan.time is None:
@@ -362,7 +362,7 @@ def _splits(plan: roles.Plan, groups: Ints, request: Request) -> splitting.Split
         return replace(folds, notes=(f"no split by {plan.time_name}: {error}",))
 
 
-def _asked_directions(request: Request, columns: Sequence[Column]) -> Mapping[str, int] | None:
+def asked_directions(request: Request, columns: Sequence[Column]) -> Mapping[str, int] | None:
     """Directions given by the caller; None where they are to be learnt from each training part."""
     if request.monotone == "auto":
         return None
