@@ -490,7 +490,7 @@ def _scoring() -> Panel | None:
         )
         if wrong
         else None,
-        table=Table(("kind", "model", "AUC", "state"), rows),
+        table=Table(("kind", "model_sha256", "AUC", "state"), rows),
         text="; ".join(wrong),
     )
 
