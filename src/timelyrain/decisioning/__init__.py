@@ -11,16 +11,10 @@ from .changes import LEVERS, NOTHING, Change, what_would_change
 from .compilers import Column
 from .decide import (
     Batch,
-    Decision,
-    Factor,
-    LawContext,
-    Reason,
-    Request,
     RequestInvalid,
     ScoreLike,
     Scorer,
     ScorerMismatch,
-    TraceLine,
     annual_rate_ppm,
     decide,
     decide_batch,
@@ -28,6 +22,7 @@ from .decide import (
     scores,
     silence,
 )
+from .decision import Decision, Factor, LawContext, Reason, Request, TraceLine
 from .definition import DefinitionInvalid, DefinitionProblem
 from .engine import Engine, FeatureTable
 from .evidence import FACTS, SOURCES, TABLES, Evidence, EvidenceInvalid, canonical_bytes, evidence_from_json

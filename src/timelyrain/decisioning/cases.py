@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from .decide import LawContext, Request, RequestInvalid, Scorer, ScorerMismatch, decide
+from .decide import RequestInvalid, Scorer, ScorerMismatch, decide
+from .decision import LawContext, Request
 from .evidence import Evidence, EvidenceInvalid, evidence_from_json
 from .policy import Policy
 from .verdicts import Outcome

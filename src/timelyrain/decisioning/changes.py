@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .compilers import Value
-from .decide import Decision, LawContext, Request, Scorer, decide
+from .decide import Scorer, decide
+from .decision import Decision, LawContext, Request
 from .evidence import Evidence, Ints
 from .language import PPM
 from .policy import Policy

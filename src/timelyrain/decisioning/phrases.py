@@ -17,8 +17,9 @@ from typing import Literal, cast
 from .aggregates import STATS, Stat
 from .catalogue import lineages
 from .compilers import Value
-from .decide import FACTORS, PPM, Decision, Shown
-from .language import names_read
+from .decide import FACTORS
+from .decision import Decision, Shown
+from .language import PPM, names_read
 from .parts import FORMATS
 from .policy import Feature, Policy
 

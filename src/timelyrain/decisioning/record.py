@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from .decide import Decision, LawContext, Request, RequestInvalid, Scorer, ScorerMismatch, decide, plain
+from .decide import RequestInvalid, Scorer, ScorerMismatch, decide
+from .decision import Decision, LawContext, Request, plain
 from .evidence import Evidence
 from .policy import Policy
 from .texts import encode
