@@ -14,7 +14,9 @@ from django.test import Client
 
 from tests.borrowers import Applicant, apply, code_on_phone, register, with_loan
 from timelyrain.api import borrower_routes
+from timelyrain.api.app import encode
 from timelyrain.customers import queries as customers_queries
+from timelyrain.origination import queries as origination_queries
 from timelyrain.origination.models import Application
 from timelyrain.runtime import clock, worker
 from timelyrain.runtime.problems import catalogue
@@ -208,8 +210,37 @@ def test_values_outside_the_product(api):
     )
 
 
+@pytest.mark.parametrize("profile", ["good", "overindebted", "thin"])
+def test_an_answer_is_explained_as_its_page_explains_it(world, profile):
+    """The same statement, causes and changes, told twice alike, in the shape that the OpenAPI document declares."""
+    who = register(world, profile)
+    api = Api(who.token)
+    applied = api.post("/applications", APPLICATION).json()
+    path = f"/applications/{applied['id']}/explanation"
+    told = api.get(path).json()
+    assert told == api.get(path).json() == json.loads(encode(borrower_routes.ExplanationOut(**told).dict()))
+    assert told["reasons"] == applied["reasons"]
+    page = origination_queries.explanation(who.borrower.shard, who.borrower.id, applied["id"])
+    if applied["state"] == "approved":
+        assert page is None and told["outcome"] == "approve" and not told["changes"] and told["statement_zh"]
+    else:
+        assert page is not None and told["statement_en"] == page.statement_en
+        assert [c["zh"] for c in told["causes"]] == [c.zh for c in page.causes]
+        assert [c["en"] for c in told["changes"]] == [c.en for c in page.changes]
+
+
+def test_what_is_not_decided_is_not_explained(api, who):
+    waiting = Application.objects.create(
+        shard=who.borrower.shard,
+        borrower_id=who.borrower.id,
+        submitted_at=clock.now(),
+        **APPLICATION,
+    )
+    problem(api.get(f"/applications/{waiting.id}/explanation"), "not-decided-yet", 409)
+
+
 @pytest.mark.parametrize("path", [
-    "/applications/{}", "/disclosures/{}", "/agreements/{}", "/agreements/{}/contract.pdf",
+    "/applications/{}", "/applications/{}/explanation", "/disclosures/{}", "/agreements/{}", "/agreements/{}/contract.pdf",
     "/loans/{}", "/loans/{}/events", "/loans/{}/repayments",
 ])  # fmt: skip
 def test_what_is_not_there_or_no_id(api, path):
@@ -223,7 +254,8 @@ def test_what_is_anothers_does_not_exist(world, api):
     theirs = Api(owner.token)
     assert theirs.get(f"/loans/{loan}").status_code == 200
     application = theirs.get("/applications").json()["applications"][0]
-    for path in (f"/loans/{loan}", f"/loans/{loan}/events", f"/applications/{application['id']}"):
+    applied = f"/applications/{application['id']}"
+    for path in (f"/loans/{loan}", f"/loans/{loan}/events", applied, f"{applied}/explanation"):
         problem(api.get(path), "not-found")
     problem(api.post(f"/loans/{loan}/repayments", {"kind": "full"}), "not-found")
     choice = {"amount_fen": 500_000, "instalments": 6}

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from tests.borrowers import Applicant, approved, code_on_phone, register, with_loan
 from tests.strategies import History, lives
 from tests.worlds import World
-from timelyrain import borrower
+from timelyrain import borrower, decisioning
 from timelyrain.agreements import queries as agreements_queries
 from timelyrain.borrower import words
 from timelyrain.borrower.page import SESSION_COOKIE
@@ -206,7 +206,8 @@ def test_a_declined_applicant_reads_why_and_reaches_a_person(world: World) -> No
         assert reason["zh"] in text and reason["change_zh"] in text
     told = origination_queries.explanation(who.borrower.shard, who.borrower.id, view.id)
     assert told is not None and "什么变化会带来不同的结果" in text
-    assert all(change.zh in text for change in told.changes) and (told.changes or told.nothing_zh in text)
+    assert all(change.zh in text for change in told.changes) and told.statement_zh in text
+    assert decisioning.NOTHING[0] not in text, "every rule of the policy says what can be done about it"
     assert all(cause.zh in text for cause in told.causes)
     assert client.post(f"{where}/review", {"note": "请再看一看", "key": "a person"}).status_code == 302
     assert "您的复核请求已收到" in text_of(client.get(where))

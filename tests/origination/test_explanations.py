@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from django.http import HttpRequest
 
-from tests.borrowers import apply, register
+from tests.borrowers import apply, approved, register
 from tests.decisioning.applicants import LAW, REQUEST, default_policy, evidence
 from timelyrain import decisioning, risk
-from timelyrain.origination import explanation_admin, explanations, queries
+from timelyrain.decisioning import Outcome
+from timelyrain.origination import errors, explanation_admin, explanations, queries
 from timelyrain.origination.models import DecisionRecord, Explanation
+from timelyrain.runtime.crypto import encrypt
 
 POLICY = default_policy()
 
@@ -65,12 +67,48 @@ def test_what_is_told_is_kept_sealed_and_told_again(world):
     kept = Explanation.objects.get(shard=row.shard, decision=row)
     assert all(change.zh.encode() not in bytes(kept.told_sealed) for change in told.changes)
     panel = explanation_admin._changes(HttpRequest(), row)
-    assert panel is not None and (panel.table is not None) == bool(told.changes)
-    assert told.changes or panel.text
+    assert panel is not None and (panel.table is not None) == bool(told.changes) and panel.text
 
 
 def test_an_approval_needs_no_explanation(world):
-    who = register(world)
-    assert apply(who).state == "approved"
-    row = DecisionRecord.objects.filter(application__borrower_id=who.borrower.id).latest("at")
+    who, view = approved(world)
+    row = DecisionRecord.objects.get(shard=who.borrower.shard, application=view.id)
     assert explanations.explain(row) is None and not Explanation.objects.filter(decision=row).exists()
+
+
+CHANGE = explanations.Change("分 6 期", "take 6 instalments", ("term",), 0, 1_000_000, 180_000)
+
+
+@pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.APPROVE])
+@pytest.mark.parametrize("changes", [(), (CHANGE,)])
+def test_what_would_change_the_answer_agrees_with_what_each_reason_says_of_itself(
+    outcome: Outcome, changes: tuple[explanations.Change, ...]
+) -> None:
+    """Beside a reason that can pass, nobody reads that nothing would help; beside changes that help, nobody reads of none."""
+    with_advice = explanations.statement(outcome, [{"change_zh": ""}, {"change_zh": "结清后再申请"}], changes)
+    without = explanations.statement(outcome, [{"change_zh": ""}], changes)
+    assert with_advice != decisioning.NOTHING
+    assert (without == decisioning.NOTHING) == (not changes)
+    for zh, en in (with_advice, without):
+        assert ("下面任意一项" in zh) == ("any one of these" in en) == bool(changes)
+    if not changes:
+        assert "原因" in with_advice[0] and "reason" in with_advice[1]
+
+
+def test_a_decision_that_cannot_be_made_again_says_so(world):
+    who = register(world, "thin")
+    made = apply(who)
+    row = DecisionRecord.objects.select_related("application").get(
+        shard=who.borrower.shard, application=made.id
+    )
+    if row.outcome == Outcome.APPROVE:
+        row.outcome = Outcome.DECLINE  # in memory only: the row cannot be changed
+    row.model_sha256 = "0" * 64
+    with pytest.raises(errors.ModelUnusable):
+        explanations.explain(row)
+    assert explanations.explained_if_possible(row) is None
+    row.model_sha256 = None
+    row.record_sealed = encrypt(b'{"format": 0}', f"origination_decisionrecord.record:{row.id}")
+    with pytest.raises(errors.NotExplained):
+        explanations.explain(row)
+    assert not Explanation.objects.filter(decision=row).exists()

@@ -1,6 +1,6 @@
 """What a borrower can do: sign in, consent, apply, read the cost, sign, repay."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -154,6 +154,77 @@ def applications(request: HttpRequest) -> HttpResponse:
 @router.get("/applications/{application_id}", tags=["apply"])
 def application(request: HttpRequest, application_id: UUID) -> HttpResponse:
     return respond(origination_queries.application(request.auth.shard, request.auth.id, application_id))
+
+
+class ReasonOut(Schema):
+    """One rule that spoke. change: what can be done about this one."""
+
+    code: str
+    effect: str
+    zh: str
+    en: str
+    change_zh: str
+    change_en: str
+    values: dict[str, Any]
+
+
+class CauseOut(Schema):
+    """What raised the estimated risk. contribution_ppm: its part, in millionths of log-odds."""
+
+    zh: str
+    en: str
+    theme: str
+    feature: str
+    value: int | bool | str | None
+    contribution_ppm: int
+
+
+class ChangeOut(Schema):
+    """A change that alone leads to an approval of limit_fen at rate_ppm. waits_days: before applying again."""
+
+    zh: str
+    en: str
+    levers: list[str]
+    waits_days: int
+    limit_fen: int
+    rate_ppm: int
+
+
+class ExplanationOut(Schema):
+    application_id: UUID
+    decision_id: UUID
+    outcome: Literal["approve", "decline", "refer", "more_evidence"]
+    decided_at: datetime
+    statement_zh: str = Field(description="What would change the answer, in one sentence")
+    statement_en: str
+    reasons: list[ReasonOut] = Field(description="In the order of the policy")
+    attribution: Literal["", "path", "exact"] = Field(description="How causes were found; empty without any")
+    causes: list[CauseOut] = Field(description="Heaviest first")
+    changes: list[ChangeOut] = Field(description="Least effort first")
+
+
+class ProblemOut(Schema):
+    """RFC 9457 problem+json."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    remedy: str
+
+
+_EXPLAINED = {200: ExplanationOut, 404: ProblemOut, 409: ProblemOut, 503: ProblemOut}
+
+
+@router.get("/applications/{application_id}/explanation", tags=["apply"], response=_EXPLAINED)
+def explanation(request: HttpRequest, application_id: UUID) -> HttpResponse:
+    """What counted and what would change the answer, in Chinese and English.
+
+    Worked out when first asked for (some tenths of a second), then kept: the same is told again. 409 `not-decided-yet` while
+    sources are waited for; 404 `explanation-not-possible` for a decision of an earlier engine; 503 `model-unusable` while the
+    model of that decision cannot be read.
+    """
+    return respond(origination_queries.explanation_told(request.auth.shard, request.auth.id, application_id))
 
 
 class ReviewIn(Strict):

@@ -123,6 +123,14 @@ _SENTENCES: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("审批系统尚未就绪。", "请稍后再试；您的申请没有受到影响。"),
         ("Decisions cannot be made yet.", "Please try later; nothing counts against you."),
     ),
+    "not-decided-yet": (
+        ("这笔申请还在审批。", "请稍后刷新再看。"),
+        ("This application is still being decided.", "Reload the page in a moment."),
+    ),
+    "explanation-not-possible": (
+        ("这个决定已无法重新推算。", "原因已列在申请中；可以请人工说明。"),
+        ("This decision cannot be worked out again.", "Its reasons are listed; ask for a person to explain it."),
+    ),
     "outside-offer": (
         ("这个金额或期数不在报价范围内。", "请在报价范围内选择。"),
         ("This amount or term is not within the offer.", "Please choose within the offer."),

@@ -1,4 +1,4 @@
-from timelyrain.runtime.problems import Conflict, Invalid, NotAllowed, TooMany, Unavailable
+from timelyrain.runtime.problems import Conflict, Invalid, NotAllowed, NotFound, TooMany, Unavailable
 
 
 class RequestOutsideProduct(Invalid):
@@ -31,3 +31,11 @@ class PolicyUnfit(Invalid):
 
 class SecondPersonNeeded(NotAllowed):
     slug, title = "second-person-needed", "Somebody else has to approve this"
+
+
+class NotDecided(Conflict):
+    slug, title = "not-decided-yet", "The application is not decided yet"
+
+
+class NotExplained(NotFound):
+    slug, title = "explanation-not-possible", "This decision cannot be explained any more"

@@ -77,7 +77,7 @@ def _scorecards(request: HttpRequest, decision: DecisionRecord) -> Panel | None:
 @on_page(_PAGE, _PERMISSION, order=30)
 def _causes(request: HttpRequest, decision: DecisionRecord) -> Panel | None:
     """What raised the PD, as the borrower is told it: one bar for each cause."""
-    told = explanations.explain(decision)
+    told = explanations.explained_if_possible(decision)
     if told is None or not told.causes:
         return None
     features = registry.policy(decision.policy_sha256).features
@@ -105,14 +105,15 @@ def _value(feature: decisioning.Feature, cause: explanations.Cause, language: st
 @on_page(_PAGE, _PERMISSION, order=31)
 def _changes(request: HttpRequest, decision: DecisionRecord) -> Panel | None:
     """What the applicant could do for another answer, each tried by deciding again."""
-    told = explanations.explain(decision)
+    told = explanations.explained_if_possible(decision)
     if told is None:
         return None
     title = words("什么变化会带来不同的结果", "What would change the answer")
+    text = words(told.statement_zh, told.statement_en)
     if not told.changes:
-        return Panel(title, text=words(told.nothing_zh, told.nothing_en))
+        return Panel(title, text=text)
     rows = [[words(c.zh, c.en), c.limit_fen, c.rate_ppm] for c in told.changes]
-    return Panel(title, table=Table(("change", "limit_fen", "rate_ppm"), rows))
+    return Panel(title, text=text, table=Table(("change", "limit_fen", "rate_ppm"), rows))
 
 
 @on_page(_PAGE, _PERMISSION, order=29)

@@ -15,8 +15,8 @@ from timelyrain.origination.exemptions import entries_of as entries_of
 from timelyrain.origination.exemptions import exemption as exemption
 from timelyrain.origination.exemptions import lists as lists
 from timelyrain.origination.exemptions import waiting_exemptions as waiting_exemptions
+from timelyrain.origination.explanations import APPROVED, Cause, Change, explain, explained_if_possible
 from timelyrain.origination.explanations import Explained as Explained
-from timelyrain.origination.explanations import explain
 from timelyrain.origination.models import Application, DecisionRecord, Offer, Review
 from timelyrain.origination.pricing import max_rate_ppm as max_rate_ppm
 from timelyrain.runtime import clock, law, rows
@@ -89,10 +89,58 @@ def application(shard: int, borrower_id: UUID, application_id: UUID) -> Applicat
 
 
 def explanation(shard: int, borrower_id: UUID, application_id: UUID) -> Explained | None:
-    """What raised the risk and what would change the answer; None where it was an approval or is not decided."""
+    """What raised the risk and what would change the answer; None where it was an approval, is not decided or cannot be told."""
+    row = _decision_of(shard, borrower_id, application_id)
+    return explained_if_possible(row) if row else None
+
+
+@dataclass(frozen=True)
+class ExplanationView:
+    """Why an application was decided as it was. reasons: of the policy's rules; causes: what weighed most in the model;
+    changes: each alone leads to an approval; statement: what would change the answer, in agreement with all of these.
+
+    attribution: how causes were found, path or exact; empty where the model had no say.
+    """
+
+    application_id: UUID
+    decision_id: UUID
+    outcome: str
+    decided_at: datetime
+    statement_zh: str
+    statement_en: str
+    reasons: list[dict[str, Any]]
+    attribution: str
+    causes: tuple[Cause, ...]
+    changes: tuple[Change, ...]
+
+
+def explanation_told(shard: int, borrower_id: UUID, application_id: UUID) -> ExplanationView:
+    """Raises NotFound for what is not the borrower's, NotDecided, and what `explain` raises."""
+    row = _decision_of(shard, borrower_id, application_id)
+    if row is None:
+        application(shard, borrower_id, application_id)
+        raise errors.NotDecided(
+            f"The application {application_id} is not decided yet.",
+            remedy="Ask again in a moment; the application's `state` says when it is decided.",
+        )
+    told = explain(row) or Explained("", (), (), *APPROVED)
+    return ExplanationView(
+        application_id,
+        row.id,
+        row.outcome,
+        row.at,
+        told.statement_zh,
+        told.statement_en,
+        row.reasons,
+        told.attribution,
+        told.causes,
+        told.changes,
+    )
+
+
+def _decision_of(shard: int, borrower_id: UUID, application_id: UUID) -> DecisionRecord | None:
     own = {"application_id": application_id, "application__borrower_id": borrower_id}
-    row = DecisionRecord.objects.filter(shard=shard, **own).select_related("application").first()
-    return explain(row) if row else None
+    return DecisionRecord.objects.filter(shard=shard, **own).select_related("application").first()
 
 
 def applications(shard: int, borrower_id: UUID) -> list[ApplicationView]:
