@@ -4,10 +4,14 @@ import copy
 import json
 import tracemalloc
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.decisioning.applicants import AS_OF, applicant, evidence
 from timelyrain.decisioning import EvidenceInvalid, canonical_bytes, evidence_from_json
+from timelyrain.decisioning.evidence import MAX_FEN, MAX_TOTAL_FEN, TABLES
 
 
 def test_canonical_bytes_are_a_fixed_point():
@@ -16,6 +20,62 @@ def test_canonical_bytes_are_a_fixed_point():
     shuffled = json.dumps(dict(reversed(applicant(1, 0.5).items())), indent=2).encode()
     assert canonical_bytes(evidence_from_json(shuffled)) == first
     assert evidence(1, 0.5).sha256 != evidence(2, 0.5).sha256
+
+
+def test_canonical_bytes_are_plain_sorted_json():
+    told = canonical_bytes(evidence(1, 0.5))
+    again = json.dumps(json.loads(told), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert told == again.encode()
+
+
+PLACES = [
+    (name, column)
+    for name, table in TABLES.items()
+    for column in table.columns
+    if column not in ("at", "closed")
+]
+NEAR = [
+    edge + by for edge in (0, MAX_FEN, MAX_TOTAL_FEN, 1, 600, 2**31, 2**63, -(2**63)) for by in (-1, 0, 1)
+]
+ODD = [
+    True,
+    None,
+    1.0,
+    float("nan"),
+    "",
+    "x",
+    [],
+    {},
+    "salary",
+    "N",
+    "normal",
+    b"",
+    np.int64(1),
+    10**400,
+    -(10**30),
+]
+
+
+@given(place=st.sampled_from(PLACES), value=st.sampled_from([*NEAR, *ODD]), row=st.integers(0, 10**6))
+def test_columns_in_one_sweep_are_judged_as_one_by_one(place: tuple[str, str], value: object, row: int):
+    name, column = place
+    raw = applicant(1, 0.5)
+    values = raw["events"].get(name, {}).get(column)
+    if not values:
+        return
+    values[row % len(values)] = value
+    field = TABLES[name].columns[column]
+    fits = type(value) is str and value in field.values
+    if field.kind != "enum":
+        fits = type(value) is int and field.low <= value <= field.high
+        fits = fits and (field.unit != "fen" or sum(map(abs, values)) <= MAX_TOTAL_FEN)
+    if fits:
+        read = evidence_from_json(raw).tables[name][column]
+        assert read.tolist() == [field.values.index(v) if field.kind == "enum" else v for v in values]
+        return
+    with pytest.raises(EvidenceInvalid) as caught:
+        evidence_from_json(raw)
+    assert len(caught.value.problems) == 1 and f"events.{name}.{column}" in caught.value.problems[0]
 
 
 def test_absent_and_null_facts_are_missing_alike():

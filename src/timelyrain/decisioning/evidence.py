@@ -2,11 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import chain
 from typing import cast
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +27,8 @@ from .schema import (
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+_ENCODER = msgspec.json.Encoder(order="sorted")  # the bytes of `canonical_json` where there are no fractions
 
 MAX_BYTES = 16 * 2**20
 MAX_BRACKETS = 1_000
@@ -69,16 +73,22 @@ class Evidence:
     def canonical(self) -> bytes:
         """See `canonical_bytes`."""
         facts = {name: decode(field, self.facts[name]) for name, field in FACTS.items()}
-        events: dict[str, dict[str, list[int] | list[str]]] = {}
-        for name, table in TABLES.items():
-            columns: dict[str, list[int] | list[str]] = {}
-            for column, field in table.columns.items():
-                codes: list[int] = self.tables[name][column].tolist()
-                columns[column] = [field.values[c] for c in codes] if field.kind == "enum" else codes
-            events[name] = columns
-        return canonical_json(
+        events: dict[str, dict[str, list[int] | list[str]]] = {name: {} for name in TABLES}
+        for (table, column, field), values in zip(_COLUMNS, self._lists(), strict=True):
+            names = field.values
+            events[table][column] = [names[code] for code in values] if field.kind == "enum" else values
+        return _ENCODER.encode(
             {"as_of": self.as_of, "facts": facts, "events": events, "missing": self.missing}
         )
+
+    def _lists(self) -> Iterator[list[int]]:
+        """Every column, as declared."""
+        packed, end = self.packed, 0
+        values: list[int] = packed.events.tolist()
+        for (_, table), size in zip(TABLES.items(), packed.sizes.tolist(), strict=True):
+            for _ in table.columns:
+                begin, end = end, end + size
+                yield values[begin:end]
 
     @cached_property
     def sha256(self) -> str:
@@ -88,14 +98,13 @@ class Evidence:
     @cached_property
     def packed(self) -> Packed:
         """What features are made of; made where evidence is read."""
-        parts = [self.tables[name][column] for name, table in TABLES.items() for column in table.columns]
         sizes = np.array([len(self.tables[name]["at"]) for name in TABLES], np.int64)
-        widths = [len(table.columns) for table in TABLES.values()]
         codes = [self.facts[name] for name in FACTS]
         head = [*(code or 0 for code in codes), *(source in self.missing for source in SOURCES)]
         known = [*(code is not None for code in codes), *(True for _ in SOURCES)]
-        starts = np.concatenate([[0], np.cumsum(sizes * widths)[:-1]])
-        return Packed(np.concatenate(parts), starts, sizes, np.array(head, np.int64), np.array(known))
+        starts = np.concatenate([[0], np.cumsum(sizes * _WIDTHS)[:-1]])
+        events = np.concatenate([self.tables[table][column] for table, column, _ in _COLUMNS])
+        return Packed(events, starts, sizes, np.array(head, np.int64), np.array(known))
 
 
 def evidence_from_json(data: bytes | Mapping[str, object]) -> Evidence:
@@ -172,7 +181,8 @@ class _Reading:
         silent = (source for source in LATER_SOURCES if not _speaks(source, raw_facts, raw_events))
         missing = self._missing(raw.get("missing", []), silent)
         facts = {name: self._fact(name, raw_facts.get(name), missing) for name in FACTS}
-        tables = {name: self._table(name, raw_events.get(name), as_of, missing) for name in TABLES}
+        lists = {name: self._table(name, raw_events.get(name), missing) for name in TABLES}
+        tables = self._arrays(lists, as_of)
         if self.problems:
             raise EvidenceInvalid(tuple(self.problems[:MAX_PROBLEMS]))
         evidence = Evidence(as_of, facts, tables, missing)
@@ -231,9 +241,10 @@ class _Reading:
             return raw
         return None
 
-    def _table(self, name: str, raw: object, as_of: int, missing: tuple[str, ...]) -> dict[str, Ints]:
+    def _table(self, name: str, raw: object, missing: tuple[str, ...]) -> Mapping[str, list[object]]:
+        """Its columns, all as long as each other; their values are not looked at."""
         table, where = TABLES[name], f"events.{name}"
-        nothing: dict[str, Ints] = {column: np.zeros(0, np.int64) for column in table.columns}
+        nothing: dict[str, list[object]] = {column: [] for column in table.columns}
         if raw is None:
             if table.source not in missing and not table.later:
                 self._say(
@@ -262,15 +273,25 @@ class _Reading:
         if max(lengths) and table.source in missing:
             self._say(f"{where}: has rows although source {table.source!r} is listed as missing; send none")
         absent: list[object] = [0] * max(lengths)
-        found = {
-            column: self._column(field, lists.get(column, absent), f"{where}.{column}")
-            for column, field in table.columns.items()
-        }
-        arrays = {column: values for column, values in found.items() if values is not None}
-        if len(arrays) < len(found):
-            return nothing
-        self._times(arrays, as_of, where)
-        return arrays
+        return {column: lists.get(column, absent) for column in table.columns}
+
+    def _arrays(
+        self, lists: Mapping[str, Mapping[str, list[object]]], as_of: int
+    ) -> dict[str, dict[str, Ints]]:
+        """All columns as numbers: in one sweep, and where a value of them is wrong one by one, to say which."""
+        raw = [lists[table][column] for table, column, _ in _COLUMNS]
+        found = _at_once(raw) or [
+            self._column(field, values, f"events.{table}.{column}")
+            for (table, column, field), values in zip(_COLUMNS, raw, strict=True)
+        ]
+        tables: dict[str, dict[str, Ints]] = {name: {} for name in TABLES}
+        for (table, column, _), values in zip(_COLUMNS, found, strict=True):
+            if values is not None:
+                tables[table][column] = values
+        for name, arrays in tables.items():
+            if len(arrays) == len(TABLES[name].columns):
+                self._times(arrays, as_of, f"events.{name}")
+        return tables
 
     def _column(self, field: Field, raw: list[object], where: str) -> Ints | None:
         if field.kind == "enum":
@@ -323,6 +344,40 @@ def _speaks(source: str, facts: Mapping[str, object], events: Mapping[str, objec
         for name, value in events.items()
         if name in TABLES and value is not None
     )
+
+
+_COLUMNS = [
+    (name, column, field) for name, table in TABLES.items() for column, field in table.columns.items()
+]
+_WIDTHS = [len(table.columns) for table in TABLES.values()]
+_LOWS = np.array([0 if field.kind == "enum" else field.low for _, _, field in _COLUMNS], np.int64)
+_HIGHS = np.array([len(field.values) if field.kind == "enum" else field.high for _, _, field in _COLUMNS])
+_OF_MONEY = np.array([field.unit == "fen" for _, _, field in _COLUMNS])
+
+
+def _at_once(raw: Sequence[list[object]]) -> list[Ints] | None:
+    """Every column as numbers; None where any value is not what its field takes."""
+    try:
+        coded = [
+            list(map(_codes(field.values).__getitem__, cast(list[str], values)))
+            if field.kind == "enum"
+            else values
+            for (_, _, field), values in zip(_COLUMNS, raw, strict=True)
+        ]
+        flat = list(chain.from_iterable(coded))
+        if not {*map(type, flat)} <= {int}:
+            return None
+        numbers = np.array(flat, np.int64)
+    except (KeyError, TypeError, OverflowError):  # an unknown name, a value that is no name, a huge integer
+        return None
+    sizes = np.array([len(values) for values in coded])
+    if (numbers < _LOWS.repeat(sizes)).any() or (numbers > _HIGHS.repeat(sizes)).any():
+        return None
+    ends = sizes.cumsum()
+    sums = np.concatenate([[0], np.abs(numbers).cumsum()])
+    if (_OF_MONEY & (sums[ends] - sums[ends - sizes] > MAX_TOTAL_FEN)).any():
+        return None
+    return [numbers[end - size : end] for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)]
 
 
 @cache

@@ -1,11 +1,12 @@
 """Strict reading of a JSON document: each value is asked for by name and type, and an error names its path."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
+
+import msgspec
 
 from timelyrain.sources.ports import SourceMalformed
 
@@ -14,12 +15,19 @@ _KEY = re.compile(r"[0-7][0-9a-f]{15}")
 _NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number", bool: "true or false"}
 
 
-class Node(NamedTuple):
-    """A value and where it stands."""
+class Node(msgspec.Struct):
+    """A value and where it stands: as a member (by name) or an item (by number) of another one."""
 
     source: str
-    path: str
     value: Any
+    outer: "Node | None" = None
+    place: str | int = ""
+
+    @property
+    def path(self) -> str:
+        if self.outer is None:
+            return "$"
+        return self.outer.path + (f".{self.place}" if isinstance(self.place, str) else f"[{self.place}]")
 
     def fail(self, why: str) -> NoReturn:
         raise SourceMalformed(self.source, f"{self.path}: {why}")
@@ -31,12 +39,15 @@ class Node(NamedTuple):
             inner = node._typed(dict)
             if name not in inner:
                 node.fail(f"has no {name!r}")
-            node = Node(self.source, f"{node.path}.{name}", inner[name])
+            node = Node(self.source, inner[name], node, name)
         return node
 
+    def item(self, number: int) -> "Node":
+        return Node(self.source, self._typed(list)[number], self, number)
+
     def each(self) -> Iterator["Node"]:
-        for i, value in enumerate(self._typed(list)):
-            yield Node(self.source, f"{self.path}[{i}]", value)
+        for number in range(len(self._typed(list))):
+            yield self.item(number)
 
     def text(self) -> str:
         return self._typed(str)
@@ -85,7 +96,7 @@ class Node(NamedTuple):
 def read(source: str, document: bytes) -> Node:
     """The top of a JSON document. Raises SourceMalformed."""
     try:
-        return Node(source, "$", json.loads(document, parse_float=_no_float, parse_constant=_no_float))
+        return Node(source, msgspec.json.decode(document))
     except (ValueError, RecursionError) as bad:
         raise SourceMalformed(source, f"$: not readable as JSON: {bad}") from None
 
@@ -113,26 +124,27 @@ def table(top: Node, now: int, **kinds: Kind) -> dict[str, list[Any]]:
     """
     if top.at("fields").value != list(kinds):
         top.at("fields").fail(f"must be {list(kinds)}")
-    rows: list[Any] = top.at("rows")._typed(list)
+    found = top.at("rows")
+    rows: list[Any] = found._typed(list)
     what = ", ".join(
         f"{name}: {_WORDS.get(kind, kind) if isinstance(kind, str) else '|'.join(kind)}"
         for name, kind in kinds.items()
     )
 
     def fail(row: int) -> NoReturn:
-        Node(top.source, f"{top.path}.rows[{row}]", None).fail(f"must be [{what}]")
+        found.item(row).fail(f"must be [{what}]")
 
     if not {*map(type, rows)} <= {list} or not {*map(len, rows)} <= {len(kinds)}:
         fail(next(i for i, row in enumerate(rows) if type(row) is not list or len(row) != len(kinds)))
     turned = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in kinds]
     return {
-        name: _column(top, name, kind, column, now, fail)
+        name: _column(found, name, kind, column, now, fail)
         for (name, kind), column in zip(kinds.items(), turned, strict=True)
     }
 
 
 def _column(
-    top: Node, name: str, kind: Kind, values: list[Any], now: int, fail: Callable[[int], NoReturn]
+    rows: Node, name: str, kind: Kind, values: list[Any], now: int, fail: Callable[[int], NoReturn]
 ) -> list[Any]:
     wanted = (int,) if kind in ("time", "whole", "natural") else (bool,) if kind == "flag" else (str,)
     if kind == "key or null":
@@ -143,8 +155,7 @@ def _column(
         case "time":
             if values and (values[0] < 0 or values[-1] > now or values != sorted(values)):
                 odd = next(i for i, at in enumerate(values) if at > now or at < (values[i - 1] if i else 0))
-                place = Node(top.source, f"{top.path}.rows[{odd}]", None)
-                place.fail(f"time {values[odd]} is before the row above or after {now}")
+                rows.item(odd).fail(f"time {values[odd]} is before the row above or after {now}")
         case "natural":
             if values and min(values) < 0:
                 fail(next(i for i, value in enumerate(values) if value < 0))
@@ -154,8 +165,7 @@ def _column(
             keys = [0 if value is None else hashed(value) for value in values]
             if -1 in keys:
                 odd = keys.index(-1)
-                place = Node(top.source, f"{top.path}.rows[{odd}]", None)
-                place.fail(f"{name}: {values[odd][:40]!r} is no key of 16 hex digits, the first from 0 to 7")
+                rows.item(odd).fail(f"{name}: {values[odd][:40]!r} is no key of 16 hex digits, the first from 0 to 7")
             return keys
         case tuple():
             if not set(values) <= set(kind):
@@ -175,9 +185,7 @@ def month_end(first: date) -> date:
     return (first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
 
 
-def _no_float(text: str) -> NoReturn:
-    raise ValueError(f"{text} is a fraction; no field here is one")
-
-
 def _show(value: Any) -> str:
-    return "nothing (null)" if value is None else f"a {type(value).__name__}"
+    if value is None:
+        return "nothing (null)"
+    return f"{value} is a fraction and" if isinstance(value, float) else f"a {type(value).__name__}"

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from functools import lru_cache
 
-from timelyrain.sources.adapters.document import Node, epoch, read, table
+from timelyrain.sources.adapters.document import epoch, read, table
 from timelyrain.sources.ports import Extract, Question, Subject
 
 _KINDS = ("income_tax", "social_insurance", "provident_fund")
@@ -42,7 +42,7 @@ def parse_records(document: bytes, as_of: datetime) -> Extract:
                 if at[i] < 0
                 else f"is after {as_of:%Y-%m-%d}, the day it was asked for"
             )
-            Node("tax", f"$.rows[{i}][0]", None).fail(f"{on[:40]!r} {why}")
+            top.at("rows").item(i).item(0).fail(f"{on[:40]!r} {why}")
     order = sorted(range(len(at)), key=at.__getitem__)
     columns = {
         "at": at,
