@@ -122,6 +122,32 @@ def test_the_hash_is_of_content_not_of_layout():
         ('stage = "eligibility"', 'stage = "eligibility"\nwhy = "x"', "unknown key 'why'"),
         ("[[rule]]", "[[rules]]", "unknown block 'rules'"),
         ('version = "1"', "version = 1", "1 is not a text"),
+        ("age < 18", "age in (yuan(18), 19)", "compares plain with fen"),
+        ("age < 18", "request.amount_fen in (percent(1), 5)", "compares fen with ppm"),
+        ("age < 18", "missing(agees) or age in agees", "unknown name 'agees'"),
+        ("age < 18", "age = 18", "one = does not compare"),
+        ("age < 18", "age > 3 && age < 18", "'&&' is not in the language"),
+        ("age < 18", "age => 18", "'=>' is not in the language"),
+        ("age < 18", "（age < 18）", "'（' is not the sign '('"),
+        ("age < 18", "age ≤ 18", "'≤' is not the sign '<='"),
+        ("age < 18", "age ** 2 < 18", "'age ** 2' is not in the language"),
+        ("age < 18", "clip(age, low=1, high=2) < 18", "values are given in order"),
+        ("age < 18", "on_list('thieves')", "no list 'thieves'"),
+        ("age < 18", "today < '2026-01-01'", "is a text, and this is a date"),
+        ("age < 18", "id_match == 'yes'", "is a text, and this is true or false"),
+        ("age < 18", "", "'when' is empty"),
+        ('name = "small"', 'name = " "', "'name' is empty"),
+        ('zh = "未满18周岁，{age}岁"', 'zh = ""', "'zh' is empty"),
+        ("{age}岁", "{age岁", "holds a lone brace"),
+        ("{age}岁", "{age!r}岁", "holds a lone brace"),
+        ("{age}岁", "{age:yuan}岁", "{age:yuan} of a value in plain"),
+        ('["shopping", "travel"]', "[]", "() are no purposes"),
+        ('["shopping", "travel"]', '["shopping", "shopping"]', "are no purposes"),
+        ('name = "income_fen"', 'name = "today"', "'today' is a word of the language itself"),
+        ('name = "grade"', 'name = "law"', "'law' is a word of the language itself"),
+        ('name = "grade"', 'name = "model"', "'model' is a word of the language itself"),
+        ('name = "A", rate_ppm', 'lambda = 1, name = "A", rate_ppm', "'lambda' can be no output"),
+        ("min(income_fen * 3, law.limit_max_fen)", "age * 3", "its unit is not fen"),
     ],
 )
 def test_errors_name_the_line(old: str, new: str, what: str):
@@ -129,6 +155,107 @@ def test_errors_name_the_line(old: str, new: str, what: str):
     assert text != SMALL
     found = problems(text)
     assert any(what in said for _, _, said in found), found
+
+
+MORE = """
+[[constant]]
+name = "trips"
+value = ["travel"]
+
+[[table]]
+name = "more"
+on = { years = "age" }
+gaps = "missing"
+rows = [{ years = "< 20", points = 1 }]
+
+[[figure]]
+name = "of_more"
+formula = "more.points"
+zh = "甲"
+en = "a"
+show = true
+
+[[experiment]]
+name = "trial"
+zh = "甲"
+en = "a"
+arms = [{ name = "a", ppm = 500000 }, { name = "b", ppm = 500000 }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("points = 1", "row = 1, points = 1", "'row' can be no output"),
+        ("points = 1", '"a b" = 1, points = 1', "'a b' can be no output"),
+        ('"age" }', "5 }", "5 is not a text"),
+        ('"< 20"', '"< x"', "'< x': not a number"),
+        (
+            '"age" }\ngaps = "missing"\nrows = [{ years = "< 20"',
+            '"today" }\nrows = [{ years = "< 2026-1-1"',
+            "not written as a date",
+        ),
+        ('name = "more"', 'name = "grade"', "'grade' is already declared"),
+        ('{ years = "< 20", points = 1 }', '{ years = "< 20", points_fen = "percent(3)" }', "in another unit than fen"),
+        ("points = 1 }]", "points = 1 }, { year = 3, points = 2 }]", "this row gives no 'year'"),
+        ("more.points", "missing(trips)", "a list stands alone"),
+        ("more.points", "1 if trips == trips else 2", "a list stands alone"),
+        ('name = "a", ppm', 'since = 2026-01-01, name = "a", ppm', "unknown key 'since' of an arm"),
+        ('name = "a", ppm', 'name = "", ppm', "are no arms"),
+    ],
+)  # fmt: skip
+def test_errors_of_other_blocks(old: str, new: str, what: str):
+    Policy.parse(SMALL + MORE)
+    assert old in MORE
+    assert any(what in said for _, _, said in problems(SMALL + MORE.replace(old, new, 1)))
+
+
+def test_what_holds_a_name_before_its_dot_is_declared_once():
+    """A table, a scorecard and a price give names after a dot: two of one name would hide each other's values."""
+    card = '[[scorecard]]\nname = "grade"\nzh = "甲"\nen = "a"\n'
+    card += '[[scorecard.characteristic]]\nname = "name"\non = "age"\nzh = "甲"\nen = "a"\nbins = [{ is = "-", points = 1 }]\n'
+    assert any(what == "'grade' is already declared" for _, _, what in problems(SMALL + card))
+
+
+def test_each_problem_is_told_once():
+    """An absent key is not a wrong one too."""
+    text = SMALL.replace('then = "decline"\n', "").replace('if_missing = "more_evidence"\n', "")
+    told = [what for _, where, what in problems(text) if where.startswith("rule")]
+    assert told == ["'if_missing' is absent", "'then' is absent"]
+
+
+def test_what_is_asked_since_does_not_stop_what_has_decided():
+    """A definition that was activated before a check existed stays readable: its decisions can be replayed."""
+    text = SMALL.replace('change_zh = "成年后再申请"', 'change_zh = ""').replace("{age}岁", "{age:yuan}岁 {")
+    assert len(problems(text)) == 3
+    assert Policy.parse(text, activated=True).rules
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('[request]\npurposes = ["shopping", "travel"]', 'request.purposes = ["shopping", WRONG]'),
+        ('[request]\npurposes = ["shopping", "travel"]', 'request = { purposes = ["shopping", WRONG] }'),
+        (
+            '[request]\npurposes = ["shopping", "travel"]',
+            '[ "request" ] # ]\n"purposes" = ["shopping", WRONG]',
+        ),
+        ('version = "1"', "version = 1979-05-27 07:32:00\nowner = WRONG"),
+        (
+            'version = "1"',
+            'version = "1"\nlist = [{ name = "l", kind = "deny", key = "phone", zh = "甲", en = WRONG }]',
+        ),
+        ('version = "1"', 'version = "1"\n"a\\"]b" = "="\nowner = WRONG'),
+        ("[[rule]]", "[['rule']] # [[x]]\nnote = WRONG"),
+    ],
+)
+def test_the_position_is_right_however_toml_is_written(old: str, new: str):
+    text = SMALL.replace(old, new.replace("WRONG", "771"), 1)
+    assert text != SMALL
+    line, where, _ = next(
+        found for found in problems(text) if "771" in found[2] or "other than texts" in found[2]
+    )
+    assert "771" in text.splitlines()[line - 1], (line, where)
 
 
 def test_the_position_points_at_the_word():

@@ -208,7 +208,7 @@ def test_long_blocks_are_checked_in_a_moment_and_what_is_not_checked_is_said(kin
         with_table("\n".join(f"{{ {cell}, out = 1 }}," for cell in cells), hit, 'gaps = "missing"')
     )
     if kind == "same":
-        assert len(told) == 2_999 and {what for _, _, what in told} == {"overlaps row 1"}
+        assert len(told) == 2_999 and all("overlaps row 1," in what for _, _, what in told)
     else:
         said = "too many combinations" if kind == "crossed" else "5001 rows"
         assert any(said in what or "never reached" in what for _, _, what in told), told[:3]

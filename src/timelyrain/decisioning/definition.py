@@ -1,17 +1,30 @@
 """Reading a definition file: TOML blocks with positions, all problems collected and shown together."""
 
+import keyword
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from .language import BAD, Constant, Node, Type, nearest, read
+from .language import BAD, Constant, Node, Type, read
+from .meant import nearest
 from .positions import Positions
 from .wording import Language, Said
 
 MAX_BYTES = 2**20
 _HUGE = re.compile(r"[+-]?0[xob][0-9a-fA-F_]{40}")
+KEYWORDS = frozenset(keyword.kwlist)
+"""Words that no expression can read as a name."""
+RESERVED = KEYWORDS | {
+    "today", "draw", "rate", "request", "law", "model", "source_missing", "on_list", "experiment", "bucket", "random",
+    "fraud", "anomaly",
+}  # fmt: skip
+"""Names that the language itself gives, alone or before a dot."""
+ADDED = frozenset(
+    ("blank", "reserved", "output_name", "stray_brace", "form_of_unit", "no_outputs", "arms_key")
+)
+"""Checks that came after definitions had decided: an activated one is not asked, so that its decisions stay replayable."""
 Key = str | tuple[str | int, ...]
 """A key of a block, or a path inside its value: ("rows", 2, "below")."""
 
@@ -48,15 +61,16 @@ class DefinitionInvalid(ValueError):
     """A definition was refused. `problems` lists every error with its position and remedy, in order."""
 
     def __init__(self, problems: Sequence[DefinitionProblem]):
-        self.problems = tuple(sorted(problems))
+        self.problems = tuple(sorted(set(problems)))
         super().__init__("definition refused:\n" + "\n".join(f"  {problem}" for problem in self.problems))
 
 
 class Draft:
     """A definition being read. Blocks report problems here; `finish` raises if there were any."""
 
-    def __init__(self, text: str):
-        text = text.replace("\r\n", "\n")
+    def __init__(self, text: str, activated: bool = False):
+        text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+        self._activated = activated
         if len(text) > MAX_BYTES:
             raise DefinitionInvalid(
                 [
@@ -123,25 +137,49 @@ class Draft:
         self, header: str, index: int, key: Key, said: Said, shift: int | None = None, warn: bool = False
     ) -> None:
         """shift: the character inside the text that stands at the key; warn: it does not hinder activation."""
-        places = self._positions.places
+        if self._activated and said.slug in ADDED:
+            return
         inside = (key,) if isinstance(key, str) else key
-        path = (header, index, *inside) if key else (header, index)
-        while path not in places and len(path) > 2:
-            path, shift = path[:-1], None
-        offset = places.get(path, 0)
-        if shift is not None:
-            offset = self._positions.within(offset, shift)
-        line, column = self._positions.line_and_column(offset)
-        where = f"{header}[{index}]" if (header, 1) in places else header
+        line, column = self.place(header, index, key, shift)
+        where = f"{header}[{index}]" if (header, 1) in self._positions.places else header
         where = ".".join(str(part) for part in (where, *inside) if part != "")
         problem = DefinitionProblem.at(line, column, where, said)
         (self.warnings if warn else self.problems).append(problem)
+
+    def place(self, header: str, index: int, key: Key, shift: int | None = None) -> tuple[int, int]:
+        """Line and column of a key, or of what holds it where it is absent."""
+        places = self._positions.places
+        path = (header, index, *((key,) if isinstance(key, str) else key)) if key else (header, index)
+        while path not in places and len(path) > 2:
+            path, shift = path[:-1], None
+        offset = places.get(path, 0)
+        return self._positions.line_and_column(
+            offset if shift is None else self._positions.within(offset, shift)
+        )
 
     def part_number(self, header: str, index: int, key: str) -> int:
         """How many [[header.key]] blocks stand in the file before those of the index-th [[header]] block."""
         before = cast(list[dict[str, object]], self.raw.get(header, []))[:index]
         parts = [block.get(key) for block in before]
         return sum(len(cast(list[object], part)) for part in parts if isinstance(part, list))
+
+    def plain(self) -> None:
+        """Raises DefinitionInvalid for floats, dates and times: nothing in a definition is one."""
+
+        def walk(value: object, header: str, number: int, inside: tuple[str | int, ...]) -> None:
+            if isinstance(value, dict):
+                for key, part in cast(dict[str, object], value).items():
+                    walk(part, header, number, (*inside, key))
+            elif isinstance(value, list):
+                for i, part in enumerate(cast(list[object], value)):
+                    walk(part, header, number, (*inside, i))
+            elif not isinstance(value, (str, int)):
+                self.report(header, number, inside, "no_plain_value", value=value)
+
+        for header, value in self.raw.items():
+            for i, part in enumerate(cast(list[object], value) if isinstance(value, list) else [value]):
+                walk(part, header, i, ())
+        self.finish()
 
     def finish(self) -> None:
         if self.problems:
@@ -158,31 +196,49 @@ class Block:
     def report(self, key: Key, slug: str, /, warn: bool = False, **values: object) -> None:
         self._draft.collect(self.header, self.index, key, Said(slug, values), warn=warn)
 
+    def line(self, key: Key) -> int:
+        return self._draft.place(self.header, self.index, key)[0]
+
     def has(self, key: str) -> bool:
         return key in self._raw
 
     def text(self, key: str, default: str | None = None) -> str:
         value = self._get(key, default)
-        if isinstance(value, str):
-            return value
-        self.report(key, "no_text", value=value)
-        return default or ""
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            self.report(key, "no_text", value=value)
+            return default or ""
+        if default is None and not value.strip():
+            self.report(key, "blank", name=key)
+        return value
 
-    def name(self, key: str, taken: Mapping[str, object], pattern: str = r"[a-z][a-z0-9_]{0,79}") -> str:
+    def name(
+        self,
+        key: str,
+        taken: Container[str],
+        pattern: str = r"[a-z][a-z0-9_]{0,79}",
+        reserved: Container[str] = RESERVED,
+    ) -> str:
         """A new name: of the given form and not taken yet."""
         value = self.text(key)
+        if not value.strip():
+            return value
         if not re.fullmatch(pattern, value):
             self.report(key, "no_name", value=value, pattern=pattern)
         elif value in taken:
             self.report(key, "declared", value=value)
+        elif value in reserved:
+            self.report(key, "reserved", value=value)
         return value
 
     def choice(self, key: str, options: Sequence[str], default: str | None = None) -> str:
-        value = self.text(key, default)
-        if value not in options:
+        value = self._get(key, default)
+        if isinstance(value, str) and value in options:
+            return value
+        if value is not None:
             self.report(key, "no_choice", value=value, known=tuple(options))
-            return options[0]
-        return value
+        return options[0]
 
     def integer(self, key: str, default: int, low: int, high: int) -> int:
         value = self._get(key, default)
@@ -202,7 +258,8 @@ class Block:
         value = self._get(key, default)
         if isinstance(value, (list, tuple)):
             return list(cast(Sequence[object], value))
-        self.report(key, "no_list", value=value)
+        if value is not None:
+            self.report(key, "no_list", value=value)
         return []
 
     def texts(self, key: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -215,7 +272,7 @@ class Block:
     def expression(self, key: str, names: Mapping[str, Type], want: str = "") -> Node:
         """A checked expression; a node of type BAD after problems, so that later checks stay silent."""
         source = self.text(key)
-        return self.reading(key, source, names, want) if source else Constant(BAD, 0)
+        return self.reading(key, source, names, want) if source.strip() else Constant(BAD, 0)
 
     def reading(self, key: Key, source: str, names: Mapping[str, Type], want: str = "") -> Node:
         """The expression that stands, as a text, at a key or deeper inside its value."""
@@ -262,8 +319,9 @@ class Block:
                 self.report(key, slug, name=key, near=near, known=tuple(sorted(self._read)))
 
     def _get(self, key: str, default: object) -> object:
+        """The value as TOML has it; None after a report that it is absent."""
         self._read.add(key)
         if key not in self._raw and default is None:
             self.report(key, "absent", name=key)
-            return ""
+            return None
         return self._raw.get(key, default)

@@ -12,6 +12,7 @@ from .checks import domain
 from .jdm import COLLECTED, OURS, Json, Report, an_object, text_of
 from .language import Type
 from .schema import MAX_FEN
+from .tables import unit_of
 from .unary import Unreadable, our_cells, read_output, read_unary, zen_cell, zen_output
 
 MAX_SPLIT = 64
@@ -140,9 +141,8 @@ def _embedded(rule: Json) -> Json:
 
 def output_kind(rows: Sequence[Json], out: Output) -> Type:
     values = list(dict.fromkeys(row[out.key] for row in rows))
-    unit = next((u for u in ("fen", "ppm", "days") if out.key.endswith(f"_{u}")), "")
     texts = tuple(value for value in values if isinstance(value, str))
-    return Type("enum", values=texts) if texts else Type("int", unit, -MAX_FEN, MAX_FEN)
+    return Type("enum", values=texts) if texts else Type("int", unit_of(out.key), -MAX_FEN, MAX_FEN)
 
 
 def step_rows(rows: Sequence[Json], columns: Sequence[Column]) -> list[Json]:

@@ -7,12 +7,11 @@ its operands. The functions are in functions.py; docs/policy-language.md explain
 """
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from itertools import islice
 from typing import Literal
 
+from .meant import nearest, slip, under
 from .wording import Said
 
 INT64 = 2**63 - 1
@@ -130,17 +129,14 @@ def read(source: str, names: Mapping[str, Type], want: str = "") -> tuple[Node, 
     try:
         tree = ast.parse(source, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        column = max((getattr(error, "offset", 1) or 1) - 1, 0)
-        said = getattr(error, "msg", None) or "too deep or not readable"
-        return constant(0), (Fault(column + lead, Said("no_expression", {"said": said})),)
+        column, said = slip(source, error)
+        return constant(0), (Fault(column + lead, said),)
     reader = Reader(names, source)
     node = reader.node(tree.body, 0)
     after = len(source.encode()[: tree.body.end_col_offset].decode())
     if "#" in source[after:]:
         reader.faults.append(Fault(after, Said("comment", {})))
-    if node.type.kind == "list":
-        reader.fault(tree.body, "list_alone")
-    elif want and node.type.kind not in (want, "bad"):
+    if want and node.type.kind not in (want, "bad"):
         reader.fault(tree.body, "wants_condition" if want == "bool" else "wants_number", kind=node.type.kind)
     return node, tuple(replace(fault, column=fault.column + lead) for fault in reader.faults)
 
@@ -153,6 +149,7 @@ _COMPARE: dict[type[ast.AST], str] = {
     ast.Gt: "gt",
     ast.GtE: "ge",
 }
+_SIGNS = {"add": "+", "sub": "-", "neg": "-", "mul": "*", "div": "//", "mod": "%"}
 _BINARY: dict[type[ast.AST], str] = {
     ast.Add: "add",
     ast.Sub: "sub",
@@ -219,7 +216,8 @@ class Reader:
             case ast.Constant(value=value):
                 return self.fault(tree, "no_literal", value=value)
             case ast.Name() | ast.Attribute():
-                return self.name(tree)
+                named = self.name(tree)
+                return self.fault(tree, "list_alone") if named.type.kind == "list" else named
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return self.arithmetic(tree, "neg", (self.node(operand, depth + 1),))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -240,8 +238,13 @@ class Reader:
                 return self.choice(tree, "if", args)
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
                 return self.call(tree, name, args, depth)
+            case ast.Call(func=ast.Name(id=name)) if name in FUNCTIONS:
+                return self.fault(tree, "named_arguments", form=FUNCTIONS[name].form)
             case _:
-                return self.fault(tree, "not_in_language", form=type(tree).__name__)
+                return self.fault(tree, "not_in_language", form=self.written(tree))
+
+    def written(self, tree: ast.expr) -> str:
+        return self._bytes[tree.col_offset : tree.end_col_offset].decode(errors="replace")
 
     def name(self, tree: ast.Name | ast.Attribute) -> Node:
         words: list[str] = []
@@ -250,7 +253,7 @@ class Reader:
             words.append(part.attr)
             part = part.value
         if not isinstance(part, ast.Name):
-            return self.fault(tree, "no_attribute", form=type(part).__name__)
+            return self.fault(tree, "no_attribute", form=self.written(part))
         return self.called(tree, ".".join([part.id, *reversed(words)]))
 
     def called(self, tree: ast.AST, name: str) -> Node:
@@ -260,25 +263,37 @@ class Reader:
             if kind.kind == "int" and kind.low == kind.high and not kind.nullable:
                 return Constant(kind, kind.low)  # a [[constant]], or a value that can be no other
             return Name(kind, name)
-        near = nearest(name, self.names)
-        return self.fault(tree, "unknown_name_near" if near else "unknown_name", name=name, near=near)
+        scope, _, rest = name.partition(".")
+        alike = self.names if scope not in ("on_list", "source_missing") else under(scope, self.names)
+        near = nearest(name, alike)
+        return self.fault(
+            tree,
+            "unknown_name_near" if near else "unknown_list" if scope == "on_list" else "unknown_name",
+            name=name,
+            near=near,
+            list=rest,
+        )
 
     def arithmetic(self, tree: ast.AST, op: str, args: tuple[Node, ...]) -> Node:
         if any(arg.type.kind == "bad" for arg in args):
             return Constant(BAD, 0)
         odd = next((arg for arg in args if arg.type.kind != "int"), None)
         if odd is not None:
-            return self.fault(tree, "needs_numbers", op=op, kind=odd.type.kind)
+            return self.fault(tree, "needs_numbers", op=_SIGNS.get(op, op), kind=odd.type.kind)
         unit = _unit(op, args)
         if unit is None:
+            units = tuple(arg.type.unit or "plain" for arg in args)
             return self.fault(
-                tree, "mixes_units", op=op, units=tuple(arg.type.unit or "plain" for arg in args)
+                tree,
+                "multiplies_units" if op in ("mul", "div", "mod") else "mixes_units",
+                op=_SIGNS.get(op, op),
+                units=units,
             )
         if op in ("div", "mod") and args[1].type.low == args[1].type.high == 0:
-            return self.fault(tree, "by_zero", op=op)
+            return self.fault(tree, "by_zero", op=_SIGNS[op])
         low, high = bounds(op, [(arg.type.low, arg.type.high) for arg in args])
         if low < -INT64 or high > INT64:
-            return self.fault(tree, "overflow", op=op, reach=f"{max(high, -low):.1e}")
+            return self.fault(tree, "overflow", op=_SIGNS.get(op, op), reach=f"{max(high, -low):.1e}")
         if all(isinstance(arg, Constant) for arg in args):
             return constant(low, unit)  # the bounds of constants are the value
         partial = op in ("div", "mod") and args[1].type.low <= 0 <= args[1].type.high
@@ -344,6 +359,12 @@ class Reader:
             return Constant(BAD, 0)
         if any(not isinstance(o, Constant) or o.type.kind != subject.type.kind for o in options):
             return self.fault(right, "in_one_kind")
+        odd = next(
+            (o for o in options if subject.type.kind == "int" and _common_unit((subject, o)) is None), None
+        )
+        if odd is not None:
+            a, b = subject.type.unit or "plain", odd.type.unit or "plain"
+            return self.fault(right, "compares_units", a=a, b=b)
         kind = replace(BOOL, nullable=subject.type.nullable)
         found = self.apply(tree, kind, "in", (subject, *options))
         return self.logic(tree, "not", (found,)) if negate else found
@@ -356,7 +377,16 @@ class Reader:
         if other.type.kind != "enum" or value not in other.type.values:
             known = other.type.values
             return self.fault(
-                tree, "no_such_value" if known else "no_value_of_number", value=value, known=known
+                tree,
+                "no_such_value"
+                if known
+                else "date_as_text"
+                if other.type.unit == "date"
+                else "flag_as_text"
+                if other.type.kind == "bool"
+                else "no_value_of_number",
+                value=value,
+                known=known,
             )
         return Constant(replace(other.type, nullable=False), other.type.values.index(value))
 
@@ -414,13 +444,6 @@ class Function:
 
 FUNCTIONS: dict[str, Function] = {}
 """Filled by functions.py, which writes each with the reader above."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that somebody may have meant; '' for none. Looks at 500 that begin or end alike, so that thousands of
-    errors are told in bounded time."""
-    alike = (one for one in known if one[:1] == name[:1] or one[-2:] == name[-2:])
-    return next(iter(get_close_matches(name[:200], islice(alike, 500), 1)), "")
 
 
 def is_text(tree: ast.expr) -> bool:

@@ -3,15 +3,14 @@
 import hashlib
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from .aggregates import Aggregation
 from .checks import Direction, direction, possible
-from .definition import Block, Draft
+from .definition import KEYWORDS, Block, Draft
 from .evidence import MAX_FEN, SOURCES, canonical_json
 from .feature_reader import FeatureReader
-from .language import BAD, BOOL, INT64, PPM, Apply, Constant, Name, Node, Type, absent, constant, names_read
+from .language import BOOL, PPM, Apply, Constant, Name, Node, Type, constant, names_read
 from .parts import (
     EFFECTS,
     FORMATS,
@@ -32,7 +31,8 @@ from .parts import (
 from .pricing import PriceGrid, read_price
 from .schema import MAX_TIME
 from .scorecards import Scorecard, read_scorecard
-from .tables import MAX_ROWS, DecisionTable, pick, read_table
+from .step_tables import read_step_table
+from .tables import DecisionTable, read_table, unit_of
 
 _BLOCKS = (
     "request", "constant", "source", "list", "experiment", "aggregate", "feature", "model", "table", "scorecard",
@@ -41,6 +41,7 @@ _BLOCKS = (
 _CODE = r"[A-Z][A-Z0-9_]{2,59}"
 _WATCHED = "model.pd_ppm"
 MAX_INSTALMENTS = 120
+_FORM_UNITS = {"yuan": "fen", "percent": "ppm"}
 SCORES = {f"{role}.score_ppm": Type("int", "ppm", 0, PPM) for role in ("fraud", "anomaly")}
 """Scores of other models than that of PD: the caller hands them in, and says by hash which model gave them."""
 MAX_ARMS = 20
@@ -48,7 +49,7 @@ MAX_ARMS = 20
 
 def read_policy(text: str, activated: bool) -> dict[str, Any]:
     """The fields of a Policy. Raises DefinitionInvalid."""
-    return PolicyReader(Draft(text)).policy(activated)
+    return PolicyReader(Draft(text, activated)).policy(activated)
 
 
 def verdict_scope(purposes: Sequence[str]) -> dict[str, Type]:
@@ -79,7 +80,9 @@ class PolicyReader:
         self.figures: dict[str, Figure] = {}
         self.places: dict[str, Block] = {}
         self.tables: dict[str, DecisionTable] = {}
-        self.outputs: dict[str, list[str]] = {}  # table or scorecard -> the names it gives
+        self.outputs: dict[
+            str, list[str]
+        ] = {}  # table, scorecard or price -> the names it gives after its dot
         self.scorecards: list[Scorecard] = []
         self.grids: list[PriceGrid] = []
         self.rules: dict[str, Rule] = {}
@@ -98,6 +101,8 @@ class PolicyReader:
         request = draft.block("request")
         purposes = request.texts("purposes")
         request.done()
+        if request.has("purposes") and (not purposes or len(set(purposes)) < len(purposes) or "" in purposes):
+            request.report("purposes", "no_purposes", value=purposes)
         draft.headers(_BLOCKS)
         for block in draft.blocks("constant"):
             self._constant(block)
@@ -130,11 +135,16 @@ class PolicyReader:
         if not activated:
             self._checks(inputs, after)
         draft.finish()
+        try:
+            content = canonical_json(draft.raw)
+        except (TypeError, ValueError):
+            draft.plain()
+            raise
         return {
             "name": name,
             "version": version,
             "owner": owner,
-            "sha256": hashlib.sha256(canonical_json(draft.raw)).hexdigest(),
+            "sha256": hashlib.sha256(content).hexdigest(),
             "purposes": purposes,
             "catalogue": tuple(self.book.catalogue),
             "model_inputs": inputs,
@@ -161,7 +171,7 @@ class PolicyReader:
         """A number, as an integer or yuan(…), percent(…), date(…) in a text; or a list of texts or integers for `in`."""
         name, raw = block.name("name", self.names), block.raw("value")
         block.text("note", "")
-        unit = next((u for u in ("fen", "ppm", "days") if name.endswith(f"_{u}")), "")
+        unit = unit_of(name)
         if isinstance(raw, list):
             self._constant_list(block, name, unit, cast(list[object], raw))
         elif isinstance(raw, str):
@@ -195,7 +205,7 @@ class PolicyReader:
             block.report("value", "no_constant_list", value=items)
 
     def _list(self, block: Block) -> None:
-        name = block.name("name", self.lists)
+        name = block.name("name", self.lists, reserved=())
         self.lists[name] = PolicyList(
             name,
             block.choice("kind", LIST_KINDS),
@@ -209,11 +219,16 @@ class PolicyReader:
         self.places[f"on_list.{name}"] = block
 
     def _experiment(self, block: Block) -> None:
-        name, rows = block.name("name", self.experiments), block.rows("arms")
+        name, rows = block.name("name", self.experiments, reserved=KEYWORDS), block.rows("arms")
         arms = tuple((row.get("name"), row.get("ppm")) for row in rows)
         zh, en, note = block.text("zh"), block.text("en"), block.text("note", "")
         block.done()
-        good = [(arm, ppm) for arm, ppm in arms if isinstance(arm, str) and type(ppm) is int and ppm > 0]
+        odd = sorted({key for row in rows for key in row} - {"name", "ppm"})
+        if odd:
+            block.report("arms", "arms_key", name=odd[0])
+        good = [
+            (arm, ppm) for arm, ppm in arms if isinstance(arm, str) and arm and type(ppm) is int and ppm > 0
+        ]
         if (
             not 2 <= len(good) <= MAX_ARMS
             or len(good) < len(rows)
@@ -252,79 +267,21 @@ class PolicyReader:
         self.stages[name] = cast(Stage, block.choice("stage", STAGES, default))
 
     def _table(self, block: Block) -> None:
-        name = block.name("name", self.tables)
+        name = block.name("name", self.outputs)
         self._stage(block, name, "credit")
         if isinstance(block.raw("on"), dict):
             found = read_table(block, name, self.names, self.moves)
-            self.tables[name] = found.table
-            for step, node in found.steps:
-                self._step(block, step, node)
-                self._known(block, "on", node)
-            self.moves |= found.moves
         else:
-            self._step_table(block, name)
+            found = read_step_table(block, name, self.names, _WATCHED)
+        self.tables[name] = found.table
+        for step, node in found.steps:
+            self._step(block, step, node)
+            self._known(block, "on", node)
+        self.moves |= found.moves
         self.outputs[name] = [step for step, _ in self.steps if step.startswith(f"{name}.")]
 
-    def _step_table(self, block: Block, name: str) -> None:
-        """Rows `below` ascending; each other key becomes <table>.<key>. Past the last row: missing."""
-        on = block.expression("on", self.names, "int")
-        written = block.text("on")
-        given = block.items("rows")
-        rows = [cast(dict[str, object], row) for row in given if isinstance(row, dict)]
-        note = block.text("note", "")
-        block.done()
-        limits = [row.get("below") for row in rows]
-        numbers = [limit for limit in limits if type(limit) is int and abs(limit) <= INT64]
-        keys = tuple(dict.fromkeys(key for row in rows for key in row if key != "below"))
-        cells = tuple((f"< {limit}",) for limit in limits)
-        values = tuple(tuple(cast("int | str | None", row.get(key)) for key in keys) for row in rows)
-        self.tables[name] = DecisionTable(name, "first", (("below", written),), cells, keys, values, note)
-        if not rows or len(numbers) < len(given) or any(a >= b for a, b in itertools.pairwise(numbers)):
-            block.report("rows", "no_limits", value=limits)
-            return
-        if len(rows) > MAX_ROWS:
-            block.report("rows", "table_shape", most=MAX_ROWS, found=(f"{len(rows)} rows",))
-            return
-        for row, limit in enumerate(numbers if on.type.kind == "int" else []):
-            if limit <= on.type.low or (row and numbers[row - 1] > on.type.high):
-                block.report(
-                    ("rows", row), "row_unreached", written=written, low=on.type.low, high=on.type.high
-                )
-        self._known(block, "on", on)
-        for key in keys:
-            column = [row.get(key) for row in rows]
-            self._step(block, f"{name}.{key}", self._steps(block, on, numbers, key, column))
-            if names_read(on) == (_WATCHED,):
-                self._monotone(block, key, column)
-
-    def _steps(self, block: Block, on: Node, limits: list[int], key: str, column: list[object]) -> Node:
-        texts = [value for value in column if isinstance(value, str)]
-        if len(texts) == len(column):
-            enum = Type("enum", values=tuple(dict.fromkeys(texts)), nullable=False)
-            parts: list[Node] = [Constant(enum, enum.values.index(text)) for text in texts]
-        else:
-            unit = next((u for u in ("fen", "ppm", "days") if key.endswith(f"_{u}")), "")
-            numbers = [value for value in column if type(value) is int and abs(value) <= MAX_FEN]
-            if len(numbers) < len(column):
-                block.report("rows", "column_mixed", name=key, value=column)
-                return Constant(BAD, 0)
-            parts = [constant(number, unit) for number in numbers]
-        kinds = [part.type for part in parts]
-        low, high = min(t.low for t in kinds), max(t.high for t in kinds)
-        kind = Type(kinds[0].kind, kinds[0].unit, low, high, kinds[0].values)
-        inside = Apply(replace(BOOL, nullable=on.type.nullable), "lt", (on, constant(limits[-1])))
-        return Apply(kind, "if", (inside, pick(on, [0, *limits[:-1]], parts, kind), absent(kind)))
-
-    def _monotone(self, block: Block, key: str, column: list[object]) -> None:
-        numbers = [value for value in column if type(value) is int]
-        pairs = list(itertools.pairwise(numbers))
-        if key.endswith("_fen") and any(a < b for a, b in pairs):
-            block.report("rows", "rises_with_pd", name=key, value=numbers)
-        if key.endswith("rate_ppm") and any(a > b for a, b in pairs):
-            block.report("rows", "falls_with_pd", name=key, value=numbers)
-
     def _scorecard(self, block: Block) -> None:
-        name = block.name("name", self.names)
+        name = block.name("name", {*self.names, *self.outputs})
         self._stage(block, name, "credit")
         found = read_scorecard(block, name, self.names, self.moves)
         self.scorecards.append(found.card)
@@ -347,10 +304,11 @@ class PolicyReader:
         self._step(block, name, node)
 
     def _price(self, block: Block) -> None:
-        name = block.name("name", self.names)
+        name = block.name("name", {*self.names, *self.outputs})
         self._stage(block, name, "price")
         found = read_price(block, name, self.names, self.moves)
         self.grids.append(found.grid)
+        self.outputs[name] = []
         for step, node in found.steps:
             self._step(block, step, node)
             self._known(block, "name", node)
@@ -374,7 +332,7 @@ class PolicyReader:
         node = block.expression("when", self.names, "bool")
         self._known(block, "when", node)
         if_missing = cast(Effect, block.choice("if_missing", EFFECTS))
-        rule = self._speaks(block, node, block.text("when"), if_missing, owner)
+        rule = self._speaks(block, node, str(block.raw("when") or ""), if_missing, owner)
         if not rule.note:
             block.report("code", "no_note", warn=True, code=rule.code)
 
@@ -410,8 +368,14 @@ class PolicyReader:
             if form not in FORMATS:
                 block.report(key, "unknown_form", form=form)
                 return text
-            if when.type.kind != "bad" and name not in names_read(when) and name not in self.constants:
+            if when.type.kind == "bad":
+                continue
+            if name not in names_read(when) and name not in self.constants:
                 block.report(key, "not_read", name=name)
+            elif form and self.names[name].unit != _FORM_UNITS[form]:
+                block.report(key, "form_of_unit", name=name, form=form, unit=self.names[name].unit or "plain")
+        if set("{}") & set(PLACEHOLDER.sub("", text)):
+            block.report(key, "stray_brace", text=text)
         fixed = [name for name, _ in PLACEHOLDER.findall(text) if name in self.constants]
         for name in fixed:
             for form in FORMATS:
@@ -466,8 +430,10 @@ class PolicyReader:
             ("rate_ppm", "ppm", (0, 1), "rate_not_rising"),
         ):
             figure = self.figures.get(name)
-            if figure is None or (figure.node.type.kind != "bad" and figure.node.type.unit != unit):
+            if figure is None:
                 self.draft.report("figure", 0, "", "no_offer", name=name, unit=unit)
+            elif figure.node.type.kind != "bad" and figure.node.type.unit != unit:
+                self.places[name].report("formula", "offer_unit", unit=unit)
             elif figure.node.type.kind != "bad" and self.moves[name] not in ways:
                 self.places[name].report("formula", slug, name=name)
         if not self.rules:

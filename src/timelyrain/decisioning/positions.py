@@ -1,11 +1,13 @@
 """Where each value of a TOML text stands. The text has been read by tomllib before, so nothing is checked here."""
 
+import re
 from bisect import bisect_right
 
 Path = tuple[str | int, ...]
 """(header, number of that header from 0, key, and further keys or indices inside arrays and inline tables)."""
 
-_ENDS = frozenset(",]}#\n \t")
+_BARE = re.compile(r"[^,\]}#\n \t]+(?: \d\d:\d\d[^,\]}#\n \t]*)?")
+"""A value without quotes; a date may be parted from its time by a blank."""
 _BLANK = frozenset(" \t\n")
 
 
@@ -52,13 +54,29 @@ class Positions:
         while (at := self._skip(at)) < len(self._text):
             if self._text[at] == "[":
                 many = self._text.startswith("[[", at)
-                end = self._text.index("]", at)
-                header = ".".join(word.strip(" \t\"'") for word in self._text[at + 1 + many : end].split("."))
+                words, end = self._key(at + 1 + many, "]")
+                header = ".".join(words)
                 number = self._counts[header] = self._counts.get(header, -1) + 1
                 self.places[header, number] = at
                 at = end + 1 + many
             else:
                 at = self._pair(at, (header, number))
+        self._without_headers()
+
+    def _without_headers(self) -> None:
+        """Blocks written as values: rule = [{ … }], request.purposes = …, characteristic = [{ … }] inside a scorecard."""
+        parts: dict[Path, Path] = {}
+        for path, offset in list(self.places.items()):
+            if path[0] == "" and len(path) > 2:
+                word, *inside = path[2:]
+                inside = inside if inside and isinstance(inside[0], int) else [0, *inside]
+                self.places.setdefault((word, *inside), offset)
+            elif len(path) > 3 and isinstance(path[3], int):
+                if path[:4] not in parts:
+                    header = f"{path[0]}.{path[2]}"
+                    number = self._counts[header] = self._counts.get(header, -1) + 1
+                    parts[path[:4]] = (header, number)
+                self.places.setdefault((*parts[path[:4]], *path[4:]), offset)
 
     def _skip(self, at: int) -> int:
         """Past blanks and comments."""
@@ -73,11 +91,23 @@ class Positions:
         return at
 
     def _pair(self, at: int, path: Path) -> int:
-        start = at
-        while self._text[at] != "=":
-            at = self._string(at) if self._text[at] in "\"'" else at + 1
-        words = (word.strip(" \t\"'") for word in self._text[start:at].split("."))
+        words, at = self._key(at, "=")
         return self._value(self._skip(at + 1), (*path, *words))
+
+    def _key(self, at: int, end: str) -> tuple[list[str], int]:
+        """The words of a dotted key, and where it ends."""
+        words, start = list[str](), at
+        while True:
+            if self._text[at] in "\"'":
+                at = self._string(at)
+            elif self._text[at] in (".", end):
+                words.append(self._text[start:at].strip(" \t\"'"))
+                start = at + 1
+                if self._text[at] == end:
+                    return words, at
+                at += 1
+            else:
+                at += 1
 
     def _value(self, at: int, path: Path) -> int:
         self.places.setdefault(path, at)
@@ -98,9 +128,8 @@ class Positions:
             case '"' | "'":
                 return self._string(at)
             case _:
-                while at < len(self._text) and self._text[at] not in _ENDS:
-                    at += 1
-                return at
+                found = _BARE.match(self._text, at)
+                return found.end() if found else at
 
     def _string(self, at: int) -> int:
         text, quote = self._text, self._text[at]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from .checks import Direction
-from .definition import Block
+from .definition import KEYWORDS, Block
 from .language import BAD, Apply, Constant, Node, Type, constant
 from .table_checks import Cell, Visit, judge, output_moves, segments
 from .tables import MAX_ROWS, chain, read_cell, row_test
@@ -81,10 +81,10 @@ def read_scorecard(
 def _characteristic(
     block: Block, names: Mapping[str, Type], moves: Mapping[str, Direction], taken: Mapping[str, object]
 ) -> tuple[Characteristic, Node, Direction]:
-    name, on = block.name("name", taken), block.expression("on", names)
+    name, on = block.name("name", taken, reserved=KEYWORDS), block.expression("on", names)
     zh, en, c1 = block.text("zh"), block.text("en"), block.integer("c1", 24, 1, 24)
     rows = block.rows("bins")
-    written, formula = tuple(str(row.get("is", "-")) for row in rows), block.text("on")
+    written, formula = tuple(str(row.get("is", "-")) for row in rows), str(block.raw("on") or "")
     block.done()
     points: list[Constant] = []
     cells: list[Cell] = []
@@ -114,7 +114,7 @@ def _characteristic(
     axes = [segments(on.type, cells)]
     visit = Visit(axes, boxes)
     if len(rows) > MAX_ROWS or not visit.run():
-        block.report("bins", "table_shape", found=(f"{len(rows)} bins",), most=MAX_ROWS)
+        block.report("bins", "too_many_bins", found=len(rows), most=MAX_ROWS)
         return line, Constant(BAD, 0), None
     judge(block, "unique", False, [name], [on], visit, "bins")
     low, high = min(p.value for p in points), max(p.value for p in points)

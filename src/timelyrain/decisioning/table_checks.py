@@ -15,6 +15,9 @@ from .language import Constant, Node, Type
 MAX_STATES = 100_000
 MAX_STEPS = 2_000_000
 """Sets of rows that are left, and their combinations with a segment: what bounds memory and time, to a few seconds."""
+MAX_GAPS = 10
+MAX_SHOWN = 12
+"""Combinations without a row that are told, and ranges of one column in each."""
 NULL = -(2**70)
 """Stands for `missing` among the codes of a segment."""
 Span = tuple[int, int]
@@ -52,7 +55,8 @@ class Visit:
         self.rows = len(boxes)
         self._fit: dict[int, int] = {}
         """Row that is hit -> all rows that fit somewhere where it is hit, as bits."""
-        self.gaps: list[tuple[int, ...]] = []
+        self.gaps: list[tuple[Sequence[int], ...]] = []
+        """What no row fits: for each column that was looked at, the segments."""
         self._seen: set[tuple[int, int]] = set()
         self._steps = 0
 
@@ -74,7 +78,7 @@ class Visit:
                 found.setdefault(a + 1 + b, a)
         return found
 
-    def _walk(self, axis: int, alive: int, path: tuple[int, ...]) -> bool:
+    def _walk(self, axis: int, alive: int, path: tuple[Sequence[int], ...]) -> bool:
         if axis == len(self.axes) or not alive:
             self._leaf(alive, path)
             return True
@@ -84,16 +88,12 @@ class Visit:
         self._steps += len(self.masks[axis])
         if len(self._seen) > MAX_STATES or self._steps > MAX_STEPS:
             return False
-        done: set[int] = set()
+        alike: dict[int, list[int]] = {}
         for i, mask in enumerate(self.masks[axis]):
-            left = alive & mask
-            if left not in done:
-                done.add(left)
-                if not self._walk(axis + 1, left, (*path, i)):
-                    return False
-        return True
+            alike.setdefault(alive & mask, []).append(i)
+        return all(self._walk(axis + 1, left, (*path, segments)) for left, segments in alike.items())
 
-    def _leaf(self, alive: int, path: tuple[int, ...]) -> None:
+    def _leaf(self, alive: int, path: tuple[Sequence[int], ...]) -> None:
         if not alive:
             if len(self.gaps) < 50:
                 self.gaps.append(path)
@@ -150,22 +150,35 @@ def judge(
                 block.report((rows, r), "never_reached")
     elif hit == "unique":
         for b, a in sorted(visit.meet.items()):
-            block.report((rows, b), "overlaps", row=a + 1)
+            block.report(
+                (rows, b),
+                "overlaps" if rows == "rows" else "bins_overlap",
+                row=a + 1,
+                line=block.line((rows, a)),
+            )
     if hit in ("first", "unique") and not gaps_stay:
-        for gap in visit.gaps[:3]:
+        for gap in visit.gaps[:MAX_GAPS]:
             where = tuple(_shown(columns[i], nodes[i].type, visit.axes[i], at) for i, at in enumerate(gap))
-            block.report(rows, "gap", where=where)
+            block.report(rows, "gap" if rows == "rows" else "bins_gap", where=where)
 
 
-def _shown(column: str, kind: Type, axis: Sequence[int], at: int) -> str:
-    code = axis[at]
-    if code == NULL:
-        return f"{column} missing"
-    last = axis[at + 1] - 1 if at + 1 < len(axis) else domain(kind)[1]
+def _shown(column: str, kind: Type, axis: Sequence[int], segments: Sequence[int]) -> str:
+    """The column with the values of these segments, neighbours as one range."""
+    if len(segments) == len(axis):
+        return f"{column} -"
+    spans = _joined([_span(kind, axis, at) for at in segments if axis[at] != NULL])
+    words = ["missing"] if axis[segments[0]] == NULL else []
     if kind.kind in ("enum", "bool"):
-        words = kind.values or ("false", "true")
-        return f"{column} {' or '.join(words[code : last + 1])}"
-    return f"{column} {code}..{last}" if code < last else f"{column} {code}"
+        names = kind.values or ("false", "true")
+        words += [f"'{name}'" if kind.values else name for a, b in spans for name in names[a : b + 1]]
+    else:
+        words += [f"{a}..{b}" if a < b else str(a) for a, b in spans]
+    more = ["…"] if len(words) > MAX_SHOWN else []
+    return f"{column} {' | '.join(words[:MAX_SHOWN] + more)}"
+
+
+def _span(kind: Type, axis: Sequence[int], at: int) -> Span:
+    return axis[at], axis[at + 1] - 1 if at + 1 < len(axis) else domain(kind)[1]
 
 
 def output_moves(nodes: Sequence[Node], moves: Mapping[str, Direction], axes: Sequence[Sequence[int]], visit: Visit,

@@ -12,17 +12,28 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from .checks import Direction, direction, domain
-from .definition import Block
+from .definition import KEYWORDS, Block
 from .language import BAD, BOOL, INT64, Apply, Constant, Name, Node, Type, absent, bounds, constant, read
 from .schema import MAX_FEN
 from .table_checks import Cell, Span, Visit, judge, output_moves, segments
 from .wording import Said
 
-HITS = ("first", "unique", "sum", "max", "min", "count")
+COLLECTED = ("sum", "max", "min", "count")
+HITS = ("first", "unique", *COLLECTED)
 MAX_ROWS = 5_000
 LINEAR = 60
 """Rows up to which a table is a chain of conditions; a longer one is halved again and again, and as shallow as a short one."""
 _SIDE = re.compile(r"(<=|>=|<|>|=)\s*(.+)")
+_OUTPUT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
+_DAY = re.compile(r"\d{4}-\d\d?-\d\d?")
+_NUMBER_FAULTS = (
+    "no_date",
+    "no_such_number",
+    "needs_written_number",
+    "over_int64",
+    "wide_sign",
+    "no_literal",
+)
 _TEXTS = re.compile(r"\s*'[^']*'(\s*,\s*'[^']*')*\s*")
 
 
@@ -52,15 +63,18 @@ def read_table(
     block: Block, name: str, names: Mapping[str, Type], moves: Mapping[str, Direction]
 ) -> TableRead:
     """One [[table]] with `on = { column = "expression", … }`. Every problem is reported at its row and cell."""
-    on = block.raw("on")
-    written = {k: str(v) for k, v in cast(dict[str, object], on).items()} if isinstance(on, dict) else {}
+    on = cast(dict[str, object], block.raw("on"))
+    for column, source in on.items():
+        if not isinstance(source, str):
+            block.report(("on", column), "no_text", value=source)
+    written = {k: str(v) for k, v in on.items()}
     columns = {k: block.reading(("on", k), text, names) for k, text in written.items()}
     hit = block.choice("hit", HITS, "unique")
     gaps = block.choice("gaps", ("refused", "missing"), "refused")
     rows = block.rows("rows")
     note = block.text("note", "")
     block.done()
-    outputs = tuple(dict.fromkeys(key for row in rows for key in row if key not in columns))
+    outputs = output_names(block, rows, tuple(columns), "" if hit in COLLECTED else "row")
     table = DecisionTable(
         name,
         hit,
@@ -72,10 +86,7 @@ def read_table(
     )
     nothing = TableRead(table, tuple((f"{name}.{o}", Constant(BAD, 0)) for o in outputs), {})
     if not columns or not rows or not outputs or len(rows) > MAX_ROWS:
-        found = {"columns": len(columns), "rows": len(rows), "outputs": len(outputs)}
-        block.report(
-            "rows", "table_shape", most=MAX_ROWS, found=tuple(f"{n} {what}" for what, n in found.items())
-        )
+        table_shape(block, len(columns), len(rows), len(outputs))
         return nothing
     if any(node.type.kind == "bad" for node in columns.values()):
         return nothing
@@ -118,6 +129,26 @@ def read_table(
         found[f"{name}.{o}"] = output_moves(nodes, moves, axes, visit, column, hit)
     found[f"{name}.row"] = None if any(direction(node, moves) != 0 for node in nodes) else 0
     return TableRead(table, tuple(steps), found)
+
+
+def unit_of(name: str) -> str:
+    """The unit that the end of a name states."""
+    return next((unit for unit in ("fen", "ppm", "days") if name.endswith(f"_{unit}")), "")
+
+
+def table_shape(block: Block, columns: int, rows: int, outputs: int) -> None:
+    block.report("rows", "table_shape", columns=columns, rows=rows, outputs=outputs, most=MAX_ROWS)
+
+
+def output_names(
+    block: Block, rows: Sequence[Mapping[str, object]], columns: Sequence[str], taken: str = ""
+) -> tuple[str, ...]:
+    """Keys of rows that are no columns; taken: a name that the table itself gives."""
+    found = {key: i for i, row in reversed(list(enumerate(rows))) for key in row if key not in columns}
+    for key, row in found.items():
+        if not _OUTPUT.fullmatch(key) or key in KEYWORDS or key == taken:
+            block.report(("rows", row, key), "output_name", name=key)
+    return tuple(dict.fromkeys(key for row in rows for key in row if key not in columns))
 
 
 def read_cell(
@@ -215,9 +246,12 @@ def split_range(text: str) -> tuple[str, str, str, str] | None:
 
 def _number(text: str, kind: Type) -> int | Said:
     """A written number; with a unit it has to be the column's."""
+    if kind.unit == "date" and _DAY.fullmatch(text):
+        return Said("date_unwritten", {"value": text})
     node, faults = read(text, {}, "int")
     if faults or not isinstance(node, Constant):
-        return faults[0].said if faults else Said("cell_no_number", {})
+        told = faults[0].said if faults else Said("", {})
+        return told if told.slug in _NUMBER_FAULTS else Said("cell_no_number", {})
     if node.type.unit not in ("", kind.unit):
         return Said("cell_unit", {"found": node.type.unit, "unit": kind.unit or "plain numbers"})
     return node.value
@@ -225,17 +259,23 @@ def _number(text: str, kind: Type) -> int | Said:
 
 def _output(block: Block, row: int, key: str, raw: object, hit: str) -> Constant | None:
     """An output of one row: a number (written, or yuan(…) and percent(…) in a text), or an enum text."""
-    unit = next((u for u in ("fen", "ppm", "days") if key.endswith(f"_{u}")), "")
+    unit = unit_of(key)
     if isinstance(raw, str) and re.fullmatch(r"(yuan|percent)\(.*\)", raw):
         node = block.reading(("rows", row, key), raw, {}, "int")
         if node.type.kind == "bad":
             return None
-        raw = node.value if isinstance(node, Constant) and node.type.unit == unit else raw
+        if node.type.unit != unit:
+            block.report(("rows", row, key), "output_unit", name=key, value=raw, unit=unit or "plain numbers")
+            return None
+        raw = cast(Constant, node).value
     if type(raw) is int and abs(raw) <= MAX_FEN:
         return constant(raw, unit)
     if isinstance(raw, str) and hit in ("first", "unique") and not unit:
         return Constant(Type("enum", values=(raw,), nullable=False), 0)
-    block.report(("rows", row, key) if raw is not None else ("rows", row), "no_output", name=key, value=raw)  # fmt: skip
+    if raw is None:
+        block.report(("rows", row), "output_absent", name=key)
+    else:
+        block.report(("rows", row, key), "no_output", name=key, value=raw)
     return None
 
 
