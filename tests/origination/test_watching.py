@@ -1,29 +1,34 @@
 """A model watched on the platform's own decisions: drift is told where people changed and not where they did not."""
 
 import json
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from tests import borrowers
+from tests.conftest import superuser_dsn
 from tests.origination import past
 from tests.worlds import World
 from timelyrain import decisioning, risk
 from timelyrain.cli import main
 from timelyrain.console.roles import ensure_demo_users
 from timelyrain.origination import ports, registry, releases, watching
-from timelyrain.origination.models import ModelWatch
+from timelyrain.origination.models import ModelWatch, WatchRun
 from timelyrain.runtime import clock
 from timelyrain.runtime.problems import Invalid, NotFound
 
 READ = ("bureau_score", "dti_ppm", "utilisation_ppm", "bureau_inquiry_count_90d", "income_verified_fen")
+WAITS = "SELECT FROM pg_locks WHERE relation = 'origination_offer'::regclass AND NOT granted"
 LEARNT = datetime(2021, 12, 1, tzinfo=UTC)
 CALM, DRIFTED = date(2021, 12, 31), date(2022, 1, 31)
 
@@ -112,6 +117,46 @@ def test_the_calendar_watches_each_model_once_a_week(world: World, in_force: str
     assert [row.model_sha256 for row in watching.run_due()] == [digest]
     assert watching.due(clock.now()) == [] and watching.run_due() == []
     assert ModelWatch.objects.filter(model_sha256=digest).count() == 1
+
+
+def test_a_watch_that_hangs_is_ended_told_and_tried_again_only_tomorrow(
+    world: World, in_force: str, risk_client: Client
+) -> None:
+    owners = [borrowers.register(world).borrower]
+    past.lent_to(owners, 5, 45, clock.now() - timedelta(days=200), timedelta(days=2))
+    matrix = np.random.default_rng(45).normal(size=(400, len(READ)))
+    digest = in_place(matrix, matrix[:, 0] > 1, 45)
+    borrowers.apply(borrowers.register(world))
+    runs = WatchRun.objects.filter(model_sha256=digest)
+
+    def overview() -> str:
+        return risk_client.get(reverse("admin:index")).content.decode()
+
+    with psycopg.connect(superuser_dsn()) as other:
+        other.execute(
+            "LOCK TABLE origination_offer IN ACCESS EXCLUSIVE MODE"
+        )  # what it has to read does not come
+        for died in range(watching.DEATHS):
+            watching.carry_on()
+            while not (runs.filter(state="running").exists() and other.execute(WAITS).fetchall()):
+                time.sleep(0.1)
+                watching.carry_on()  # the process before may just be letting go
+            assert runs.get().state == "running", "in time yet"
+            watching.carry_on(minutes=0)
+            assert (runs.get().state, runs.get().deaths) == ("stopped", died + 1)
+            if died == 0:
+                assert watching._child is not None  # tried again
+                assert "稍后会再试一次" in overview()
+        assert watching.due(clock.now()) == [] and watching._child is None
+        assert "模型监测没有完成" in overview() and "明天再试" in overview()
+        model_page = reverse("admin:origination_scoringmodel_change", args=[digest])
+        assert "最近一次监测没有完成" in risk_client.get(model_page).content.decode()
+        runs.update(deaths=0)
+        alone = watching.start(1)
+        assert alone.wait() == -signal.SIGALRM, "it ends by itself when its worker is gone"
+    runs.update(deaths=0, state="stopped")
+    assert [row.model_sha256 for row in watching.run_due()] == [digest]
+    assert runs.get().state == "done" and "模型监测没有完成" not in overview()
 
 
 def test_what_cannot_be_watched_says_why(platform: World, in_force: str) -> None:

@@ -18,7 +18,7 @@ from rich.table import Table
 from timelyrain import backtesting, policies, risk
 from timelyrain.decisioning import Policy
 
-from .commands import Commands, Refusal, say
+from .commands import Commands, Refusal, load_django, say
 from .definitions import parsed, policy_source
 
 Floats = npt.NDArray[np.float64]
@@ -36,6 +36,11 @@ what is written with --out
 examples
   timelyrain risk fraud train past.parquet --label fraud --kind fraud_kind --out models
   timelyrain risk fraud score new.parquet --model models/<sha256>.model --json
+"""
+FILL = """
+Velocities count what stands in the store of sightings, and it grows only with decisions by a policy that names a score. Fill it
+before such a policy decides first, so that its counts are those that the models learnt from, and once after. Cut short, it
+goes on where it was; done twice, it adds nothing.
 """
 
 
@@ -68,6 +73,24 @@ def add(group: Commands) -> None:
     score.add_argument("--out", type=Path, metavar="FILE", help="the applications with the score as `given.<role>.score_ppm`: "
                        "what a policy that names fraud.score_ppm or anomaly.score_ppm reads in a back-test")  # fmt: skip
     score.add_argument("--json", action="store_true", help="every application as one line of JSON")
+    filled = fraud.add(fill, "fill", FILL)
+    filled.add_argument(
+        "--by", default="command line", metavar="LOGIN", help="who asks (default %(default)s)"
+    )
+
+
+def fill(given: argparse.Namespace) -> int:
+    """Fill the platform's store of sightings from past applications; what it holds already stays as it is."""
+    load_django()
+    from timelyrain.origination import sightings
+    from timelyrain.runtime.problems import Problem
+
+    try:
+        done = sightings.fill(given.by, say)
+    except (Problem, LookupError) as refused:
+        raise Refusal(str(refused)) from None
+    print(f"{done.sightings} sightings of {done.decisions} decisions since {done.since:%Y-%m-%d}")
+    return 0
 
 
 def train_file(given: argparse.Namespace) -> int:

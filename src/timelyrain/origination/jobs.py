@@ -1,13 +1,14 @@
-"""Saga steps and scheduled work of origination: back-tests, applications that wait for a source, shadow policies, watching."""
+"""Saga steps and scheduled work of origination: back-tests, training, watching, old sightings; waiting applications, shadows."""
 
-from timelyrain.origination import backtests, retraining, services, shadows, trials, watching
+from timelyrain.origination import backtests, retraining, services, shadows, sightings, trials, watching
 from timelyrain.runtime import sagas
 from timelyrain.runtime.sagas import Data, Done, Outcome, Retry, Run
 from timelyrain.runtime.worker import every
 
 every(3, "origination.backtests")(backtests.carry_on)
 every(30, "origination.retraining")(retraining.carry_on)
-every(600, "origination.watching")(watching.carry_on)
+every(60, "origination.watching")(watching.carry_on)
+every(3_600, "origination.sightings")(sightings.forget_old)
 
 
 def _decide(run: Run) -> Outcome:

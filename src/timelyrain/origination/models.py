@@ -307,6 +307,27 @@ class ModelWatch(models.Model):
         ]
 
 
+class WatchRun(models.Model):
+    """A watch that the calendar asked for, once per model and day (reference table); what it found is a ModelWatch.
+
+    deaths: how often its process took too long or ended without a word.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    model_sha256 = models.CharField(max_length=64)
+    on = models.DateField()
+    state = models.CharField(max_length=7, choices=BacktestState.choices, default=BacktestState.RUNNING)
+    deaths = models.SmallIntegerField(default=0)
+    last_error = models.TextField(default="", blank=True)
+    begun_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["model_sha256", "on"], name="watch_run_once_a_day")
+        ]
+
+
 class ListEntry(models.Model):
     """Somebody or something put on a list, or taken off it, by keyed hash; the newest entry of a key decides (reference table).
 
@@ -330,7 +351,10 @@ class ListEntry(models.Model):
 
 
 class Sighting(models.Model):
-    """A thing that an applicant used, by keyed hash of both (reference table: things are shared by persons of all shards)."""
+    """A thing that an applicant used, by keyed hash of both (reference table: things are shared by persons of all shards).
+
+    Nothing is changed, and only the database's forget_sightings() deletes: what no window reaches any more.
+    """
 
     append_only = True
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -341,7 +365,28 @@ class Sighting(models.Model):
     at = models.DateTimeField()
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["key_hash", "at", "id"], name="sighting_of_key")]
+        indexes: ClassVar = [
+            models.Index(fields=["key_hash", "at", "id"], name="sighting_of_key"),
+            models.Index(fields=["at"], name="sighting_at"),
+        ]
+
+
+class SightingBackfill(models.Model):
+    """Sightings read out of past decisions' evidence (reference table), of those made from `since` to before `until`.
+
+    after_shard, after_id: the last decision that was looked at; a fill that was cut short goes on behind it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    by = models.CharField(max_length=150)
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    after_shard = models.SmallIntegerField(default=-1)
+    after_id = models.UUIDField(null=True)
+    decisions = models.IntegerField(default=0)
+    sightings = models.BigIntegerField(default=0)
+    begun_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
 
 
 class RuleSnooze(Sharded):

@@ -63,13 +63,7 @@ def score(
     if not scorers:
         return Scored(None, {}, {}, ())
     at = datetime.fromtimestamp(evidence.as_of, UTC)
-    used = risk.things_used(evidence.tables)
-    keys = {kind: blind_index(kind, f"{value:016x}") for kind, value in used.items() if value}
-    keys |= {kind: told[kind] for kind in TOLD if kind in told}
-    sightings = [
-        Sighting(kind=kind, key_hash=key, person_hash=told["person"], application_id=application_id, at=at)
-        for kind, key in keys.items()
-    ]
+    keys = things_of(evidence, told)
     counted = counts(at, told["person"], keys)
     table = policy.engine.features([evidence])
     given: Given = {}
@@ -77,7 +71,23 @@ def score(
     for role, model in scorers.items():
         given |= {name: counted.get(name) for name in model.feature_names if name in names}
         given[name_of(role)] = ppm(model, table, given)
-    return Scored(table, given, {role: model.sha256 for role, model in scorers.items()}, sightings)
+    versions = {role: model.sha256 for role, model in scorers.items()}
+    return Scored(table, given, versions, sightings(application_id, at, told["person"], keys))
+
+
+def things_of(evidence: Evidence, told: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Keyed hashes of the things that an applicant used, by kind: as evidence states them last, and as the borrower told them."""
+    used = risk.things_used(evidence.tables)
+    keys = {kind: blind_index(kind, f"{value:016x}") for kind, value in used.items() if value}
+    return keys | {kind: told[kind] for kind in TOLD if kind in told}
+
+
+def sightings(application_id: UUID, at: datetime, person: bytes, keys: Mapping[str, bytes]) -> list[Sighting]:
+    """A row for each thing, not kept yet."""
+    return [
+        Sighting(kind=kind, key_hash=key, person_hash=person, application_id=application_id, at=at)
+        for kind, key in keys.items()
+    ]
 
 
 def ppm(model: risk.TrainedModel, table: FeatureTable, counted: Mapping[str, int | bool | None]) -> int:

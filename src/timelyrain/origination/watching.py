@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -24,13 +25,16 @@ from timelyrain import decisioning, risk
 from timelyrain.audit import services as audit
 from timelyrain.finance import add_months
 from timelyrain.origination import columns, errors, history, ports, registry
-from timelyrain.origination.models import DecisionRecord, ModelWatch, Offer
+from timelyrain.origination.models import BacktestState, DecisionRecord, ModelWatch, Offer, WatchRun
 from timelyrain.runtime import clock, law, locks
 from timelyrain.runtime.problems import Invalid, NotFound, Problem
 
 log = logging.getLogger(__name__)
 AGES = ((18, "18–25"), (26, "26–35"), (36, "36–45"), (46, "46–55"), (56, "56+"))
 PPM = 1_000_000
+DEATHS = 2
+"""So often on one day a process may take too long over a watch, or end without a word, before the next day is waited for."""
+GRACE_SECONDS = 60
 Say = Callable[[str], None]
 
 
@@ -42,6 +46,7 @@ class Plan:
     window_days: int
     history_months: int
     most_rows: int
+    most_minutes: int
     rules: risk.watching.Rules
 
     def period(self, on: date) -> date:
@@ -61,9 +66,8 @@ def plan(on: date) -> Plan:
         name.removesuffix("_ppm"): value / PPM for name, value in table.items() if name.endswith("_ppm")
     }
     rules = risk.watching.Rules(**shares, few=table["few"], few_bad=table["few_bad"])
-    return Plan(
-        table["every"] == "month", table["window_days"], table["history_months"], table["most_rows"], rules
-    )
+    counts = {name: table[name] for name in ("window_days", "history_months", "most_rows", "most_minutes")}
+    return Plan(monthly=table["every"] == "month", rules=rules, **counts)
 
 
 @cache
@@ -227,11 +231,12 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), clock.BUSINESS_ZONE).astimezone(UTC)
 
 
-# -- the calendar
+# -- the calendar and the process
 
 
 def due(at: datetime) -> list[str]:
-    """Models that the calendar asks to be watched now: in force or challenging, and not yet this week or month."""
+    """Models that the calendar asks to be watched now: in force or challenging, not yet this week or month, and not given up
+    today."""
     on = at.astimezone(clock.BUSINESS_ZONE).date()
     planned, in_force = plan(on), registry.active_hashes(at)
     if "policy" not in in_force:
@@ -239,45 +244,93 @@ def due(at: datetime) -> list[str]:
     recent = DecisionRecord.objects.filter(at__gte=at - timedelta(days=planned.window_days), at__lte=at)
     models = [in_force[kind] for kind in ("model", "challenger") if kind in in_force]
     done = ModelWatch.objects.filter(on__gte=planned.period(on), on__lte=on, model_sha256__in=models)
-    watched = set(done.values_list("model_sha256", flat=True))
-    return [one for one in models if one not in watched] if recent.exists() else []
+    given_up = WatchRun.objects.filter(on=on, model_sha256__in=models, deaths__gte=DEATHS)
+    settled = {*done.values_list("model_sha256", flat=True), *given_up.values_list("model_sha256", flat=True)}
+    return [one for one in models if one not in settled] if recent.exists() else []
 
 
 def run_due() -> list[ModelWatch]:
-    """Watch what is due, in this process; no two processes at once."""
+    """Watch what is due, in this process; no two processes at once. Each run says how it ended."""
     if not locks.try_take("watching"):
         return []
     found: list[ModelWatch] = []
     try:
         for digest in due(clock.now()):
+            begun = {"state": BacktestState.RUNNING, "begun_at": clock.now(), "finished_at": None}
+            row, _ = WatchRun.objects.update_or_create(model_sha256=digest, on=clock.today(), defaults=begun)
+            state, why = BacktestState.DONE, ""
             try:
-                found.append(run(digest))
+                found.append(run(digest, row.on))
             except Problem as error:  # such as too young a platform: the calendar asks again
                 log.warning("model %s is not watched: %s", digest[:12], error)
+                state, why = BacktestState.FAILED, str(error)
+            _end(row, state, why)
         return found
     finally:
         locks.give_back("watching")
 
 
+def _end(row: WatchRun, state: BacktestState, why: str = "", deaths: int = 0) -> None:
+    """A run that somebody else has ended stays as it is."""
+    WatchRun.objects.filter(id=row.id, state=BacktestState.RUNNING).update(
+        state=state, last_error=why[:2000], deaths=row.deaths + deaths, finished_at=clock.now()
+    )
+
+
 _CHILD = """
-import os
+import os, signal, sys
 os.nice(10)
+signal.alarm(int(sys.argv[1]))
 import django
 django.setup()
+from django.db import connection
+connection.cursor().execute("SET client_connection_check_interval = '1s'")  # killed while it waits, it leaves no lock
 from timelyrain.origination import watching
 watching.run_due()
 """
-_child: "subprocess.Popen[bytes] | None" = None
+_child: tuple["subprocess.Popen[bytes]", float] | None = None
 
 
-def carry_on() -> None:
-    """Have a process of its own watch what is due: the worker's other jobs go on."""
+def start(seconds: int) -> "subprocess.Popen[bytes]":
+    """A process that watches what is due. It ends after so many seconds, whatever it is at and whoever started it lives."""
+    return subprocess.Popen([sys.executable, "-c", _CHILD, str(seconds)], stdin=subprocess.DEVNULL)
+
+
+def carry_on(minutes: float | None = None) -> None:
+    """Have a process of its own watch what is due, so that the worker's other jobs go on; end one that takes too long.
+
+    minutes: as the plan has it. A run whose process is gone without a word is ended here, and tried again until its DEATHS.
+    """
     global _child
-    if _child is not None and _child.poll() is None:
-        return
-    _child = None
+    most = plan(clock.today()).most_minutes if minutes is None else minutes
+    killed = False
+    if _child is not None:
+        process, begun = _child
+        if process.poll() is None:
+            if monotonic() - begun <= 60 * most:
+                return
+            process.kill()
+            process.wait()
+            killed = True
+        _child = None
+    running = WatchRun.objects.filter(state=BacktestState.RUNNING)
+    if killed or (running.exists() and locks.try_take("watching")):  # nobody is at it
+        for row in running:
+            why = f"it took more than {most:g} minutes (most_minutes in watching.toml), or its process was ended from outside"
+            log.error("the watch of model %s was given up: %s", row.model_sha256[:12], why)
+            _end(row, BacktestState.FAILED, why, deaths=1)
+        if not killed:
+            locks.give_back("watching")
     if due(clock.now()):
-        _child = subprocess.Popen([sys.executable, "-c", _CHILD], stdin=subprocess.DEVNULL)
+        _child = start(60 * plan(clock.today()).most_minutes + GRACE_SECONDS), monotonic()
+
+
+def ended(model_sha256: str) -> WatchRun | None:
+    """The latest run of a model, where it came to no watch; also while it is tried once more."""
+    row = WatchRun.objects.filter(model_sha256=model_sha256).order_by("-on").first()
+    if row is None or row.state == BacktestState.DONE:
+        return None
+    return row if row.deaths or row.state == BacktestState.FAILED else None
 
 
 def newest(model_sha256: str) -> ModelWatch | None:

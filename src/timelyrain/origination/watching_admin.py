@@ -10,7 +10,7 @@ from django.utils.translation import get_language
 
 from timelyrain import risk
 from timelyrain.origination import registry, watching
-from timelyrain.origination.models import ModelWatch, ScoringModel
+from timelyrain.origination.models import ModelWatch, ScoringModel, WatchRun
 from timelyrain.runtime.admin import ReadOnlyAdmin
 from timelyrain.runtime.glossary import words
 from timelyrain.runtime.panels import Badge, Bar, Link, Panel, Table, Verdict, on_dashboard, on_page
@@ -102,6 +102,40 @@ def _alert() -> Panel | None:
     return worst and _panel(worst, words("模型监测告警", "A model has drifted"))
 
 
+@on_dashboard("origination.view_modelwatch", order=2)
+def _given_up() -> Panel | None:
+    """A watch of what decides whose process took too long or died: nothing is known then, which is not calm."""
+    in_force = registry.active_hashes()
+    models = [in_force[kind] for kind in ("model", "challenger") if kind in in_force]
+    found = (row for digest in models if (row := watching.ended(digest)) and row.deaths)
+    row = next(found, None)
+    return row and _unfinished(row, words("模型监测没有完成", "A watch was not finished"))
+
+
+def _unfinished(row: WatchRun, title: Any) -> Panel:
+    if row.deaths:
+        minutes, again = watching.plan(row.on).most_minutes, row.deaths < watching.DEATHS
+        said = words(
+            f"{row.on} 的监测中止了 {row.deaths} 次：超过 {minutes} 分钟，或进程被终止",
+            f"The watch of {row.on} was ended {row.deaths} time(s): more than {minutes} minutes, or its process was ended",
+        )
+        then = words(
+            f"{'稍后会再试一次' if again else '今天不再尝试，明天再试'}。手动执行 timelyrain risk watch 可看到停在哪一步；"
+            "时限是 watching.toml 的 most_minutes。",
+            f"It is tried again {'shortly' if again else 'tomorrow'}. `timelyrain risk watch` by hand shows where it stops; "
+            "the limit is most_minutes of watching.toml.",
+        )
+    else:
+        said, then = words("没有可比较的内容", "There was nothing to compare"), row.last_error
+    model = Link("origination.scoringmodel", row.model_sha256, str(row.model_sha256)[:12])
+    facts = [
+        (str(words("模型", "model")), model),
+        ("begun_at", row.begun_at),
+        ("finished_at", row.finished_at),
+    ]
+    return Panel(title, verdict=Verdict(False, said), facts=facts, text=then, wide=True)
+
+
 @on_page("origination.modelwatch", "origination.view_modelwatch", order=5)
 def _found(request: HttpRequest, row: ModelWatch) -> Panel:
     return _panel(row, words("监测结果", "What was found"))
@@ -117,6 +151,12 @@ def _whole(request: HttpRequest, row: ModelWatch) -> Panel:
         verdict=Verdict(whole, said if whole else words("内容与登记的指纹不符", "The content was changed")),
         facts=[(str(told), report["rows"][name]) for name, told in _ROWS.items()],
     )
+
+
+@on_page("origination.scoringmodel", "origination.view_modelwatch", order=3)
+def _run(request: HttpRequest, row: ScoringModel) -> Panel | None:
+    last = watching.ended(row.sha256)
+    return last and _unfinished(last, words("最近一次监测没有完成", "The last watch was not finished"))
 
 
 @on_page("origination.scoringmodel", "origination.view_modelwatch", order=4)
