@@ -246,6 +246,15 @@ def test_rows_in_chunks_of_any_size(past: Path, model: bytes, tmp_path: Path) ->
         (lambda f: f.with_columns(at=pl.lit(2**62)), "at is 4611686018427387904: give epoch seconds"),
         (lambda f: f.with_columns(amount_fen=pl.lit(2**63, pl.UInt64)), "amount_fen is 9223372036854775808"),
         (lambda f: f.with_columns(sex=pl.lit([1])), "by which nothing can be cut"),
+        (lambda f: f.rename({"fact.bureau_score": "fact.bureau_scor"}), "'fact.bureau_scor' is not known (nearest: 'fact.bureau_score')"),
+        (lambda f: f.with_columns(application_id=pl.when(pl.int_range(8) != 5).then("application_id")), "application_id is null in row 5"),
+        (lambda f: f.with_columns(pl.lit(None, pl.List(pl.Int64)).alias("bank_flow.at")), "bank_flow.at is null"),
+        (lambda f: f.with_columns(missing=pl.lit(["bank"])), "`missing` names its source bank"),
+        (lambda f: f.with_columns(pl.lit([10**11] * 11).alias(c) for c in f.columns if c.startswith("bank_flow.am")).with_columns(pl.lit([0] * 11).alias(c) for c in f.columns if c.startswith("bank_flow.") and c != "bank_flow.amount_fen"), "adds up to more than"),
+        (lambda f: f.with_columns(pl.lit([0] * 100_001, pl.List(pl.Int64)).alias(c) for c in f.columns if c.startswith("bank_flow.")), "bank_flow has 100,001 events"),
+        (lambda f: f.with_columns(pl.col("bureau_account.closed").list.eval(pl.lit(1))), "closed is before its opening"),
+        (lambda f: f.with_columns(pl.col("bank_flow.counterparty").list.eval(pl.lit(2**64 - 1, pl.UInt64))), "counterparty is 18446744073709551615"),
+        (lambda f: f.with_columns(pl.lit(7).alias("given.on_list.fraud_person")), "given.on_list.fraud_person is 7"),
     ],
 )  # fmt: skip
 def test_what_is_refused(change, message: str, tmp_path: Path) -> None:
@@ -254,6 +263,39 @@ def test_what_is_refused(change, message: str, tmp_path: Path) -> None:
     with pytest.raises(ApplicationsInvalid) as refused:
         backtest(job(path), tmp_path / "out")
     assert message in str(refused.value)
+
+
+def test_a_file_that_is_none_or_is_damaged_is_told(tmp_path: Path) -> None:
+    path = write(applications(300), tmp_path / "some[1].parquet")
+    assert Applications.open(path).rows == 300  # brackets in a name are no pattern
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 3)
+    path.write_bytes(content)
+    (tmp_path / "past.csv").write_text("application_id,at\n1,2\n")
+    for wrong, message in (
+        (tmp_path, "it is a folder"),
+        (tmp_path / "past.csv", "a CSV"),
+        (tmp_path / "*", "cannot be read"),
+    ):
+        with pytest.raises(ApplicationsInvalid, match=message):
+            Applications.open(wrong)
+    with pytest.raises(ApplicationsInvalid, match="damaged"):
+        backtest(job(path), tmp_path / "out")
+
+
+def test_what_a_file_does_not_hold_is_told(tmp_path: Path) -> None:
+    """A fact and a source without a column, ids that stand twice, people who are not named: decided, and said."""
+    path = write(applications(8) * 2, tmp_path / "some.parquet")
+    frame = pl.read_parquet(path)
+    shops = [c for c in frame.columns if c.startswith(("shop_", "fact.shop_"))]
+    frame.drop("fact.age", *shops).with_columns(pl.lit(None, pl.String).alias("person")).write_parquet(path)
+    result = json.loads(canonical_json(backtest(job(path), tmp_path / "out")))
+    assert result["inputs"]["applications"]["absent"] == ["shop", "fact.age"] and result["repeated_ids"] == 8
+    page = report(result)
+    assert (
+        "Not in the file, so missing for everybody: shop, fact.age." in page
+        and "8 applications bear an id" in page
+    )
 
 
 @pytest.mark.parametrize(("bad", "caution"), [(None, "no_outcomes"), (0, "one_class"), (1, "one_class")])

@@ -70,7 +70,7 @@ en = "Borrowing to repay"
         ("ppm = 900000", "ppm = 800000", "实验 income：第 1 (usual) 行 ppm 90% → 80%", "experiment income: row 1 (usual) ppm 90% → 80%"),
         ("percent(55)", "percent(50)", "常量 dti_cap_ppm：55% → 50%", "constant dti_cap_ppm: 55% → 50%"),
         ("windows = [30, 90]", "windows = [30, 180]", "聚合族 bank_in：窗口 新增 180；删除 90", "aggregate bank_in: windows added 180; removed 90"),
-        ('version = "1"', 'version = "2"', "version 1 → 2", "version 1 → 2"),
+        ('version = "1"', 'version = "2"', "版本号 1 → 2", "version 1 → 2"),
         ('"medical"]', '"medical", "travel"]', "申请：用途 新增 travel", "request: purposes added travel"),
     ],
 )  # fmt: skip

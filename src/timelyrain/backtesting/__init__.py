@@ -3,7 +3,8 @@
 Reads files and writes a folder; no Django, no clock. `backtest` is the whole of it; `report` draws its result.
 """
 
-from .applications import Applications, ApplicationsInvalid, Batch, Past, PastApplication, batch_of
+from .applications import Applications, Batch, Past, PastApplication, batch_of
+from .columns import ApplicationsInvalid
 from .deciding import KernelMismatch, Law, Side
 from .economics import Economics
 from .page import report

@@ -6,34 +6,27 @@ lists, `missing`, `outcome_bad`, `outcome_loss_fen`. Optional besides: `person`,
 
 import hashlib
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from timelyrain.decisioning import FACTS, SOURCES, TABLES, Evidence, Request
+from timelyrain.decisioning import FACTS, TABLES, Evidence, Request
 
+from .columns import ApplicationsInvalid, absent, wrong
+from .reading import Reading
 from .statistics import BUCKETS
 
 Ints = npt.NDArray[np.int64]
-MAX_TIME = 4_102_444_800
-"""The last moment that evidence knows, in epoch seconds."""
-
-REQUIRED = ("application_id", "at", "amount_fen", "instalments", "purpose")
 GROUPS = ("sex", "age_band", "region")
 SEGMENTS = ("purpose", "instalments")
 AGES = ((18, 24), (25, 34), (35, 44), (45, 54))
-_CLOSED = ("settled", "closed")
-
-
-class ApplicationsInvalid(ValueError):
-    """A file of applications was refused: the message names column, row and value, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +54,9 @@ class Batch:
 
 
 class Past(Protocol):
-    """Past applications in a fixed order, wherever they are kept. sha256 names all of their content."""
+    """Past applications in a fixed order, wherever they are kept. sha256 names all of their content; absent: facts and
+    sources of which there is no column, so that they are missing for everybody.
+    """
 
     @property
     def name(self) -> str: ...
@@ -73,6 +68,8 @@ class Past(Protocol):
     def groups(self) -> tuple[str, ...]: ...
     @property
     def segments(self) -> tuple[str, ...]: ...
+    @property
+    def absent(self) -> tuple[str, ...]: ...
     @property
     def utc_offset_minutes(self) -> int: ...
     def read(self, start: int, n: int) -> Batch: ...
@@ -134,6 +131,7 @@ class Applications:
     groups: tuple[str, ...]
     segments: tuple[str, ...]
     utc_offset_minutes: int = 480
+    absent: tuple[str, ...] = ()
 
     @staticmethod
     def open(
@@ -141,41 +139,15 @@ class Applications:
     ) -> "Applications":
         """Checks columns and types, not yet values; GROUPS and SEGMENTS need not be named. Raises ApplicationsInvalid."""
         try:
-            schema = dict(pl.read_parquet_schema(path))
-        except (OSError, pl.exceptions.PolarsError) as error:
+            if path.is_dir():
+                raise IsADirectoryError("it is a folder")
+            schema = dict(pl.scan_parquet(path, glob=False).collect_schema())
+        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
             raise ApplicationsInvalid(
-                f"{path} cannot be read as Parquet ({str(error).splitlines()[0]}): give a file of applications."
+                f"{str(path)!r:.200} cannot be read as Parquet ({str(error).splitlines()[0]:.200}): give one Parquet file of "
+                "applications; a CSV or Excel file cannot hold their events."
             ) from None
-        needed = [
-            f"{t}.{c}"
-            for t, table in TABLES.items()
-            for c, f in table.columns.items()
-            if not (table.later or f.later)
-        ]
-        problems = [
-            f"no column {name!r}" for name in (*REQUIRED, *needed, *groups, *segments) if name not in schema
-        ]
-        problems += [
-            f"{name!r} is {schema[name]}, not {kind}"
-            for name, kind, right in _TYPES
-            if name in schema and not right(schema[name])
-        ]
-        problems += [
-            f"{name!r} is {kind}, not a list of whole numbers"
-            for name, kind in schema.items()
-            if name.partition(".")[0] in TABLES and not (isinstance(kind, pl.List) and _of_codes(kind.inner))
-        ]
-        problems += [
-            f"{name!r} is {kind}, not whole numbers"
-            for name, kind in schema.items()
-            if (name.startswith("fact.") and not _of_codes(kind))
-            or (name.startswith("given.") and not (kind.is_integer() or kind in (pl.Boolean, pl.Null)))
-        ]
-        problems += [
-            f"{name!r} is {schema[name]}, by which nothing can be cut"
-            for name in (*GROUPS, *SEGMENTS, *groups, *segments)
-            if name in schema and schema[name].is_nested()
-        ]
+        problems = wrong(schema, (*GROUPS, *SEGMENTS, *groups, *segments), (*groups, *segments))
         if problems:
             shown = "; ".join(problems[:12]) + (
                 f"; and {len(problems) - 12} more" if len(problems) > 12 else ""
@@ -187,7 +159,9 @@ class Applications:
         def cut(usual: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
             return tuple(dict.fromkeys([*(name for name in usual if name in schema), *given]))
 
-        found = Applications(path, cut(GROUPS, groups), cut(SEGMENTS, segments), utc_offset_minutes)
+        found = Applications(
+            path, cut(GROUPS, groups), cut(SEGMENTS, segments), utc_offset_minutes, absent(schema)
+        )
         if not found.rows:
             raise ApplicationsInvalid(f"{path} has no rows: there is nothing to decide.")
         return found
@@ -198,7 +172,7 @@ class Applications:
 
     @cached_property
     def rows(self) -> int:
-        return pl.scan_parquet(self.path).select(pl.len()).collect().item()
+        return pl.scan_parquet(self.path, glob=False).select(pl.len()).collect().item()
 
     @cached_property
     def sha256(self) -> str:
@@ -208,12 +182,25 @@ class Applications:
 
     def read(self, start: int, n: int) -> Batch:
         """Rows start..start+n. Raises ApplicationsInvalid."""
-        frame = pl.scan_parquet(self.path).slice(start, n).collect()
-        ids = frame["application_id"].cast(pl.String).to_list()
-        reading = _Reading(self.path, frame, ids)
-        people = frame["person"].cast(pl.String).to_list() if "person" in frame.columns else ids
-        tables = {name: reading.table(name) for name in TABLES}
-        facts, missing = {name: reading.fact(name) for name in FACTS}, reading.missing()
+        try:
+            frame = pl.scan_parquet(self.path, glob=False).slice(start, n).collect()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise ApplicationsInvalid(
+                f"{self.path}: rows {start} to {start + n} cannot be read ({str(error).splitlines()[0]:.200}): "
+                "the file is damaged, or was changed meanwhile; write it again."
+            ) from None
+        ids = frame["application_id"].cast(pl.String)
+        if ids.null_count():
+            raise ApplicationsInvalid(
+                f"{self.path}: application_id is null in row {start + (ids.is_null().arg_max() or 0)} (counted from 0): "
+                "give each application its own."
+            )
+        people = frame["person"].cast(pl.String).fill_null(ids) if "person" in frame.columns else ids
+        ids, people = ids.to_list(), people.to_list()
+        reading = Reading(self.path, frame, ids)
+        missing = reading.missing()
+        tables = {name: reading.table(name, missing) for name in TABLES}
+        facts = {name: reading.fact(name, missing) for name in FACTS}
         evidences = [
             Evidence(
                 moment,
@@ -239,7 +226,7 @@ class Applications:
             _buckets(people),
             self._cuts(frame, reading.at, facts["age"]),
             {
-                name.removeprefix("given."): frame[name].cast(pl.Int64).to_list()
+                name.removeprefix("given."): reading.optional(name).to_list()
                 for name in frame.columns
                 if name.startswith("given.")
             },
@@ -269,179 +256,6 @@ def _age_band(age: int | None) -> str:
     if age is None:
         return "?"
     return next((f"{low}-{high}" for low, high in AGES if low <= age <= high), "55+" if age >= 55 else "<18")
-
-
-def _of_codes(kind: Any) -> bool:
-    """Whole numbers as the schema codes them, flags, or an enum by its names."""
-    return (
-        kind.is_integer()
-        or kind in (pl.Boolean, pl.Null, pl.String, pl.Categorical)
-        or isinstance(kind, pl.Enum)
-    )
-
-
-def _text(kind: Any) -> bool:
-    return kind in (pl.String, pl.Categorical) or isinstance(kind, pl.Enum)
-
-
-_TYPES: Sequence[tuple[str, str, Callable[[Any], bool]]] = (
-    ("application_id", "text or whole numbers", lambda kind: _text(kind) or kind.is_integer()),
-    ("at", "whole numbers (epoch seconds) or times", lambda kind: kind.is_integer() or kind == pl.Datetime),
-    ("amount_fen", "whole numbers", lambda kind: kind.is_integer()),
-    ("instalments", "whole numbers", lambda kind: kind.is_integer()),
-    ("purpose", "text", _text),
-    ("person", "text or whole numbers", lambda kind: _text(kind) or kind.is_integer()),
-    ("draw", "whole numbers", lambda kind: kind.is_integer()),
-    ("outcome_bad", "0, 1 or null", lambda kind: kind.is_integer() or kind in (pl.Boolean, pl.Null)),
-    ("outcome_loss_fen", "whole numbers or null", lambda kind: kind.is_integer() or kind == pl.Null),
-    (
-        "missing",
-        "a list of texts",
-        lambda kind: kind == pl.List and (_text(kind.inner) or kind.inner == pl.Null),
-    ),
-)
-
-
-class _Reading:
-    """One run of rows. What it refuses names the application."""
-
-    def __init__(self, path: Path, frame: pl.DataFrame, ids: Sequence[str]):
-        self._path, self._frame, self._ids = path, frame, ids
-        self.later = np.zeros(len(ids), np.int64)
-        at = frame["at"]
-        self.at = self.integers("at") if at.dtype.is_integer() else self._whole(at.dt.epoch("s"), "at")
-        if (odd := (self.at < 0) | (self.at > MAX_TIME)).any():
-            row = int(np.argmax(odd))
-            raise self._refuse(row, f"at is {self.at[row]}: give epoch seconds from 0 to {MAX_TIME}")
-
-    def _refuse(self, row: int, what: str) -> ApplicationsInvalid:
-        return ApplicationsInvalid(f"{self._path}: application {self._ids[row]}: {what}")
-
-    def integers(self, name: str) -> Ints:
-        return self._whole(self._frame[name], name)
-
-    def _whole(self, column: pl.Series, name: str) -> Ints:
-        if column.null_count():
-            raise self._refuse(column.is_null().arg_max() or 0, f"{name} is null: give a whole number")
-        numbers = column.cast(pl.Int64, strict=False)
-        if numbers.null_count():
-            row = numbers.is_null().arg_max() or 0
-            raise self._refuse(row, f"{name} is {column[row]}: no amount is that large")
-        return numbers.to_numpy()
-
-    def outcome(self, name: str) -> Ints:
-        """-1 where null or absent."""
-        if name not in self._frame.columns:
-            return np.full(len(self._ids), -1, np.int64)
-        values = self._frame[name].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
-        wrong = (values < -1) | ((values > 1) if name == "outcome_bad" else False)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise self._refuse(
-                row, f"{name} is {values[row]}: give 1 for bad, 0 for good, null for not known; losses from 0"
-            )
-        return values
-
-    def missing(self) -> list[tuple[str, ...]]:
-        """Sources that gave nothing, as evidence has them: those named, and those of which the file has no column."""
-        columns = self._frame.columns
-        silent = {
-            source
-            for source in SOURCES
-            if not any(f.source == source and f"fact.{name}" in columns for name, f in FACTS.items())
-            and not any(t.source == source and f"{name}.at" in columns for name, t in TABLES.items())
-        }
-        named = self._frame["missing"].to_list() if "missing" in columns else [None] * len(self._ids)
-        made: dict[tuple[str, ...], tuple[str, ...]] = {}
-        for row, names in enumerate(tuple(names or ()) for names in named):
-            if names not in made:
-                if odd := [name for name in names if name not in SOURCES]:
-                    raise self._refuse(row, f"missing names {odd[0]!r}: known are {', '.join(SOURCES)}")
-                made[names] = tuple(sorted(silent.union(names)))
-        return [made[tuple(names or ())] for names in named]
-
-    def fact(self, name: str) -> list[int | None]:
-        if f"fact.{name}" not in self._frame.columns:
-            return [None] * len(self._ids)
-        rows = np.arange(len(self._ids))
-        return self._codes(FACTS[name], self._frame[f"fact.{name}"], f"fact.{name}", rows).to_list()
-
-    def table(self, name: str) -> tuple[dict[str, Ints], list[int]]:
-        """Columns of all applicants' events end to end, oldest first, none later than the application; their offsets."""
-        fields, frame = TABLES[name].columns, self._frame
-        if f"{name}.at" not in frame.columns:
-            return {c: np.zeros(0, np.int64) for c in fields}, [0] * (len(frame) + 1)
-        sizes = frame[f"{name}.at"].list.len().fill_null(0).to_numpy().astype(np.int64)
-        owner = np.repeat(np.arange(len(frame)), sizes)
-        columns: dict[str, Ints] = {}
-        for column, kind in fields.items():
-            where = f"{name}.{column}"
-            if where not in frame.columns:
-                columns[column] = np.zeros(len(owner), np.int64)
-                continue
-            lengths = frame[where].list.len().fill_null(0).to_numpy()
-            if (lengths != sizes).any():
-                row = int(np.argmax(lengths != sizes))
-                raise self._refuse(
-                    row, f"{where} has {lengths[row]} values, {name}.at has {sizes[row]}: one for each event"
-                )
-            codes = self._codes(
-                kind, frame[where].explode(empty_as_null=False, keep_nulls=False), where, owner
-            )
-            if codes.null_count():
-                raise self._refuse(
-                    int(owner[codes.is_null().arg_max() or 0]),
-                    f"{where} holds null: give every event a value",
-                )
-            columns[column] = codes.to_numpy()
-        return self._as_of(name, columns, owner)
-
-    def _as_of(self, name: str, columns: dict[str, Ints], owner: Ints) -> tuple[dict[str, Ints], list[int]]:
-        """The events as they stood at each application's moment."""
-        at, then = columns["at"], self.at[owner]
-        keep = at <= then
-        if not keep.all():
-            self.later += np.bincount(owner[~keep], minlength=len(self._ids))
-            columns = {c: values[keep] for c, values in columns.items()}
-            at, owner, then = at[keep], owner[keep], then[keep]
-        if ((at[1:] < at[:-1]) & (owner[1:] == owner[:-1])).any():
-            order = np.lexsort((np.arange(len(at)), at, owner))
-            columns = {c: values[order] for c, values in columns.items()}  # owners stay in their places
-        if "closed" in columns and (later := columns["closed"] > then).any():
-            # the report is younger than the application: on that day the account was still open
-            states = TABLES[name].columns["state"].values
-            ended = later & np.isin(columns["state"], [states.index(s) for s in _CLOSED])
-            columns |= {
-                "closed": np.where(later, 0, columns["closed"]),
-                "state": np.where(ended, states.index("normal"), columns["state"]),
-            }
-            self.later += np.bincount(owner[later], minlength=len(self._ids))
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(self._ids)))])
-        return columns, offsets.tolist()
-
-    def _codes(self, field: Any, column: pl.Series, where: str, owner: Ints) -> pl.Series:
-        """Int64 codes of a column of values, null where missing."""
-        if column.dtype == pl.Boolean or column.dtype == pl.Null:
-            codes, high = column.cast(pl.Int64), field.high
-        elif column.dtype.is_integer():
-            high = len(field.values) - 1 if field.kind == "enum" else field.high
-            codes = column.cast(pl.Int64)
-        elif field.kind == "enum":
-            names, high = dict(zip(field.values, range(len(field.values)), strict=True)), len(field.values)
-            codes = column.cast(pl.String).replace_strict(names, default=high + 1, return_dtype=pl.Int64)
-            codes = codes.set(column.is_null(), None)
-        else:
-            raise ApplicationsInvalid(f"{self._path}: {where} is {column.dtype}, not whole numbers")
-        low, top = codes.min(), codes.max()
-        if low is not None and (low < field.low or top > high):
-            row = int((~codes.is_between(field.low, high).fill_null(True)).arg_max() or 0)
-            known = (
-                f"whole numbers from {field.low} to {high}"
-                if field.kind != "enum"
-                else ", ".join(field.values)
-            )
-            raise self._refuse(int(owner[row]), f"{where} is {column[row]!r}: known are {known}")
-        return codes
 
 
 def _draws(ids: Sequence[str]) -> Ints:

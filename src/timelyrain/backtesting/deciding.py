@@ -24,7 +24,8 @@ from timelyrain.decisioning import (
 )
 from timelyrain.risk import TrainedModel
 
-from .applications import ApplicationsInvalid, Batch
+from .applications import Batch
+from .columns import ApplicationsInvalid
 from .economics import Economics
 from .tally import Decided
 
@@ -230,3 +231,12 @@ def _check(policy: Policy, rows: pl.DataFrame, given: Mapping[str, Ints]) -> Non
             raise ApplicationsInvalid(
                 f"application {rows['id'][row]}: {name} is {values[row]}: give a whole number from {domain.low} to {domain.high}"
             )
+    for name in policy.given_names:
+        if (column := f"given.{name}") in rows.columns:
+            domain = policy.verdict_types[name]
+            wrong = ~rows[column].is_between(domain.low, domain.high).fill_null(True)
+            for row in wrong.arg_true().head(1).to_list():
+                raise ApplicationsInvalid(
+                    f"application {rows['id'][row]}: {column} is {rows[column][row]}: give a whole number from {domain.low} "
+                    f"to {domain.high}, or null where it is not known"
+                )

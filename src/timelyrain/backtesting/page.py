@@ -32,7 +32,11 @@ NAMES: Mapping[str, Words] = {
     "sex": ("性别", "sex"), "age_band": ("年龄段", "age band"), "region": ("地区", "region"), "purpose": ("用途", "purpose"),
     "instalments": ("期数", "instalments"), "approve": ("通过", "approve"), "decline": ("拒绝", "decline"),
     "refer": ("转人工", "refer"), "more_evidence": ("补充材料", "more evidence"),
+    "female": ("女", "female"), "male": ("男", "male"), "?": ("未知", "not known"),
 }  # fmt: skip
+
+
+_CSS = "tr:first-child th { text-align: right } figure { overflow-x: auto }"
 
 
 def report(result: Result, differences: Sequence[Words] = ()) -> str:
@@ -66,11 +70,11 @@ def report(result: Result, differences: Sequence[Words] = ()) -> str:
             "浅色：触发次数；深色：唯一阻止通过的规则。数字依次为两者与触发者的坏账率。",
             "Pale: how often it spoke; full: it alone stood against approval. The numbers are these two, and the bad rate where it spoke."), "wide"),
         figure(("决策流向", "From outcome to outcome"), _moves(result), ("行为 A，列为 B；格内为申请数与坏账率。", "Rows A, columns B; applications, and their bad rate.")),
-        *(figure(NAMES.get(n, (n, n)), _segments(rows), None) for n, rows in result["segments"].items()),
+        *(figure(NAMES.get(n, (n, n)), _cut(rows), None, "wide") for n, rows in _cuts(result).items()),
         "</main>",
         _inputs(result),
     ]  # fmt: skip
-    return document(f"{names['a']} / {names['b']}", "".join(body))
+    return document(f"{names['a']} / {names['b']}", "".join(body), _CSS)
 
 
 def _headline(result: Result) -> str:
@@ -116,6 +120,13 @@ def _cautions(result: Result) -> str:
                 f"{n} events came after their application and were left out.",
             )
         )
+    if n := result["repeated_ids"]:
+        lines.append(both(
+            f"{n:,} 份申请与其他申请同号，各计一次：若为重复行，请去重后重跑。",
+            f"{n:,} applications bear an id that stood before them and count once more: if rows are doubled, write the file without them.",
+        ))  # fmt: skip
+    if absent := ", ".join(result["inputs"]["applications"]["absent"]):
+        lines.append(both(f"文件中没有以下列，所有人均按缺失处理：{absent}。", f"Not in the file, so missing for everybody: {absent}."))  # fmt: skip
     for name, found in result["groups"].items():
         for side in SIDES:
             if found[side]["below"]:
@@ -163,18 +174,34 @@ def _moves(result: Result) -> str:
     return f"<table><tr><th></th>{head}</tr>{rows}</table>"
 
 
-def _segments(rows: Sequence[Mapping[str, Any]]) -> str:
-    titles = (("申请", "applications"), ("A 通过", "A approves"), ("B 通过", "B approves"), ("A 坏账", "A bad"), ("B 坏账", "B bad"),
-              ("A 利润", "A profit"), ("B 利润", "B profit"))  # fmt: skip
+def _cuts(result: Result) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """Rows by segment and by protected attribute."""
+    return {**result["segments"], **{name: found["rows"] for name, found in result["groups"].items()}}
+
+
+def _cut(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rates with their intervals, who changes, and money, for each value of a column."""
+    titles = (("申请", "applications"), ("A 通过", "A approves"), ("B 通过", "B approves"), ("仅 A", "only A"), ("仅 B", "only B"),
+              ("A 坏账", "A bad"), ("B 坏账", "B bad"), ("A 实现利润", "A profit, realised"), ("B 实现利润", "B profit, realised"),
+              ("A 预期利润", "A expected"), ("B 预期利润", "B expected"))  # fmt: skip
     head = "".join(f"<th>{both(*words)}</th>" for words in titles)
     body = ""
     for row in rows:
-        values = [f"{row['n']:,}"]
-        values += [percent(row[side]["approval"][0] or 0, 1) for side in SIDES]
-        values += ["—" if row[s]["bad_rate"][0] is None else percent(row[s]["bad_rate"][0], 1) for s in SIDES]
-        values += [yuan(row[side]["realised_fen"]) for side in SIDES]
-        body += f"<tr><th>{escape(row['value'])}</th>{''.join(f'<td>{value}</td>' for value in values)}</tr>"
+        values = [f"{row['n']:,}", *(_rate(row[side]["approval"]) for side in SIDES)]
+        values += [f"{row[f'{side}_only']:,}" for side in SIDES]
+        values += [_rate(row[side]["bad_rate"]) for side in SIDES]
+        values += [yuan(row[side][f"{kind}_fen"]) for kind in ("realised", "expected") for side in SIDES]
+        name = NAMES.get(row["value"])
+        name = both(*name) if name else escape(row["value"])
+        body += f"<tr><th>{name}</th>{''.join(f'<td>{value}</td>' for value in values)}</tr>"
     return f"<table><tr><th></th>{head}</tr>{body}</table>"
+
+
+def _rate(estimate: Sequence[float | None]) -> str:
+    value, low, high = estimate
+    if value is None or low is None or high is None:
+        return "—"
+    return f"{percent(value, 1)}<br><small>{percent(low, 1)} – {percent(high, 1)}</small>"
 
 
 def _inputs(result: Result) -> str:

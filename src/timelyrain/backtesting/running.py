@@ -115,6 +115,7 @@ def backtest(
     left = [number for number in job.numbers if number not in begun]
     _compute(job, left, chunks, workers, executor, lambda done: progress(done, len(job.numbers)))
     tally = Tally.of(len(job.a.policy.rules), len(job.b.policy.rules))
+    ids = np.zeros(job.applications.rows, np.uint64)
     for number in job.numbers:
         rows = chunks.get(number)
         if rows is None:  # changed on disk since it was written: made again
@@ -122,7 +123,10 @@ def backtest(
             rows = chunks.get(number)
             assert rows is not None
         _add(tally, job, rows)
-    result = results(job.a.policy, job.b.policy, tally) | {"job": job.sha256, "inputs": inputs(job)}
+        ids[number * job.chunk_rows :][: len(rows)] = rows["id"].hash().to_numpy()
+    result = results(job.a.policy, job.b.policy, tally) | {
+        "repeated_ids": len(ids) - len(np.unique(ids)), "job": job.sha256, "inputs": inputs(job),
+    }  # fmt: skip
     (out / "result.json").write_bytes(canonical_json(result))
     return result
 
@@ -134,6 +138,7 @@ def inputs(job: Job) -> Mapping[str, object]:
             "name": job.applications.name,
             "sha256": job.applications.sha256,
             "rows": job.applications.rows,
+            "absent": job.applications.absent,
         },
         "a": _named(job.a),
         "b": _named(job.b),

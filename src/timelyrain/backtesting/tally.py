@@ -42,7 +42,8 @@ OTHER = "…"
 @dataclass(frozen=True, slots=True, eq=False)
 class Decided:
     """One policy's decisions over n applications. outcome: position in OUTCOMES. states: 0 false, 1 true, 2 not
-    evaluated; spoke: gave a reason; both [rules, n]. pd_ppm is 0 where not known. Money is 0 unless approved.
+    evaluated; spoke: gave a reason; both [rules, n]. pd_ppm is 0 where not known. Who is referred has money too: a person may
+    still say yes.
     """
 
     outcome: Ints

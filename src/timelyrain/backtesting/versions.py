@@ -23,6 +23,7 @@ KEYS: Mapping[str, Words] = {
     "increasing": ("单调递增", "increasing"), "decreasing": ("单调递减", "decreasing"), "on": ("依据", "read"), "rows": ("行", "rows"),
     "zh": ("中文说明", "Chinese text"), "en": ("英文说明", "English text"), "change_zh": ("中文建议", "Chinese advice"),
     "change_en": ("英文建议", "English advice"), "note": ("备注", "note"), "c1": ("C-1 理由", "C-1 reason"), "purposes": ("用途", "purposes"),
+    "version": ("版本号", "version"), "owner": ("负责人", "owner"), "name": ("名称", "name"), "utc_offset_minutes": ("时区（分钟）", "offset from UTC in minutes"),
 }  # fmt: skip
 WORDING = frozenset(("zh", "en", "change_zh", "change_en", "note"))
 _EXPRESSIONS = tuple(KEYS[key] for key in ("when", "formula", "where", "value", "on"))
@@ -47,7 +48,7 @@ def differences(before: str, after: str) -> list[Words]:
         elif isinstance(old, dict) and isinstance(new, dict):
             told += _keys(kind, "", cast(Block, old), cast(Block, new))
         else:
-            told += _value((name, name), old, new, ("", ""))
+            told += _value(KEYS.get(name, (name, name)), old, new, ("", ""))
     return told
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any
@@ -53,10 +53,15 @@ def backtest(given: argparse.Namespace) -> None:
             result = compare(
                 job, out, resume=given.resume, workers=given.workers, executor=executor, progress=progress
             )
+            page = out / "report.html"
+            page.write_text(report(result, differences(job.a.source, job.b.source)), encoding="utf-8")
         except (ApplicationsInvalid, BacktestStopped, KernelMismatch) as error:
             raise Refusal(str(error)) from None
-    page = out / "report.html"
-    page.write_text(report(result, differences(job.a.source, job.b.source)), encoding="utf-8")
+        except OSError as error:
+            raise Refusal(
+                f"{error.filename or out} cannot be written ({error.strerror or error}): make room or choose another --out "
+                "or --cache; what is done stays, go on with --resume."
+            ) from None
     if given.json:
         sys.stdout.write(canonical_json(result).decode() + "\n")
     else:
@@ -128,6 +133,11 @@ def _progress(given: argparse.Namespace) -> Iterator[Any]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+def _span(estimate: Sequence[Any], tell: Callable[[Any], str]) -> str:
+    """The ends of an interval; nothing of nothing."""
+    return "—" if estimate[0] is None else f"{tell(estimate[1])} … {tell(estimate[2])}"
+
+
 def _tell(result: Mapping[str, Any], zh: bool) -> None:
     out = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     a, b, change = result["a"], result["b"], result["difference"]
@@ -146,7 +156,13 @@ def _tell(result: Mapping[str, Any], zh: bool) -> None:
         ("实现利润（结果已知者）" if zh else "realised profit, of known", "realised_fen", yuan),
     ):
         value, low, high = (tell(x).replace("%", " pp") for x in change[measure])
-        table.add_row(name, tell(a[measure][0]), tell(b[measure][0]), value, f"{low} … {high}")
+        sides = (
+            "—"
+            if side[measure][0] is None
+            else f"{tell(side[measure][0])}\n[dim]{_span(side[measure], tell)}[/]"
+            for side in (a, b)
+        )
+        table.add_row(name, *sides, value, f"{low} … {high}")
     out.print(table)
     sets = Table(
         "互换人群" if zh else "swap sets", "n", "已知" if zh else "known", "坏账率" if zh else "bad", "95 %"
@@ -157,15 +173,22 @@ def _tell(result: Mapping[str, Any], zh: bool) -> None:
     }  # fmt: skip
     for key, words in names.items():
         found = result["swap_sets"][key]
-        value, low, high = found["bad_rate"]
         sets.add_row(
             words[not zh],
             f"{found['n']:,}",
             f"{found['known']:,}",
-            rate(value),
-            f"{rate(low)} … {rate(high)}",
+            rate(found["bad_rate"][0]),
+            _span(found["bad_rate"], rate),
         )
     out.print(sets)
+    absent = ", ".join(result["inputs"]["applications"]["absent"])
+    for said, words in (
+        (absent, ("文件中没有，均按缺失处理", "not in the file, so missing for everybody")),
+        (result["repeated_ids"], ("同号的申请", "applications whose id stood before")),
+        (result["later_events"], ("晚于申请、未计入的事件", "events later than their application, left out")),
+    ):
+        if said:
+            out.print(f"{words[not zh]}: {said if isinstance(said, str) else f'{said:,}'}", style="yellow")
     for name, found in result["groups"].items():
         for side in ("a", "b"):
             if found[side]["below"]:

@@ -25,7 +25,17 @@ from .decide import (
 from .decision import Decision, Factor, LawContext, Reason, Request, TraceLine
 from .definition import DefinitionInvalid, DefinitionProblem
 from .engine import Engine, FeatureTable
-from .evidence import FACTS, SOURCES, TABLES, Evidence, EvidenceInvalid, canonical_bytes, evidence_from_json
+from .evidence import (
+    FACTS,
+    MAX_ROWS,
+    MAX_TOTAL_FEN,
+    SOURCES,
+    TABLES,
+    Evidence,
+    EvidenceInvalid,
+    canonical_bytes,
+    evidence_from_json,
+)
 from .jdm import JdmInvalid, Told
 from .jdm_export import Exported, export_jdm
 from .jdm_import import Imported, import_jdm
@@ -33,13 +43,17 @@ from .parts import PolicyList
 from .phrases import Cause, causes, model_spoke, phrase, shown, theme
 from .policy import Feature, Figure, Policy, Rule
 from .record import ENGINE, RecordInvalid, Replay, decide_again, decision_record, replay
+from .schema import LATER_SOURCES
 from .states import State, StateInvalid, merge
 from .verdicts import OUTCOMES, STATES, Columns, Outcome, Verdicts, column, verdicts
 
 __all__ = [
     "ENGINE",
     "FACTS",
+    "LATER_SOURCES",
     "LEVERS",
+    "MAX_ROWS",
+    "MAX_TOTAL_FEN",
     "NOTHING",
     "OUTCOMES",
     "SOURCES",

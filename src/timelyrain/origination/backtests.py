@@ -80,6 +80,7 @@ class PastDecisions:
     until: datetime
     groups: tuple[str, ...] = ("age_band",)
     segments: tuple[str, ...] = ("purpose", "instalments")
+    absent: tuple[str, ...] = ()
     utc_offset_minutes: int = 480
 
     @property
