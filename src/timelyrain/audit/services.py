@@ -10,11 +10,11 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from timelyrain.audit import merkle
 from timelyrain.audit.models import Act, Leaf, TreeHead, Unsealed
-from timelyrain.runtime import clock, locks
+from timelyrain.runtime import clock, locks, rows
 from timelyrain.runtime.crypto import local_secret
 from timelyrain.runtime.ids import new_id
 from timelyrain.runtime.problems import Problem
@@ -33,8 +33,7 @@ def record(shard: int, act: str, *, actor: str, subject: object, **body: Any) ->
     )
     leaf = merkle.leaf_hash(leaf_bytes(row))
     content = json.dumps(row.body, ensure_ascii=False)
-    with connection.cursor() as cursor:
-        cursor.execute(_RECORD, [shard, row.id, act, actor, row.subject, content, row.at, leaf])
+    rows.execute(_RECORD, [shard, row.id, act, actor, row.subject, content, row.at, leaf])
     return row.id
 
 
@@ -42,7 +41,7 @@ def record(shard: int, act: str, *, actor: str, subject: object, **body: Any) ->
 _RECORD = """
 WITH act AS (
     INSERT INTO audit_act (shard, id, act, actor, subject, body, at, leaf_sha256)
-    VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s, %s) RETURNING id
+    VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, $8) RETURNING id
 ) INSERT INTO audit_unsealed (act_id) SELECT id FROM act
 """
 

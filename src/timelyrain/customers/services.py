@@ -11,7 +11,7 @@ from typing import cast
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from timelyrain import policies
 from timelyrain.audit import services as audit
@@ -195,7 +195,7 @@ def borrower_of(token: str) -> Borrower:
 
 _OF_SESSION = """
 JOIN customers_session s ON s.shard = customers_borrower.shard AND s.borrower_id = customers_borrower.id
-WHERE s.shard = %s AND s.token_sha256 = %s AND s.ended_at IS NULL AND s.expires_at > %s
+WHERE s.shard = $1 AND s.token_sha256 = $2 AND s.ended_at IS NULL AND s.expires_at > $3
 """
 
 
@@ -271,7 +271,7 @@ def require_profile(borrower: Borrower) -> None:
 
 
 def borrower(shard: int, borrower_id: UUID) -> Borrower:
-    return rows.select(Borrower, "WHERE shard = %s AND id = %s", [shard, borrower_id])[0]
+    return rows.select(Borrower, "WHERE shard = $1 AND id = $2", [shard, borrower_id])[0]
 
 
 def read_person(shard: int, borrower_id: UUID, *, reader: str, purpose: str) -> Person:
@@ -337,12 +337,10 @@ def live_consents(shard: int, borrower_id: UUID) -> Consents:
 
 def live_consents_later(shard: int, borrower_id: UUID) -> Callable[[], Consents]:
     """`live_consents` in two halves: asked now, called for later (`rows.together`)."""
-    cursor = connection.cursor()
-    cursor.execute(_CONSENTS, [shard, borrower_id])
+    cursor = rows.execute(_CONSENTS, [shard, borrower_id])
 
     def live() -> Consents:
-        with cursor:
-            newest = {(purpose, recipient): rest for purpose, recipient, *rest in cursor.fetchall()}
+        newest = {(purpose, recipient): rest for purpose, recipient, *rest in cursor.fetchall()}
         wordings = {(text.purpose, text.recipient): text.sha256 for text in law.pack().consent_texts()}
         return {
             about: consent
@@ -355,7 +353,7 @@ def live_consents_later(shard: int, borrower_id: UUID) -> Callable[[], Consents]
 
 _CONSENTS = """
 SELECT purpose, recipient, id, granted, text_sha256 FROM customers_consent
-WHERE shard = %s AND borrower_id = %s ORDER BY id
+WHERE shard = $1 AND borrower_id = $2 ORDER BY id
 """
 
 

@@ -75,7 +75,7 @@ class ApplicationView:
 
 
 def application(shard: int, borrower_id: UUID, application_id: UUID) -> ApplicationView:
-    own = "WHERE shard = %s AND borrower_id = %s AND id = %s"
+    own = "WHERE shard = $1 AND borrower_id = $2 AND id = $3"
     with rows.together():
         asked = rows.select_later(Application, own, [shard, borrower_id, application_id])
         parts = _ask(shard, [application_id])
@@ -153,7 +153,7 @@ def applications(shard: int, borrower_id: UUID) -> list[ApplicationView]:
 
 def _ask(shard: int, ids: list[UUID]) -> Callable[[Sequence[Application]], list[ApplicationView]]:
     """Ask for the parts of applications, one query for each kind; what is sealed stays where it is."""
-    of_these, about = "WHERE shard = %s AND application_id = ANY(%s) ORDER BY id", [shard, ids]
+    of_these, about = "WHERE shard = $1 AND application_id = ANY($2) ORDER BY id", [shard, ids]
     sealed = ("record_sealed", "evidence_sealed")
     decided = rows.select_later(DecisionRecord, of_these, about, without=sealed)
     offered = rows.select_later(Offer, of_these, about)

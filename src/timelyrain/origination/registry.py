@@ -11,12 +11,11 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 
 from timelyrain import decisioning, risk
 from timelyrain.origination import errors, scores
 from timelyrain.origination.models import DecisionRecord, PolicyVersion, ReleaseKind, ScoringModel
-from timelyrain.runtime import clock, law
+from timelyrain.runtime import clock, law, rows
 from timelyrain.runtime.crypto import blind_index, decrypt
 
 log = logging.getLogger(__name__)
@@ -86,24 +85,22 @@ def active_hashes(at: datetime | None = None) -> dict[str, str]:
 def in_force_later(at: datetime | None = None) -> Callable[[], InForce]:
     """What is in force, in two halves: asked now, called for later (`rows.together`)."""
     moment = at or clock.now()
-    cursor = connection.cursor()
-    cursor.execute(_IN_FORCE, [moment, moment, moment])
+    cursor = rows.execute(_IN_FORCE, [moment])
 
     def found() -> InForce:
-        with cursor:
-            return {kind: (digest, id, share) for kind, digest, id, share in cursor.fetchall()}
+        return {kind: (digest, id, share) for kind, digest, id, share in cursor.fetchall()}
 
     return found
 
 
 _IN_FORCE = """
 (SELECT DISTINCT ON (kind) kind, sha256, id, 1000000 FROM origination_releasestep s
-WHERE act = 'activated' AND effective_at <= %s AND NOT EXISTS (
+WHERE act = 'activated' AND effective_at <= $1 AND NOT EXISTS (
     SELECT FROM origination_releasestep t
     WHERE t.kind = s.kind AND t.sha256 = s.sha256 AND t.act = 'rejected' AND t.id > s.id)
 ORDER BY kind, effective_at DESC, id DESC)
 UNION ALL SELECT kind, model_sha256, id, share_ppm FROM origination_modeltrial
-WHERE kind = 'challenger' AND begun_at <= %s AND (ended_at IS NULL OR ended_at > %s)
+WHERE kind = 'challenger' AND begun_at <= $1 AND (ended_at IS NULL OR ended_at > $1)
 """
 
 

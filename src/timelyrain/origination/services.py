@@ -10,7 +10,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from timelyrain import decisioning, risk
 from timelyrain.audit import services as audit
@@ -116,10 +116,10 @@ def apply(
             purpose=purpose,
             submitted_at=clock.now(),
         )
-        application = _begin(application)
+        application, person = _begin(application, borrower)
     if application.state == ApplicationState.GATHERING:
         known = keys_of(borrower)
-        gathered = sources.gather_about(borrower, consents)
+        gathered = sources.gather_about(person, consents)
         decided = _decide(application, policy, model, scorers, known, gathered, tell)
         if isinstance(decided, tuple):
             return decided
@@ -130,22 +130,21 @@ def apply(
     return queries.application(borrower.shard, borrower.id, application.id), None
 
 
-def _begin(new: Application) -> Application:
-    """Keep the application unless there were too many within a day, or find what an earlier try of its request left."""
-    since = new.submitted_at - timedelta(days=1)
-    fields = {name: getattr(new, name) for name in _ASKED} | {
-        "since": since,
-        "most": law.number("applications_per_day"),
-    }
-    of_borrower = "WHERE shard = %s AND borrower_id = %s AND (submitted_at > %s OR id = %s)"
-    with rows.together(), connection.cursor() as cursor:
+def _begin(new: Application, borrower: Borrower) -> tuple[Application, customers.Person]:
+    """Keep the application unless there were too many within a day, or find what an earlier try of its request left.
+
+    Returns it, and the borrower as the sources shall know them.
+    """
+    since, most = new.submitted_at - timedelta(days=1), law.number("applications_per_day")
+    with rows.together():
         rows.relaxed()  # the decision brings it along
         locks.hold(f"applications:{new.borrower_id}")  # requests at once are counted one after the other
-        cursor.execute(_BEGIN, fields)
-        found = rows.select_later(Application, of_borrower, [new.shard, new.borrower_id, since, new.id])
+        rows.execute(_BEGIN, [*(getattr(new, name) for name in _ASKED), since, most])
+        found = rows.select_later(Application, _RECENT, [new.shard, new.borrower_id, since, new.id])
+        person = sources.open_person(borrower)
     recent = found()
     if application := next((a for a in recent if a.id == new.id), None):
-        return application
+        return application, person
     raise errors.TooManyApplications(
         f"{len(recent)} applications were made within a day.",
         remedy="Look at their results, or apply again tomorrow.",
@@ -164,12 +163,11 @@ _ASKED = (
     "submitted_at",
 )
 _BEGIN = f"""
-INSERT INTO origination_application ({", ".join(_ASKED)}) SELECT {", ".join(f"%({name})s" for name in _ASKED)}
-WHERE %(most)s > (
-    SELECT count(*) FROM origination_application
-    WHERE shard = %(shard)s AND borrower_id = %(borrower_id)s AND submitted_at > %(since)s)
+INSERT INTO origination_application ({", ".join(_ASKED)}) SELECT {", ".join(f"${n}" for n in range(1, 10))}
+WHERE $11 > (SELECT count(*) FROM origination_application WHERE shard = $1 AND borrower_id = $3 AND submitted_at > $10)
 ON CONFLICT (shard, id) DO NOTHING
 """
+_RECENT = "WHERE shard = $1 AND borrower_id = $2 AND (submitted_at > $3 OR id = $4)"
 
 
 def decide_waiting(shard: int, application_id: str, keys: dict[str, str]) -> list[str]:

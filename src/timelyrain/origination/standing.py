@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from timelyrain import decisioning
 from timelyrain.audit import services as audit
 from timelyrain.customers.services import Borrower
 from timelyrain.origination import registry
 from timelyrain.origination.models import ListEntry, RuleSnooze
-from timelyrain.runtime import clock, locks
+from timelyrain.runtime import clock, locks, rows
 from timelyrain.runtime.crypto import blind_index
 from timelyrain.runtime.ids import new_id
 from timelyrain.runtime.problems import Invalid
@@ -98,10 +98,8 @@ def standing(
     known: dict[str, Collection[bytes]] = {kind: (key,) for kind, key in keys.items()}
     known |= {kind: named.values() for kind, named in keys_shown(evidence, kinds.values()).items()}
     now = clock.now()
-    with connection.cursor() as cursor:
-        asked = [key for found in known.values() for key in found]
-        cursor.execute(_HELD, [asked, now, shard, borrower_id, now])
-        found = cursor.fetchall()
+    asked = [key for found in known.values() for key in found]
+    found = rows.execute(_HELD, [asked, now, shard, borrower_id]).fetchall()
     held = {(name, bytes(key)) for what, name, key in found if what == "list"}
     given: dict[str, int | bool | None] = {
         f"on_list.{name}": any((name, key) in held for key in known[kind])
@@ -116,13 +114,13 @@ def standing(
 
 _HELD = """
 SELECT 'list', list, key_hash FROM (
-    SELECT DISTINCT ON (key_hash, list) * FROM origination_listentry WHERE key_hash = ANY(%s)
+    SELECT DISTINCT ON (key_hash, list) * FROM origination_listentry WHERE key_hash = ANY($1)
     ORDER BY key_hash, list, position DESC) newest
-WHERE "on" AND (until IS NULL OR until > %s)
+WHERE "on" AND (until IS NULL OR until > $2)
 UNION ALL SELECT 'head', '', chain FROM (SELECT chain FROM origination_listentry ORDER BY position DESC LIMIT 1) last
 UNION ALL SELECT 'snooze', code, NULL FROM (
-    SELECT DISTINCT ON (code) code, until FROM origination_rulesnooze WHERE shard = %s AND borrower_id = %s
-    ORDER BY code, at DESC, id DESC) newest WHERE until > %s
+    SELECT DISTINCT ON (code) code, until FROM origination_rulesnooze WHERE shard = $3 AND borrower_id = $4
+    ORDER BY code, at DESC, id DESC) newest WHERE until > $2
 """
 
 

@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import QuerySet
 
+from timelyrain.runtime import rows
 from timelyrain.runtime.crypto import decrypt, encrypt
 from timelyrain.runtime.ids import derived_id
 from timelyrain.runtime.models import IdempotentRequest
@@ -41,12 +41,12 @@ class InProgress(Conflict):
 # A claim need not reach the disk before the work begins: nothing that the work commits can survive a power cut without it.
 _CLAIM = """
 INSERT INTO runtime_idempotentrequest (id, request_sha256, claimed_until, created_at)
-SELECT %s, %s, %s, %s FROM set_config('synchronous_commit', 'off', true) ON CONFLICT (id) DO NOTHING
+SELECT $1, $2, $3, $4 FROM set_config('synchronous_commit', 'off', true) ON CONFLICT (id) DO NOTHING
 """
 
 
 _ANSWER = """
-UPDATE runtime_idempotentrequest SET answer_sealed = %s WHERE id = %s AND answer_sealed IS NULL
+UPDATE runtime_idempotentrequest SET answer_sealed = $1 WHERE id = $2 AND answer_sealed IS NULL
 """
 
 
@@ -74,9 +74,7 @@ class Kept:
 def keep(request_id: UUID, status: int, text: str) -> Kept:
     """Keep an answer in the transaction at hand, with what it tells of; the work then returns this in place of an answer."""
     sealed = encrypt(f"[{status}, {text}]".encode(), _PLACE.format(request_id))
-    cursor = connection.cursor()
-    cursor.execute(_ANSWER, [sealed, request_id])
-    return Kept(Answer(status, text), cursor)
+    return Kept(Answer(status, text), rows.execute(_ANSWER, [sealed, request_id]))
 
 
 Work = Callable[[UUID], tuple[int, Any] | Kept]
@@ -99,10 +97,7 @@ def once(
     digest = hashlib.sha256(request).digest()
     now = datetime.now(UTC)
     until = now + CLAIM
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [request_id, digest, until, now])
-        created = cursor.rowcount == 1
-    if not created:
+    if rows.execute(_CLAIM, [request_id, digest, until, now]).rowcount == 0:
         row = IdempotentRequest.objects.filter(pk=request_id).first()
         if row is None:  # refused just now, and forgotten
             raise _in_progress()
@@ -125,9 +120,7 @@ def once(
         _unanswered(request_id, until).delete()
         raise
     kept = done if isinstance(done, Kept) else keep(request_id, told.status, told.text)
-    with kept.cursor:
-        first = kept.cursor.rowcount == 1
-    return told if first else _remembered(IdempotentRequest.objects.get(pk=request_id))
+    return told if kept.cursor.rowcount == 1 else _remembered(IdempotentRequest.objects.get(pk=request_id))
 
 
 def _in_progress() -> InProgress:

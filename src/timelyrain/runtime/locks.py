@@ -2,11 +2,12 @@
 
 from django.db import connection
 
+from timelyrain.runtime import rows
+
 
 def hold(name: str) -> None:
     """Wait for `name`, and keep it until the present transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+    rows.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [name])
 
 
 def try_take(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Rows by SQL that is composed once, for the statements of every request.
+"""Rows by SQL that is composed once, for the statements of every request. Parameters are written $1, $2 ...
 
 The ORM composes a statement anew each time, at several times the cost of its execution. Only the instant path needs this;
 everything else uses the ORM.
@@ -10,11 +10,23 @@ from functools import cache
 from typing import Any, TypeVar
 
 import psycopg
-from django.db import connection, connections, models
+from django.db import connections, models
 from psycopg.types.json import Jsonb
 from psycopg.types.numeric import Int2, Int4, Int8
 
 Row = TypeVar("Row", bound=models.Model)
+
+
+def execute(statement: str, parameters: Sequence[Any] = ()) -> psycopg.RawCursor[Any]:
+    """One statement, its rows to be called for at the cursor. What a database refuses is raised as Django's errors."""
+    database = connections["default"]
+    database.ensure_connection()
+    with database.wrap_database_errors:
+        cursor = psycopg.RawCursor(database.connection)
+        cursor.execute(statement, parameters)
+    if database.queries_logged:
+        database.queries_log.append({"sql": statement, "time": ""})
+    return cursor
 
 
 @contextmanager
@@ -42,20 +54,15 @@ def relaxed() -> None:
     The server's log is written in order: whatever is committed later and waited for brings this with it. A power cut before that
     takes both. Only for what is of no use without something later.
     """
-    if connection.in_atomic_block:
+    if connections["default"].in_atomic_block:
         raise RuntimeError("a transaction that others began is theirs to relax")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('synchronous_commit', 'off', true)")
+    execute("SELECT set_config('synchronous_commit', 'off', true)")
 
 
 def insert(*rows: models.Model) -> None:
     """Insert new rows of one model, whole, in one statement. No signals, no defaults of the database."""
     statement, writers = _insertion(type(rows[0]), len(rows))
-    values = [write(getattr(row, name)) for row in rows for name, write in writers]
-    database = connections["default"]
-    database.ensure_connection()
-    with database.wrap_database_errors, psycopg.RawCursor(database.connection) as cursor:
-        cursor.execute(statement, values)
+    execute(statement, [write(getattr(row, name)) for row in rows for name, write in writers])
 
 
 def violates(error: Exception, constraint: str) -> bool:
@@ -66,13 +73,8 @@ def violates(error: Exception, constraint: str) -> bool:
 
 def update(row: models.Model, *names: str) -> None:
     """Write the named fields of a row that is there."""
-    table, columns = row._meta.db_table, ", ".join(f'"{name}" = %s' for name in names)
-    fields = [row._meta.get_field(name) for name in names]
-    values = [f.get_db_prep_save(getattr(row, f.attname), connection) for f in fields]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f'UPDATE "{table}" SET {columns} WHERE shard = %s AND id = %s', [*values, row.shard, row.id]
-        )
+    statement, writers = _change(type(row), names)
+    execute(statement, [row.shard, row.id, *(write(getattr(row, name)) for name, write in writers)])
 
 
 def select(
@@ -87,15 +89,12 @@ def select_later(
 ) -> Callable[[], list[Row]]:
     """`select` in two halves for `together`: it is asked now, the rows are called for later."""
     head, names, readers = _selection(model, without)
-    cursor = connection.cursor()
-    cursor.execute(f"{head} {rest}", parameters)
+    cursor = execute(f"{head} {rest}", parameters)
 
     def fetch() -> list[Row]:
-        with cursor:
-            found = cursor.fetchall()
         return [
             model.from_db("default", names, [read(v) for v, read in zip(row, readers, strict=True)])
-            for row in found
+            for row in cursor.fetchall()
         ]
 
     return fetch
@@ -111,6 +110,16 @@ def _insertion(
     groups = ", ".join(f"({group})" for group in places)
     writers = tuple((f.attname, _writer(f)) for f in fields)
     return f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES {groups}', writers
+
+
+@cache
+def _change(
+    model: type[models.Model], names: tuple[str, ...]
+) -> tuple[str, tuple[tuple[str, Callable[[Any], Any]], ...]]:
+    fields = [model._meta.get_field(name) for name in names]
+    changes = ", ".join(f'"{field.column}" = ${n}' for n, field in enumerate(fields, 3))
+    statement = f'UPDATE "{model._meta.db_table}" SET {changes} WHERE shard = $1 AND id = $2'
+    return statement, tuple((field.attname, _writer(field)) for field in fields)
 
 
 _WRITERS: dict[str, Callable[[Any], Any] | None] = {
@@ -145,11 +154,12 @@ def _selection(
 
 def _reader(field: models.Field) -> Callable[[Any], Any]:
     """What Django does to a value of the database before a field holds it."""
-    steps = field.get_db_converters(connection)
+    database = connections["default"]
+    steps = field.get_db_converters(database)
 
     def read(value: Any) -> Any:
         for step in steps:
-            value = step(value, None, connection)
+            value = step(value, None, database)
         return value
 
     return read if steps else lambda value: value

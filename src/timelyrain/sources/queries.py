@@ -33,7 +33,7 @@ def reads_of_each_later(
     shard: int, application_ids: Sequence[UUID]
 ) -> Callable[[], dict[UUID, list[ReadView]]]:
     """The reads of several applications, in the order they were asked; asked now and called for later (`rows.together`)."""
-    of_these = "WHERE shard = %s AND application_id = ANY(%s) ORDER BY id"
+    of_these = "WHERE shard = $1 AND application_id = ANY($2) ORDER BY id"
     asked = rows.select_later(
         SourceRead, of_these, [shard, list(application_ids)], without=("document_sealed",)
     )

@@ -13,7 +13,7 @@ from django.db import transaction
 
 from timelyrain.customers import services as customers
 from timelyrain.customers.services import Borrower
-from timelyrain.runtime import clock, rows
+from timelyrain.runtime import clock
 from timelyrain.runtime.crypto import encrypt
 from timelyrain.runtime.ids import new_id
 from timelyrain.sources.adapters.bank_flow import BankFlowSource
@@ -29,7 +29,7 @@ from timelyrain.sources.facts import application_facts
 from timelyrain.sources.models import ReadStatus, SourceRead
 from timelyrain.sources.ports import Extract, Question, RawDocument, Source, SourceError, Subject, assemble
 
-__all__ = ["Gathered", "Read", "fetch_population", "gather", "gather_about", "kept", "sources"]
+__all__ = ["Gathered", "Read", "fetch_population", "gather", "gather_about", "kept", "open_person", "sources"]
 
 log = logging.getLogger(__name__)
 
@@ -65,18 +65,20 @@ class Gathered:
 
 def gather(shard: int, borrower_id: UUID) -> Gathered:
     """Ask every source with a live consent at once; whoever is late by the deadline is missing. Not inside a transaction."""
-    borrower = customers.borrower(shard, borrower_id)
-    return gather_about(borrower, customers.live_consents(shard, borrower_id))
+    person = open_person(customers.borrower(shard, borrower_id))
+    return gather_about(person, customers.live_consents(shard, borrower_id))
 
 
-def gather_about(borrower: Borrower, consents: customers.Consents) -> Gathered:
+def open_person(borrower: Borrower) -> customers.Person:
+    """Who the sources are asked about; that this was read is written down."""
+    return customers.open_person(borrower, reader="sources", purpose="credit assessment")
+
+
+def gather_about(person: customers.Person, consents: customers.Consents) -> Gathered:
     """`gather` with what was read of the borrower a moment ago."""
     if transaction.get_connection().in_atomic_block:
         raise RuntimeError("sources are asked over HTTP, which must not happen inside a database transaction")
     as_of, began = clock.now(), time.perf_counter()
-    with rows.together():
-        rows.relaxed()  # what is kept of the answers brings it along
-        person = customers.open_person(borrower, reader="sources", purpose="credit assessment")
     subject = Subject(person.name, person.id_number, person.phone, person.bank_card)
     reads: list[Read] = []
     asked: list[tuple[Read, Question]] = []

@@ -1,17 +1,17 @@
 """Strict reading of a JSON document: each value is asked for by name and type, and an error names its path."""
 
-import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
 from typing import Any, NoReturn
 
 import msgspec
+import numpy as np
 
 from timelyrain.sources.ports import SourceMalformed
 
 CHINA = timezone(timedelta(hours=8))
-_KEY = re.compile(r"[0-7][0-9a-f]{15}")
+_NO_KEY = "0" * 16
 _NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number", bool: "true or false"}
 
 
@@ -69,10 +69,10 @@ class Node(msgspec.Struct):
 
     def key(self) -> int:
         """A provider's hash of a name: 16 hex digits, or null for not stated, which is 0."""
-        found = 0 if self.value is None else hashed(self.text())
-        if found < 0:
+        found = _keys([_NO_KEY if self.value is None else self.text()])
+        if not found:
             self.fail(f"{self.text()[:40]!r} is no key of 16 hex digits, the first from 0 to 7")
-        return found
+        return found[0]
 
     def day(self) -> date:
         try:
@@ -101,10 +101,17 @@ def read(source: str, document: bytes) -> Node:
         raise SourceMalformed(source, f"$: not readable as JSON: {bad}") from None
 
 
-@lru_cache(maxsize=1 << 16)
-def hashed(text: str) -> int:
-    """16 hex digits as an integer below 2^63; -1 when they are none."""
-    return int(text, 16) if _KEY.fullmatch(text) else -1
+def _keys(texts: list[str]) -> list[int]:
+    """16 hex digits each as integers below 2^63; nothing when any of them is none."""
+    joined = "".join(texts)
+    try:
+        plain = bytes.fromhex(joined)
+    except ValueError:
+        return []
+    if plain.hex() != joined or not {*map(len, texts)} <= {16}:  # capitals and spaces are read too
+        return []
+    keys: list[int] = np.frombuffer(plain, ">i8").tolist()
+    return keys if min(keys, default=0) >= 0 else []
 
 
 Kind = str | tuple[str, ...]
@@ -162,10 +169,13 @@ def _column(
         case "flag":
             return list(map(int, values))
         case "key" | "key or null":
-            keys = [0 if value is None else hashed(value) for value in values]
-            if -1 in keys:
-                odd = keys.index(-1)
-                rows.item(odd).fail(f"{name}: {values[odd][:40]!r} is no key of 16 hex digits, the first from 0 to 7")
+            texts = [_NO_KEY if value is None else value for value in values]
+            keys = _keys(texts)
+            if len(keys) != len(texts):
+                odd = next(i for i, text in enumerate(texts) if not _keys([text]))
+                rows.item(odd).fail(
+                    f"{name}: {texts[odd][:40]!r} is no key of 16 hex digits, the first from 0 to 7"
+                )
             return keys
         case tuple():
             if not set(values) <= set(kind):
