@@ -91,6 +91,37 @@ def test_what_is_no_record_is_refused(record: bytes):
         replay(record, POLICY, PERSON, MODEL)
 
 
+def test_every_part_of_a_record_that_was_changed_is_told():
+    """What the record says beside a hash belongs to the input that the hash names; all else, to the engine."""
+    told = json.loads(recorded())
+
+    def changed(**parts: object) -> tuple[str | None, tuple[str, ...]]:
+        found = replay(canonical_json(told | parts), POLICY, PERSON, MODEL)
+        return found.cause, found.differences
+
+    assert changed() == (None, ())
+    assert changed(evidence=told["evidence"] | {"as_of": 0}) == ("data", ("evidence",))
+    assert changed(evidence=told["evidence"] | {"missing": ["bank"]}) == ("data", ("evidence",))
+    assert changed(definition=told["definition"] | {"version": "9"}) == ("rule", ("definition",))
+    assert changed(model="1" * 64) == ("model", ("model",))
+    for part, value in (
+        ("engine", "1"),
+        ("features_sha256", "0"),
+        ("graph", "x"),
+        ("extra", None),
+        ("snoozed", ["X"]),
+    ):
+        assert changed(**{part: value}) == ("engine", (part,))
+    without = canonical_json({name: value for name, value in told.items() if name != "graph"})
+    assert replay(without, POLICY, PERSON, MODEL).differences == ("graph",)
+    for part, value in told["outputs"].items():
+        outputs = told["outputs"] | {part: [value]}
+        assert changed(outputs=outputs) == ("engine", (f"outputs.{part}",))
+    laid_out = replay(json.dumps(told, indent=1).encode(), POLICY, PERSON, MODEL)
+    assert (laid_out.equal, laid_out.cause, laid_out.differences) == (False, "engine", ("bytes",))
+    assert changed(format=3, engine="9") == ("engine", ("engine", "format"))
+
+
 def test_a_record_of_another_format_was_another_engine():
     told = json.loads(recorded())
     old = {k: v for k, v in told.items() if k not in ("graph", "features_sha256", "given", "snoozed")}

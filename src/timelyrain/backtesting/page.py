@@ -120,12 +120,12 @@ def _cautions(result: Result) -> str:
                 f"{n} events came after their application and were left out.",
             )
         )
-    if n := result["repeated_ids"]:
+    if n := result.get("repeated_ids"):  # older results do not tell
         lines.append(both(
             f"{n:,} 份申请与其他申请同号，各计一次：若为重复行，请去重后重跑。",
             f"{n:,} applications bear an id that stood before them and count once more: if rows are doubled, write the file without them.",
         ))  # fmt: skip
-    if absent := ", ".join(result["inputs"]["applications"]["absent"]):
+    if absent := ", ".join(result["inputs"]["applications"].get("absent", ())):
         lines.append(both(f"文件中没有以下列，所有人均按缺失处理：{absent}。", f"Not in the file, so missing for everybody: {absent}."))  # fmt: skip
     for name, found in result["groups"].items():
         for side in SIDES:

@@ -93,7 +93,8 @@ def replay(record: bytes, policy: Policy, evidence: Evidence, scorer: Scorer | N
         return Replay(False, cause, ("outputs",))
     if again == record:
         return Replay(True, None, ())
-    return Replay(False, cause or "engine", _differences(told, _parse(again)))
+    now = _parse(again)
+    return Replay(False, cause or _other_words(told, now) or "engine", _differences(told, now))
 
 
 def decide_again(
@@ -137,6 +138,12 @@ def _other_input(
     return "model" if told.get("model") != (None if scorer is None else scorer.sha256) else None
 
 
+def _other_words(told: Mapping[str, object], now: Mapping[str, object]) -> Cause | None:
+    """The first input of which the record tells something else than its hash does."""
+    said: Mapping[str, Cause] = {"evidence": "data", "definition": "rule"}
+    return next((cause for part, cause in said.items() if told.get(part) != now[part]), None)
+
+
 def _hash_of(told: Mapping[str, object], part: str) -> object:
     value = told.get(part)
     return cast(dict[str, object], value).get("sha256") if isinstance(value, dict) else None
@@ -149,17 +156,23 @@ def _parse(record: bytes) -> dict[str, object]:
         raise RecordInvalid(f"not a decision record: {error}; pass the bytes of decision_record") from None
     told = cast(dict[str, object], value) if isinstance(value, dict) else {}
     odd = [name for name, kinds in _KINDS.items() if name in told and type(told[name]) not in kinds]
-    if odd or told.get("format") not in range(1, FORMAT + 1) or "outputs" not in told:
-        raise RecordInvalid(
-            f"not a decision record of a format up to {FORMAT}; pass the bytes of decision_record"
-        )
+    form, needed = told.get("format", 0), {"outputs"}
+    if form != FORMAT:  # made by another engine: enough to say so
+        needed |= {"definition", "evidence"}
+    if odd or cast(int, form) < 1 or not needed <= told.keys():
+        raise RecordInvalid(f"not a decision record of format {FORMAT}; pass the bytes of decision_record")
     return told
 
 
 def _differences(told: Mapping[str, object], now: Mapping[str, object]) -> tuple[str, ...]:
-    """Dotted names of the parts that differ, one level into `outputs`."""
-    parts = [name for name in sorted({*told, *now} - {"outputs"}) if told.get(name) != now.get(name)]
+    """Dotted names of the parts that differ, one level into `outputs`; `bytes` where only their writing does."""
+    parts = [
+        name for name in sorted({*told, *now} - {"outputs"}) if told.get(name, _NONE) != now.get(name, _NONE)
+    ]
     before = cast(dict[str, object], told.get("outputs") or {})
     after = cast(dict[str, object], now.get("outputs") or {})
     outputs = [f"outputs.{n}" for n in sorted({*before, *after}) if before.get(n) != after.get(n)]
-    return (*parts, *outputs)
+    return (*parts, *outputs) or ("bytes",)
+
+
+_NONE = object()
