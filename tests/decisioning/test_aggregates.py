@@ -1,20 +1,31 @@
 """Aggregates against a plain loop over events, alone and in a batch, at the edges of windows and of evidence."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from math import isqrt
+from fractions import Fraction
+from math import floor, isqrt
 
+import numpy as np
 import pytest
 
 from tests.decisioning.applicants import AS_OF, DAY, applicant, evidence
 from timelyrain.decisioning.aggregates import ALL_TIME, STATS, Aggregate, Aggregation, Stat, column_types
+from timelyrain.decisioning.events import BY_PERIOD
 from timelyrain.decisioning.evidence import TABLES, Evidence, evidence_from_json
 from timelyrain.decisioning.language import read
+from timelyrain.decisioning.sweep import Sweep
 
-ALL_STATS: tuple[Stat, ...] = tuple(STATS)
+
+def stats_of(windows: Sequence[int]) -> tuple[Stat, ...]:
+    """All that make sense over these windows."""
+    return tuple(s for s in STATS if s not in BY_PERIOD or (min(windows) >= 60 and max(windows) < ALL_TIME))
+
+
 FAMILIES = [
     ("flow", "bank_flow", "", "amount_fen", (1, 30, 90, 365, ALL_TIME)),
     ("out", "bank_flow", "amount_fen < 0 and kind != 'rent'", "-amount_fen", (30, 60, 180)),
     ("salary_day", "bank_flow", "kind == 'salary'", "day_of_month", (90, 365)),
+    ("salary", "bank_flow", "kind == 'salary'", "amount_fen", (60, 100, 360)),
     ("gambling", "bank_flow", "kind == 'gambling'", "abs(amount_fen)", (7, 90)),
     ("night", "bank_flow", "hour < 6", "balance_fen", (30, 365)),
     ("late", "bureau_month", "state in ('1', '2', '3', '4')", "days_ago", (180, 730)),
@@ -31,7 +42,7 @@ def families() -> list[Aggregate]:
         condition, faults = read(where or "True", types)
         node, more = read(value, types)
         assert not faults + more
-        found.append(Aggregate(name, table, condition if where else None, node, windows, ALL_STATS))
+        found.append(Aggregate(name, table, condition if where else None, node, windows, stats_of(windows)))
     return found
 
 
@@ -81,6 +92,12 @@ def by_hand(e: Evidence, family: tuple, stat: str, window: int) -> int | None:
             return len(periods)
         case "distinct":
             return len(set(seen))
+        case "sum_slope" | "count_slope":
+            whole, ys = range(window // 30), seen if stat == "sum_slope" else [1000] * len(seen)
+            sums = [sum(y for y, ago in zip(ys, days, strict=True) if ago // 30 == p) for p in whole]
+            return fitted(whole, sums)
+        case "slope":
+            return fitted(days, [30 * x for x in seen])
         case _ if not seen:
             return None
         case "mean":
@@ -98,6 +115,15 @@ def by_hand(e: Evidence, family: tuple, stat: str, window: int) -> int | None:
             return days[-1]
         case _:
             return days[0]
+
+
+def fitted(ago: Sequence[int], values: Sequence[int]) -> int | None:
+    """Slope towards now of the least-squares line, by the textbook, in fractions."""
+    if len(set(ago)) < 2:
+        return None
+    t, x = Fraction(-sum(ago), len(ago)), Fraction(sum(values), len(values))
+    rise = sum((-a - t) * (v - x) for a, v in zip(ago, values, strict=True))
+    return floor(rise / sum((-a - t) ** 2 for a in ago))
 
 
 def _day(local: int) -> int:
@@ -120,7 +146,7 @@ def test_every_statistic_equals_the_loop():
         column = 0
         for family in FAMILIES:
             for window in family[4]:
-                for stat in ALL_STATS:
+                for stat in stats_of(family[4]):
                     expected = by_hand(person, family, stat, window)
                     found = int(values[row, column]) if known[row, column] else None
                     assert found == expected, (row, family[0], stat, window)
@@ -149,7 +175,10 @@ def test_an_event_as_old_as_the_window_is_inside(seconds: int, inside: int):
     raw["events"]["bureau_inquiry"] = {"at": [AS_OF - seconds], "kind": ["self"]}
     types = column_types("bureau_inquiry")
     family = Aggregate("i", "bureau_inquiry", None, read("at", types)[0], (30,), ("count",))
-    values, _ = Aggregation([family], 480).run([evidence_from_json(raw)])
+    kernel, person = Aggregation([family], 480), evidence_from_json(raw)
+    assert kernel.run([person])[0].tolist() == [[inside]]
+    values = np.zeros((1, 1), np.int64)
+    Sweep(kernel.plan).run([person], values, values > 0)
     assert values.tolist() == [[inside]]
 
 

@@ -104,6 +104,12 @@ def test_the_hash_is_of_content_not_of_layout():
         ('table = "bank_flow"', 'table = "bank_flows"', "'bank_flows' is unknown"),
         ("kind == 'salary'", "kind == 'wage'", "'wage' is no value here"),
         ('stats = ["count", "sum"]', 'stats = ["count", "sum", "mode"]', "unknown statistic 'mode'"),
+        (
+            'windows = [30, 90, "all"]\nstats = [',
+            'windows = [30, 90, "all"]\nstats = ["sum_slope", ',
+            "sum_slope compares 30-day periods, which ['30d', 'all']",
+        ),
+        ('value = "amount_fen"\n', 'once = ["slope"]\n', "slope without a value"),
         ('windows = [30, 90, "all"]', "windows = [30, 90, 0]", "0 is not a window"),
         ('name = "income_fen"', 'name = "Income"', "'Income' is not a name"),
         ('name = "income_fen"', 'name = "age"', "'age' is already declared"),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.decisioning.test_aggregates import fitted
 from timelyrain.decisioning.states import State, StateInvalid, merge
 
 HOUR = 3_600
@@ -28,6 +29,11 @@ def by_hand(events: list[tuple[int, int, int]], as_of: int, slots: int) -> dict[
     values = [value for _, value, _ in kept]
     found: dict[str, int | None] = {"count": len(kept), "sum": sum(values)}
     found["distinct"] = len({key for _, _, key in kept if key})
+    days = [end - at // HOUR for at, _, _ in kept]
+    for stat, of in (("sum_slope", values), ("count_slope", [1000] * len(kept))):
+        sums = [sum(y for y, ago in zip(of, days, strict=True) if ago == slot) for slot in range(slots)]
+        found[stat] = fitted(range(slots), sums)
+    found["slope"] = fitted(days, values)
     if not kept:
         return found | dict.fromkeys(("mean", "std", "min", "max", "last", "first", "recency"))
     n, (latest, last, _) = len(kept), max(kept)

@@ -6,17 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.decisioning.applicants import AS_OF, DAY, evidence
-from tests.decisioning.test_aggregates import by_hand
-from timelyrain.decisioning.aggregates import ALL_TIME, Aggregate, Aggregation, column_types, too_large
-from timelyrain.decisioning.compiled import compiled_sweep
+from tests.decisioning.test_aggregates import by_hand, fitted
+from timelyrain.decisioning.aggregates import ALL_TIME, STATS, Aggregate, Aggregation, column_types, too_large
+from timelyrain.decisioning.compiled import compiled_sweep, kernels
+from timelyrain.decisioning.events import BY_PERIOD, PERIOD
 from timelyrain.decisioning.evidence import Evidence
 from timelyrain.decisioning.language import read
 from timelyrain.decisioning.schema import FACTS, MAX_FEN, TABLES
-from timelyrain.decisioning.spread import deviation, deviation_of, limbs, small_deviation
+from timelyrain.decisioning.spread import deviation, deviation_of, limbs, slope_of, small_deviation
 from timelyrain.decisioning.sweep import Sweep, _latest  # pyright: ignore[reportPrivateUsage]
 
-NUMBERS = ("count", "sum", "mean", "min", "max", "last", "recency", "first", "periods", "distinct", "std")
+NUMBERS = tuple(stat for stat in STATS if stat not in BY_PERIOD)
+MONTHLY = ("slope", *BY_PERIOD)
 KEYS = ("count", "recency", "first", "periods", "distinct")
+BY_KEY = (*KEYS, "count_slope")
 FAMILIES = [
     ("amount", "bank_flow", "", "amount_fen", (1, 30, 90, ALL_TIME), NUMBERS),
     (
@@ -42,8 +45,12 @@ FAMILIES = [
     ("day", "bank_flow", "", "days_ago", (30, 365), NUMBERS),
     ("month", "bank_flow", "day_of_month >= 25", "period", (90, 400), NUMBERS),
     ("quiet", "bank_flow", "", "at", (30,), ("recency", "count")),
+    ("monthly", "bank_flow", "", "amount_fen", (60, 90, 365, 36_599), MONTHLY),
+    ("falling", "bank_flow", "amount_fen < 0", "-amount_fen", (89, 180), (*MONTHLY, "sum")),
+    ("steep", "bank_flow", "", "balance_fen // 7", (730,), MONTHLY),
+    ("bills", "telecom_bill", "", "late_days", (61, 180), MONTHLY),
     ("bill", "telecom_bill", "late", "amount_fen", (90,), NUMBERS),
-    ("lender", "bureau_inquiry", "missing(lender) or kind == 'self'", "lender", (30, 180), KEYS),
+    ("lender", "bureau_inquiry", "missing(lender) or kind == 'self'", "lender", (60, 180), BY_KEY),
 ]
 
 
@@ -172,7 +179,33 @@ def test_a_hundred_thousand_events_at_the_extremes():
     assert slow[0].tobytes() == fast[0].tobytes()
     found = dict(zip(KERNEL.names, slow[0][0].tolist(), strict=True))
     assert (found["amount0_std_30d"], found["amount0_sum_30d"]) == (MAX_FEN, 0)
+    spread = {"at": np.repeat([0, AS_OF], rows // 2), "amount_fen": np.repeat([0, 10**7], rows // 2)}
+    old = Evidence(AS_OF, person.facts, tables | {"bank_flow": tables["bank_flow"] | spread}, ())
+    slow, fast = (swept(KERNEL, [old], compiled) for compiled in (False, True))
+    assert slow[0].tobytes() == fast[0].tobytes()
+    rises = slow[0][0, KERNEL.names.index("monthly0_slope_36599d")]
+    assert rises == PERIOD * 10**7 // (AS_OF // DAY)
     assert found["payee0_distinct_30d"] in (0, rows - 1)  # the key 0 is missing; the day may be no weekend
+
+
+@given(
+    st.one_of(
+        st.lists(st.tuples(st.integers(0, 36_600), st.integers(-(10**11), 10**11)), min_size=1, max_size=50),
+        st.lists(st.tuples(st.integers(0, 1), st.integers(-(2**45), 2**45)), min_size=1, max_size=50),
+        st.lists(
+            st.tuples(st.integers(36_000, 36_600), st.integers(-(10**7), 10**7)), min_size=1, max_size=9
+        ),
+    ),
+    st.integers(1, 10_000),
+)
+def test_slopes_are_exact_however_many_and_however_steep(pairs: list[tuple[int, int]], times: int):
+    parts = zip(*((1, t, t * t, x, t * x) for t, x in pairs), strict=True)
+    expected = slope_of(*map(sum, parts), PERIOD)
+    assert expected == fitted([t for t, _ in pairs], [PERIOD * x for _, x in pairs])
+    if (compiled := kernels()) is not None and expected is not None:
+        times = times if max(abs(x) for _, x in pairs) <= 10**7 else 1
+        t, x = np.tile(np.array(pairs, np.int64), (times, 1)).T.copy()
+        assert compiled.slope(t, x, 1, np.arange(len(t), dtype=np.int32), len(t)) == expected
 
 
 WIDE = st.integers(-(2**40), 2**40)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .compiled import compiled_sweep
-from .events import Output, Plan, Stat, TablePlan
+from .events import PERIOD, Output, Plan, Stat, TablePlan
 from .evidence import MAX_ROWS, MAX_TOTAL_FEN, TABLES, Bools, Evidence, Ints
 from .language import BOOL, INT64, Apply, Name, Node, Type
 from .selection import select
@@ -30,9 +30,17 @@ STATS: Mapping[Stat, tuple[str, str]] = {
     "periods": ("出现的30天周期数", "number of 30-day periods with any"),
     "distinct": ("不同取值数", "number of different values"),
     "std": ("标准差", "standard deviation, rounded down"),
+    "slope": ("每30天的变化", "rise in 30 days, rounded down"),
+    "sum_slope": ("每30天合计的变化", "rise of the sum from one 30 days to the next, rounded down"),
+    "count_slope": (
+        "每30天次数的变化（千分之一次）",
+        "rise of the number from one 30 days to the next, thousandths, rounded down",
+    ),
 }
-OF_KEYS: tuple[Stat, ...] = ("count", "recency", "first", "periods", "distinct")
+OF_KEYS: tuple[Stat, ...] = ("count", "recency", "first", "periods", "distinct", "count_slope")
 """Statistics that need no number."""
+SUMMED_BY_TIME: tuple[Stat, ...] = ("slope", "sum_slope")
+"""Statistics of values times their times."""
 DAY = 86_400
 ALL_TIME = 36_600
 """A window of a hundred years: everything."""
@@ -43,7 +51,8 @@ class Aggregate:
     """One family: events of `table` where the condition holds, over each window (days), each statistic of `value`.
 
     An event for which the condition or the value is missing is left out. count, sum, periods and distinct of nothing
-    are 0, the others are missing; all are missing when the table's source is.
+    are 0, the slopes by period too, the others are missing, a slope also of events of one day; all are missing when the
+    table's source is.
     """
 
     name: str
@@ -94,24 +103,37 @@ def result_type(aggregate: Aggregate, stat: Stat) -> Type:
         case "recency" | "first":
             return Type("int", "days", 0, 50_000)
         case "sum":
-            reach = MAX_ROWS * max(abs(value.low), abs(value.high))
-            if value.unit == "fen" and _is_column(aggregate.value):
-                reach = min(reach, MAX_TOTAL_FEN)
+            reach = _reach(aggregate)
             return Type("int", value.unit, 0 if value.low >= 0 else -reach, reach)
         case "std":
             return Type("int", value.unit, 0, (value.high - value.low + 1) // 2)
+        case "slope":
+            steepest = PERIOD * (value.high - value.low)  # within a day from one end to the other
+            return Type("int", value.unit, -steepest, steepest)
+        case "sum_slope":
+            return Type("int", value.unit, -_reach(aggregate), _reach(aggregate))
+        case "count_slope":
+            return Type("int", "", -1000 * MAX_ROWS, 1000 * MAX_ROWS)
         case _:
             return Type("int", value.unit, value.low, value.high)
+
+
+def _reach(aggregate: Aggregate) -> int:
+    """How much the values of a whole table may add up to, either way."""
+    value = aggregate.value.type
+    reach = MAX_ROWS * max(abs(value.low), abs(value.high))
+    return min(reach, MAX_TOTAL_FEN) if value.unit == "fen" and _is_column(aggregate.value) else reach
 
 
 def too_large(aggregate: Aggregate) -> str:
     """What to do when a statistic could leave int64; empty where none can."""
     for stat in aggregate.stats:
-        reach = result_type(aggregate, stat)
-        if max(abs(reach.low), abs(reach.high)) > INT64:
-            return (
-                f"{stat} could reach {max(abs(reach.low), abs(reach.high)):.1e}, over int64: clip() the value"
-            )
+        bounds = result_type(aggregate, stat)
+        most = max(abs(bounds.low), abs(bounds.high))
+        if stat in SUMMED_BY_TIME:  # sums of values times days, or times 6 periods
+            most = max(most, _reach(aggregate) * max(aggregate.windows))
+        if most > INT64:
+            return f"{stat} could reach {most:.1e}, over int64: clip() the value"
         if stat == "std" and max(abs(aggregate.value.type.low), abs(aggregate.value.type.high)) > LARGEST:
             return f"std takes values up to {LARGEST:.1e} either way: clip() the value"
     return ""
@@ -128,9 +150,7 @@ def _is_column(node: Node) -> bool:
             return False
 
 
-NOTHING = ("count", "sum", "periods", "distinct")
-"""Statistics that are 0, not missing, when there is no event."""
-_OF_VALUES = ("sum", "mean", "min", "max", "last", "distinct", "std")
+_OF_VALUES = ("sum", "mean", "min", "max", "last", "distinct", "std", "slope", "sum_slope")
 
 
 class Aggregation:

@@ -6,11 +6,11 @@ from functools import lru_cache
 from typing import Literal
 
 from .aggregates import ALL_TIME
+from .events import OF_NOTHING
 from .evidence import canonical_json
 from .policy import Feature, Policy
 
 Language = Literal["zh", "en"]
-_OF_NOTHING = ("count", "sum", "periods", "distinct")
 _SOURCES = {
     "application": ("申请资料", "the application"),
     "identity": ("身份核验", "the identity registry"),
@@ -90,8 +90,13 @@ def missing(f: Feature, language: Language = "zh") -> str:
             f"{zh}缺失，或所用特征缺失，或分母为零",
             f"{en} gave nothing, a feature it is made of is missing, or its divisor is zero",
         )
-    elif f.stat in _OF_NOTHING:
+    elif f.stat in OF_NOTHING:
         told = f"{zh}缺失（窗口内无记录时为0）", f"{en} gave nothing; 0 when the window holds none"
+    elif f.stat == "slope":
+        told = (
+            f"{zh}缺失，或窗口内的记录不足两天",
+            f"{en} gave nothing, or the window holds none of two different days",
+        )
     else:
         told = f"{zh}缺失，或窗口内无记录", f"{en} gave nothing, or the window holds none"
     return told[0] if language == "zh" else told[1]

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from functools import cache
 from threading import Thread
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -15,9 +15,7 @@ from .evidence import PLACES, TABLES, Bools, Evidence, Ints
 from .language import Node, names_read
 from .selection import CLOCK, Words, packed, unpacked
 
-_STATS: tuple[Stat, ...] = (
-    "count", "sum", "mean", "min", "max", "last", "recency", "first", "periods", "distinct", "std",
-)  # fmt: skip
+_STATS: tuple[Stat, ...] = get_args(Stat)
 
 
 @cache

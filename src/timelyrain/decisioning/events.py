@@ -12,8 +12,20 @@ from .evidence import TABLES, Evidence, Ints
 from .language import Node
 from .selection import Selection
 
-Stat = Literal["count", "sum", "mean", "min", "max", "last", "recency", "first", "periods", "distinct", "std"]
-DAY = 86_400
+Stat = Literal[
+    "count", "sum", "mean", "min", "max", "last", "recency", "first", "periods", "distinct", "std", "slope", "sum_slope",
+    "count_slope",
+]  # fmt: skip
+OF_NOTHING: tuple[Stat, ...] = ("count", "sum", "periods", "distinct", "sum_slope", "count_slope")
+"""Statistics that are 0, not missing, when there is no event."""
+BY_PERIOD: tuple[Stat, ...] = ("sum_slope", "count_slope")
+"""Statistics of whole 30-day periods."""
+DAY, PERIOD = 86_400, 30
+
+
+def oldest_age(stat: Stat, window: int) -> int:
+    """Seconds before the application that an event of this window (days) may lie; only whole periods for what compares them."""
+    return window // PERIOD * PERIOD * DAY - 1 if stat in BY_PERIOD else window * DAY
 
 
 class Output(NamedTuple):
@@ -99,7 +111,7 @@ class Events:
 
     @cached_property
     def period(self) -> Ints:
-        return self.days_ago // 30
+        return self.days_ago // PERIOD
 
     @cached_property
     def day(self) -> Ints:

@@ -9,6 +9,7 @@ from .aggregates import (
     ALL_TIME,
     OF_KEYS,
     STATS,
+    SUMMED_BY_TIME,
     Aggregate,
     Stat,
     column_types,
@@ -17,6 +18,7 @@ from .aggregates import (
     window_name,
 )
 from .definition import Block
+from .events import BY_PERIOD, PERIOD
 from .evidence import FACTS, SOURCES, TABLES
 from .language import BAD, BOOL, Constant, Name, Node, Type, names_read, read
 
@@ -86,6 +88,8 @@ class FeatureReader:
             for stat in given:
                 if stat not in STATS:
                     block.report(key, "unknown_stat", stat=stat, known=tuple(STATS))
+                if stat in SUMMED_BY_TIME and not block.has("value"):
+                    block.report(key, "slope_of_times", stat=stat)
         windows = self._windows(block)
         zh, en = block.text("zh"), block.text("en")
         known = block.flag("known_at_application", True)
@@ -101,6 +105,9 @@ class FeatureReader:
         for part in parts:
             if told := too_large(part):
                 block.report("stats", "stat_overflow", stat=told.split()[0])
+            odd = [window_name(w) for w in part.windows if not 2 * PERIOD <= w < ALL_TIME]
+            for stat in [s for s in BY_PERIOD if odd and s in part.stats]:
+                block.report("windows", "no_periods", stat=stat, windows=odd)
         self.aggregates += parts
         formula = block.text("value", "at") + (f" where {block.text('where')}" if where else "")
         reads = tuple(f"{table}.{n}" for n in names_read(value) + (names_read(where) if where else ()))

@@ -15,9 +15,12 @@ import numpy as np
 
 njit: Any = numba.njit
 DAY = 86_400
-COUNT, SUM, MEAN, MIN, MAX, LAST, RECENCY, FIRST, PERIODS, DISTINCT, STD = range(11)
+COUNT, SUM, MEAN, MIN, MAX, LAST, RECENCY, FIRST, PERIODS, DISTINCT, STD, SLOPE, SUM_SLOPE, COUNT_SLOPE = (
+    range(14)
+)
 """Statistics as the kernel knows them."""
-_OF_NOTHING = 1 << COUNT | 1 << SUM | 1 << PERIODS | 1 << DISTINCT  # 0 where there is no event
+# 0 where there is no event
+_OF_NOTHING = 1 << COUNT | 1 << SUM | 1 << PERIODS | 1 << DISTINCT | 1 << SUM_SLOPE | 1 << COUNT_SLOPE
 WANTS_VALUE, WANTS_SQUARES, WANTS_PERIODS, WANTS_STEADY, WANTS_DISTINCT = (1, 2, 4, 8, 16)
 CLOCKS = 5
 _FEW = 16  # so many breaks are counted through: no branch to guess
@@ -86,6 +89,56 @@ def deviation(count, total, aa, ab, bb):
         if square < high or (square == high and part <= rest):
             found += 1
     return found
+
+
+@njit(cache=True)
+def signed(a, b):
+    """(high, low) 64 bits of a * b in two's complement, a >= 0."""
+    high, low = wide(np.uint64(a), np.uint64(b))
+    return high - (np.uint64(a) if b < 0 else _NONE), low
+
+
+@njit(cache=True, boundscheck=False)
+def slope(days, column, sign, mine, count):
+    """`spread.slope_of` the first `count` rows of `mine`, by 30 days."""
+    time = squares = total = products = 0
+    for i in range(count):
+        t, x = days[mine[i]], column[mine[i]]
+        x = abs(x) if sign == 0 else x * sign
+        time += t
+        squares += t * t
+        total += x
+        products += t * x
+    divisor = max(count * squares - time * time, 1)
+    high, low = signed(30 * time, total)
+    less, part = signed(30 * count, products)
+    high -= less + (_ONE if low < part else _NONE)
+    low -= part
+    falls = np.int64(high) < 0
+    if falls:
+        low = ~low + _ONE
+        high = ~high + (_ONE if low == _NONE else _NONE)
+    found = np.int64((np.float64(high) * 2.0**64 + np.float64(low)) / np.float64(divisor))
+    rest = np.int64(low) - found * divisor
+    while rest < 0:
+        found, rest = found - 1, rest + divisor
+    while rest >= divisor:
+        found, rest = found + 1, rest - divisor
+    return -found - (rest > 0) if falls else found
+
+
+@njit(cache=True, boundscheck=False)
+def period_slope(periods, column, sign, mine, count, whole, counting):
+    """How much the sum of a period (or a thousand times the number) rises to the next, over `whole` periods."""
+    lean = 0
+    for i in range(count):
+        period = periods[mine[i]]
+        if period >= whole:
+            break
+        x = column[mine[i]]
+        x = 1000 if counting else abs(x) if sign == 0 else x * sign
+        lean += (whole - 1 - 2 * period) * x
+    return 6 * lean // (whole * (whole * whole - 1))
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
@@ -268,5 +321,14 @@ def sweep(
                             )
                     elif stat == MEAN:
                         values[to] = kept[r, SUM] // max(end, 1)
+                    elif stat == SLOPE:
+                        known[to] = kept[r, FIRST] > kept[r, RECENCY]
+                        if known[to]:
+                            values[to] = slope(clock[0], column, sign, mine, end)
+                    elif stat >= SUM_SLOPE:
+                        whole = edges[t, r] // (30 * DAY)
+                        values[to] = period_slope(
+                            clock[1], column, sign, mine, end, whole, stat == COUNT_SLOPE
+                        )
                     else:
                         values[to] = kept[r, stat]

@@ -75,6 +75,9 @@ _STATISTICS: Mapping[str, tuple[Words, Words]] = {
     "recency": (("已较长时间没有{}", "{}: longer ago than usual"), ("{}就在不久之前", "{}: more recent than usual")),
     "first": (("{}的记录起始偏早", "{}: the record begins earlier than usual"), ("{}的记录偏短", "{}: a shorter record than usual")),
     "periods": (("{span}有{}的月份偏多", "{}: in more months {span} than usual"), ("{span}有{}的月份偏少", "{}: in fewer months {span} than usual")),
+    "slope": (("{span}{}的走势偏升", "{}: a more upward trend {span} than usual"), ("{span}{}的走势偏降", "{}: a more downward trend {span} than usual")),
+    "sum_slope": (("{span}{}逐月合计的走势偏升", "{}: a more upward trend of the monthly total {span} than usual"), ("{span}{}逐月合计的走势偏降", "{}: a more downward trend of the monthly total {span} than usual")),
+    "count_slope": (("{span}{}逐月次数的走势偏升", "{}: a more upward trend of the monthly number {span} than usual"), ("{span}{}逐月次数的走势偏降", "{}: a more downward trend of the monthly number {span} than usual")),
     "distinct": (("{span}不同的{}偏多", "More different {} {span} than usual"), ("{span}不同的{}偏少", "Fewer different {} {span} than usual")),
 }  # fmt: skip
 _PLAIN: tuple[Words, Words] = (
@@ -170,7 +173,7 @@ def theme(name: str) -> str:
         if re.search(pattern, name):
             return found
     return re.sub(
-        r"_(count|sum|mean|min|max|std|last|recency|first|periods|distinct|share|trend)(_|$).*|_\d+d|_all|_ppm|_fen",
+        r"_(count|sum|mean|min|max|std|last|recency|first|periods|distinct|slope|share|trend)(_|$).*|_\d+d|_all|_ppm|_fen",
         "",
         name,
     )
@@ -231,8 +234,8 @@ def _subject(feature: Feature) -> Words:
         return re.sub(r"近\d+天占近\d+天$", "", zh), re.sub(r"(:.*)?, part of the last .*$", "", en)
     if feature.kind == "aggregate":
         ending, told = STATS[cast(Stat, feature.stat)]
-        zh, en = zh.removesuffix(ending), en.rsplit(f", {told}, ", 1)[0]
-        if feature.stat not in ("sum", "mean", "min", "max", "std", "last"):
+        zh, en = zh.removesuffix(_NO_DETAIL.sub("", ending)), en.rsplit(f", {told}, ", 1)[0]
+        if feature.stat not in ("sum", "mean", "min", "max", "std", "last", "slope", "sum_slope"):
             zh, en = _ZH_AMOUNT.sub("", zh), _EN_AMOUNT.sub("", en)
     cut = _EN_SPAN.match(en)
     zh = zh if "与近" in zh else _ZH_SPAN.sub("", zh)

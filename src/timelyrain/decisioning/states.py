@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
-from .spread import LARGEST, deviation_of
+from .spread import LARGEST, deviation_of, slope_of
 
 FORMAT = 1
 # What a slot keeps, in this order; `add` counts them out, because it runs for every event.
@@ -73,7 +73,9 @@ class State:
     def window(self, as_of: int, slots: int) -> Mapping[str, int | None]:
         """Statistics of the newest `slots` slots up to and with that of `as_of`; None where there was no event.
 
-        As a decision reads them: count, sum, distinct; mean, std, min, max, last; first and recency in seconds.
+        As a decision reads them: count, sum, distinct; mean, std, min, max, last; first and recency in seconds; and by the
+        slot instead of by 30 days: slope of the values (None in a single slot), and of the slots' sums and counts (in
+        thousandths), empty ones included (None over a single slot).
         """
         if not 1 <= slots <= self.slots:
             raise ValueError(f"{slots} slots: this state keeps 1 to {self.slots}")
@@ -83,7 +85,19 @@ class State:
         count = sum(part[_COUNT] for part in parts)
         total = sum(part[_TOTAL] for part in parts)
         different = len(set[int]().union(*(self._keys[n] for n in numbers if n in self._keys)))
+        times = squares = products = 0
+        for n, part in zip(numbers, parts, strict=True):
+            t = end - n
+            times += t * part[_COUNT]
+            squares += t * t * part[_COUNT]
+            products += t * part[_TOTAL]
+        even = slots, slots * (slots - 1) // 2, (slots - 1) * slots * (2 * slots - 1) // 6
         found: dict[str, int | None] = {"count": count, "sum": total, "distinct": different}
+        found |= {
+            "slope": slope_of(count, times, squares, total, products),
+            "sum_slope": slope_of(*even, total, products),
+            "count_slope": slope_of(*even, 1000 * count, 1000 * times),
+        }
         if not parts:
             return found | dict.fromkeys(("mean", "std", "min", "max", "last", "first", "recency"))
         latest = max(parts, key=lambda part: (part[_LAST], part[_LAST_VALUE]))

@@ -13,22 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from .events import DAY, Events, Output, Plan, Stat, TablePlan
+from .events import DAY, OF_NOTHING, PERIOD, Events, Output, Plan, Stat, TablePlan, oldest_age
 from .evidence import TABLES, Bools, Evidence, Ints
 from .selection import Words
-from .spread import deviation, limbs, small_deviation
+from .spread import deviation, limbs, slope_of, small_deviation
 
-_OF_NOTHING = ("count", "sum", "periods", "distinct")  # 0 where there is no event; all else is missing
-_OF_VALUES: tuple[Stat, ...] = ("std", "sum", "mean", "min", "max", "last")
+_OF_VALUES: tuple[Stat, ...] = ("std", "sum", "mean", "min", "max", "last", "slope", "sum_slope")
+_SLOPES: tuple[Stat, ...] = ("slope", "sum_slope", "count_slope")
 _MASKS = (1 << np.arange(8, dtype=np.uint8))[:, None]
 _MIX, _STIR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 _FEW, _MANY = 16, 256
 _SMALL = 2.0**62  # what int64 and the square root of a float take
 
 
-def costly(outputs: Sequence[Output]) -> tuple[bool, bool, bool]:
+def costly(outputs: Sequence[Output]) -> tuple[bool, ...]:
     """Families sorted by this stand as the sweep wants them: what takes most work first."""
-    return not _want(outputs, ("std",)), not _want(outputs, _OF_VALUES), not _want(outputs, ("periods",))
+    stages: tuple[tuple[Stat, ...], ...] = (_SLOPES, ("std",), _OF_VALUES, ("periods",))
+    return tuple(not _want(outputs, stats) for stats in stages)
 
 
 def _want(outputs: Sequence[Output], stats: Sequence[Stat]) -> bool:
@@ -59,6 +60,7 @@ class Sweep:
             return sum(bit <= last for bit, _ in slots)
 
         self.squared, self.valued, self.periodic = until("std"), until(*_OF_VALUES), until("periods")
+        self.sloped = {stat: until(stat) for stat in _SLOPES}
         self.squares = np.array([_want(made, ("std",)) for made in outputs[: self.squared]], np.int64)
         keys = [(t, *plan.tables[t].selection.values[bit]) for bit, t in slots]
         distinct = [slot for slot, made in enumerate(outputs) if _want(made, ("distinct",))]
@@ -66,34 +68,36 @@ class Sweep:
         keyed = [*steady, *(slot for slot in distinct if slot not in steady)]
         self.steady = len(steady)
         valued = [*range(self.valued), *keyed]
-        self.values = tuple(dict.fromkeys(keys[slot] for slot in valued))
+        self.values = tuple(dict.fromkeys(keys[slot] for slot in valued)) or tuple(keys[:1])
         self.value, self.keyed = np.zeros(len(slots), np.int64), np.array(keyed, np.int64)
         self.value[valued] = [self.values.index(keys[slot]) for slot in valued]
         self.value_table = np.array([t for t, _, _ in self.values], np.int64)
 
-        windows = [(t, window) for t, each in enumerate(plan.tables) for window in each.windows]
-        self.edge = np.array([window * DAY for _, window in windows], np.int64)
-        self.edge_table = np.array([t for t, _ in windows], np.int64)
         ends = [
-            (slot, window)
+            (slot, age)
             for slot, made in enumerate(outputs)
-            for window in sorted({o.window for o in made}, reverse=True)
+            for age in sorted({oldest_age(o.stat, o.window) for o in made}, reverse=True)
         ]
+        edges = sorted({(slots[slot][1], age) for slot, age in ends})
+        self.edge = np.array([age for _, age in edges], np.int64)
+        self.edge_table = np.array([t for t, _ in edges], np.int64)
         self.slot = np.array([slot for slot, _ in ends], np.int64)
-        self.window = np.array([windows.index((slots[slot][1], window)) for slot, window in ends], np.int64)
+        self.window = np.array([edges.index((slots[slot][1], age)) for slot, age in ends], np.int64)
         self.summed = int(self.slot.searchsorted(self.valued))  # stretches of slots with values
 
         place = {end: at for at, end in enumerate(ends)}
         wanted: dict[Stat, list[tuple[int, int]]] = {}
         for slot, made in enumerate(outputs):
             for stat, window, column in made:
-                wanted.setdefault(stat, []).append((place[slot, window], column))
+                wanted.setdefault(stat, []).append((place[slot, oldest_age(stat, window)], column))
         self.wanted: dict[Stat, Ints] = {
             stat: np.array([at for at, _ in rows], np.int64) for stat, rows in wanted.items()
         }
         self.stretch = np.array([at for rows in wanted.values() for at, _ in rows], np.int64)
         self.column = np.array([column for rows in wanted.values() for _, column in rows], np.int64)
-        self.of_nothing = np.array([stat in _OF_NOTHING for stat, rows in wanted.items() for _ in rows])
+        stats = [stat for stat, rows in wanted.items() for _ in rows]
+        self.of_nothing = np.array([stat in OF_NOTHING for stat in stats])
+        self.of_two = np.array([stat == "slope" for stat in stats])
         self.output_table = self.table[self.slot[self.stretch]]
 
     def run(self, evidences: Sequence[Evidence], values: Ints, known: Bools) -> None:
@@ -105,6 +109,8 @@ class Sweep:
             if len(events.at):
                 pairs = _Pairs(self, events, given)
                 there &= (pairs.counts > 0).take(self.stretch) | self.of_nothing
+                if "slope" in self.wanted:
+                    there[self.of_two] &= pairs.apart(self.wanted["slope"])
                 found = np.concatenate([pairs.read(stat, at) for stat, at in self.wanted.items()])
                 values[row, self.column] = found * there
             else:
@@ -215,16 +221,17 @@ class _Pairs:
     @cached_property
     def _totals(self) -> Ints:
         """Sums of the stretches that have values."""
-        return self._between(self._x)
+        return self._between(self._x, slice(self._sweep.summed))
 
-    def _between(self, numbers: Ints) -> Ints:
-        """Sums over stretches, as many as have values. Running sums may leave int64 and come back: differences are right."""
+    def _between(self, numbers: Ints, at: Ints | slice) -> Ints:
+        """Sums over stretches. Running sums may leave int64 and come back: differences are right."""
         running = np.zeros(len(numbers) + 1, np.int64)
         np.cumsum(numbers, out=running[1:])
-        stretches = slice(self._sweep.summed)
-        return running.take(self.last[stretches], mode="clip") - running.take(
-            self.first[stretches], mode="clip"
-        )
+        return running.take(self.last[at], mode="clip") - running.take(self.first[at], mode="clip")
+
+    def _rows(self, slots: int) -> Ints:
+        """Of each pair of the first slots, its event's row."""
+        return self.pair[: self._end[slots - 1]] - np.repeat(self.shift[:slots], self.sizes[:slots])
 
     def read(self, stat: Stat, at: Ints) -> Ints:
         """The statistic of some stretches."""
@@ -251,6 +258,10 @@ class _Pairs:
                 return self._periods(at)
             case "distinct":
                 return self._distinct(at)
+            case "slope":
+                return self._slope(at)
+            case "sum_slope" | "count_slope":
+                return self._period_slope(stat, at)
 
     def _edges(self, at: Ints) -> Ints:
         """Beginnings and ends in turn, for `reduceat`."""
@@ -262,20 +273,40 @@ class _Pairs:
         slots = self._sweep.squared
         x = self._x[: self._end[slots - 1]] * np.repeat(self._sweep.squares, self.sizes[:slots])
         if float(np.square(x, dtype=np.float64).sum()) * float(count.max()) < _SMALL:
-            return small_deviation(count, total, self._between(x * x).take(at))
-        return deviation(count, total, *(self._between(part).take(at) for part in limbs(x)))
+            return small_deviation(count, total, self._between(x * x, at))
+        return deviation(count, total, *(self._between(part, at) for part in limbs(x)))
 
     def _days(self, pairs: Ints, at: Ints) -> Ints:
         """Ago, of one pair of each of these stretches."""
         rows = self.pair.take(pairs) - self.shift.take(self._sweep.slot.take(at))
         return self._events.days_ago.take(rows, mode="clip")
 
+    def apart(self, at: Ints) -> Bools:
+        """Whether the first and the last of a stretch lie on different days."""
+        return self._days(self.first.take(at), at) > self._days(self.last.take(at) - 1, at)
+
+    def _slope(self, at: Ints) -> Ints:
+        days = self._events.days_ago.take(self._rows(self._sweep.sloped["slope"]))
+        time, squares, products = (
+            self._between(part, at) for part in (days, days * days, days * self._x[: len(days)])
+        )
+        sums = np.stack((self.counts.take(at), time, squares, self._totals.take(at), products), 1)
+        return np.array([slope_of(*each, by=PERIOD) or 0 for each in sums.tolist()], np.int64)
+
+    def _period_slope(self, stat: Stat, at: Ints) -> Ints:
+        """Least squares of the sums of whole periods, 0 to `whole` - 1 ago: their times are given, so two sums say all."""
+        period = self._events.period.take(self._rows(self._sweep.sloped[stat]))
+        if stat == "count_slope":
+            total, products = 1000 * self.counts.take(at), 1000 * self._between(period, at)
+        else:
+            total = self._totals.take(at)
+            products = self._between(period * self._x[: len(period)], at)
+        whole = (self._sweep.edge.take(self._sweep.window.take(at)) + 1) // (PERIOD * DAY)
+        return 6 * ((whole - 1) * total - 2 * products) // (whole * (whole * whole - 1))
+
     def _periods(self, at: Ints) -> Ints:
-        slots = self._sweep.periodic
-        count = int(self._end[slots - 1])
-        rows = self.pair[:count] - np.repeat(self.shift[:slots], self.sizes[:slots])
-        period = self._events.period.take(rows)
-        changes = np.zeros(count + 1, np.int64)
+        period = self._events.period.take(self._rows(self._sweep.periodic))
+        changes = np.zeros(len(period) + 1, np.int64)
         np.cumsum(period[1:] != period[:-1], out=changes[1:-1])
         more = changes.take(self.last.take(at) - 1) - changes.take(self.first.take(at), mode="clip")
         return (more + 1) * (self.counts.take(at) > 0)
