@@ -1,6 +1,7 @@
 """The commands as a person types them."""
 # ruff: noqa: E501  (statements are kept whole)
 
+import hashlib
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +36,8 @@ class Shell:
 def timelyrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     monkeypatch.setenv("TIMELYRAIN_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    for name in ("TIMELYRAIN_DATABASE_URL", "TIMELYRAIN_APP_DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
     return Shell(capsys)
 
 
@@ -64,8 +67,39 @@ def test_decide_and_replay(timelyrain: Shell, tmp_path: Path) -> None:
     ):
         done = timelyrain("replay", *arguments, "--json")
         assert (done.returncode, json.loads(done.stdout)["cause"]) == (code, cause)
-    for arguments in ((record,), (evidence, "--evidence", evidence), ("nothing", "--evidence", evidence)):
+    for arguments in ((evidence, "--evidence", evidence), ("nothing", "--evidence", evidence)):
         assert timelyrain("replay", *arguments).returncode == 2
+
+
+def test_a_record_finds_what_it_names_beside_it(timelyrain: Shell, tmp_path: Path) -> None:
+    """`decide --json > r.json`, then `replay r.json`: evidence and policy by their hashes; what is not there is the cause."""
+    evidence, record, policy = (tmp_path / name for name in ("e.json", "r.json", "p.toml"))
+    (tmp_path / "another.json").write_text(json.dumps(applicant(4)))
+    evidence.write_text(json.dumps(applicant(3, 0.9), indent=1))
+    policy.write_text(SOURCE.replace("phone_tenure_days < 90", "phone_tenure_days < 60"), encoding="utf-8")
+    record.write_text(timelyrain("decide", "--policy", policy, "--evidence", evidence, "--json").stdout)
+    done = timelyrain("replay", record, "--json")
+    digest = hashlib.sha256(record.read_bytes().rstrip()).hexdigest()
+    assert done.returncode == 0 and json.loads(done.stdout)["record_sha256"] == digest
+    assert digest in timelyrain("replay", record).stdout
+
+    for file, spoilt, cause in (
+        (evidence, json.dumps(applicant(5)), "data"),
+        (policy, SOURCE, "rule"),
+    ):
+        kept = file.read_text(encoding="utf-8")
+        file.write_text(spoilt, encoding="utf-8")
+        done = timelyrain("replay", record, "--json")
+        assert (done.returncode, json.loads(done.stdout)["cause"]) == (2, cause)
+        assert timelyrain("replay", record).stderr.startswith(f"cannot be replayed: {cause}: ")
+        file.write_text(kept, encoding="utf-8")
+    assert not (tmp_path / "home" / "pg").exists()  # looking for a policy makes no platform
+    told = json.loads(record.read_text())
+    record.write_text(json.dumps(told | {"model": "ab" * 32}))
+    assert json.loads(timelyrain("replay", record, "--json").stdout)["cause"] == "model"
+    evidence.write_text("{}")
+    done = timelyrain("replay", record, "--evidence", evidence, "--json")
+    assert (done.returncode, json.loads(done.stdout)["cause"]) == (2, "data")
 
 
 def test_policy_check_shows_everything(timelyrain: Shell, tmp_path: Path) -> None:

@@ -1,14 +1,11 @@
 """One decision outside the platform, explained number by number, and the replay of any."""
 
 import argparse
-import json
 import re
 import sys
 import tomllib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,8 +15,6 @@ from timelyrain import decisioning
 from timelyrain.decisioning import (
     Decision,
     Policy,
-    RecordInvalid,
-    Replay,
     Request,
     RequestInvalid,
     ScorerMismatch,
@@ -29,7 +24,7 @@ from timelyrain.origination.limits import limits_on
 from timelyrain.policies import RuleNotInForce
 
 from . import definitions
-from .commands import Refusal, load_django
+from .commands import Refusal
 
 REQUEST = {"amount_fen": 2_000_000, "instalments": 12}
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
@@ -40,12 +35,6 @@ DEEDS = {
     "decline": ("拒绝", "Declined", "red"),
     "refer": ("转人工审核", "Referred to a person", "yellow"),
     "more_evidence": ("需补充材料", "More evidence is needed", "yellow"),
-}
-CAUSES = {
-    "data": ("证据与记录中的不同", "the evidence is not the one of the record"),
-    "rule": ("规则与记录中的不同", "the policy is not the one of the record"),
-    "model": ("模型与记录中的不同", "the model is not the one of the record"),
-    "engine": ("引擎的含义变了", "the engine decides otherwise than it did"),
 }
 
 
@@ -238,74 +227,3 @@ def _money(fen: int) -> str:
 
 def _share(ppm: int) -> str:
     return f"{ppm / 10_000:g}%"
-
-
-def replay(given: argparse.Namespace) -> int:
-    """Decide a recorded decision again; 0 when equal byte for byte, 1 with the cause when not, 2 when it cannot be replayed."""
-    try:
-        found = _replayed(given)
-    except Refusal as refusal:
-        print(refusal, file=sys.stderr)
-        return 2
-    zh = definitions.chinese(given)
-    if given.json:
-        print(json.dumps({"equal": found.equal, "cause": found.cause, "differences": found.differences}))
-    elif found.equal:
-        print("逐字节一致" if zh else "equal byte for byte")
-    else:
-        cause = CAUSES[found.cause or "engine"][0 if zh else 1]
-        print(f"{'不一致' if zh else 'differs'}: {found.cause} ({cause}): {', '.join(found.differences)}")
-    return 0 if found.equal else 1
-
-
-def _replayed(given: argparse.Namespace) -> Replay:
-    path = Path(given.record)
-    if not definitions.is_file(path):
-        return _from_database(given)
-    if given.evidence is None:
-        raise Refusal("A record names its evidence by hash: give the file with --evidence.")
-    try:
-        record = path.read_bytes()
-        told = json.loads(record)
-        digest, scored = told["definition"]["sha256"], told["model"]
-        if not isinstance(digest, str) or not (scored is None or definitions.is_hash(scored)):
-            raise TypeError("definition and model are no hashes")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Refusal(f"{path} is no decision record ({error}): give what `decide --record` wrote.") from None
-    source = definitions.policy_source(
-        given.policy or _policy_of(digest, given.jurisdiction), given.jurisdiction
-    )
-    policy = definitions.parsed(source, given.policy or digest)
-    scorer = definitions.model(definitions.model_content(given.model or scored))
-    try:
-        return decisioning.replay(record, policy, definitions.evidence(given.evidence), scorer)
-    except RecordInvalid as error:
-        raise Refusal(str(error)) from None
-
-
-def _policy_of(digest: str, jurisdiction: str) -> str:
-    """The shipped policy when it is the one, else the platform's database is asked."""
-    shipped = definitions.policy_source(definitions.SHIPPED, jurisdiction)
-    return (
-        definitions.SHIPPED if definitions.parsed(shipped, definitions.SHIPPED).sha256 == digest else digest
-    )
-
-
-def _from_database(given: argparse.Namespace) -> Replay:
-    try:
-        decision_id = UUID(given.record)
-    except ValueError:
-        raise Refusal(f"{given.record!r} is neither a file nor the id of a decision.") from None
-    if given.policy or given.evidence or given.model:
-        raise Refusal(
-            "A decision of the platform is replayed from what is stored: leave --policy, --evidence and --model away."
-        )
-    load_django()
-    from timelyrain.origination import services
-    from timelyrain.risk import ModelRefused
-    from timelyrain.runtime.problems import Problem
-
-    try:
-        return services.replay_decision(decision_id)
-    except (Problem, ModelRefused) as problem:
-        raise Refusal(str(problem)) from None

@@ -23,9 +23,9 @@ def decide(given: argparse.Namespace) -> None:
 
 def replay(given: argparse.Namespace) -> int:
     """Decide a recorded decision again; 0 when equal byte for byte, 1 with the cause when not, 2 when it cannot be replayed."""
-    from . import deciding
+    from . import replaying
 
-    return deciding.replay(given)
+    return replaying.replay(given)
 
 
 def check(given: argparse.Namespace) -> int:
@@ -99,9 +99,13 @@ def add(commands: Commands) -> None:
     again.add_argument(
         "record", help="a file written by `decide --record`, or the id of a decision of the platform"
     )
-    again.add_argument("--policy", help=f"{_POLICY} (usually the one of the record)")
-    again.add_argument("--evidence", type=Path, help="the evidence of then")
-    again.add_argument("--model", help="a .model file or a hash (usually the one of the record)")
+    again.add_argument("--policy", help=f"{_POLICY} (usually the one that the record names)")
+    again.add_argument(
+        "--evidence",
+        type=Path,
+        help="the evidence of then (usually the file beside the record that it names by hash)",
+    )
+    again.add_argument("--model", help="a .model file or a hash (usually the one that the record names)")
 
     acts = commands.group("policy", "Check, show and compare decision policies, without a database")
     checked, shown, compared = acts.add(check), acts.add(show), acts.add(diff)

@@ -12,6 +12,7 @@ from timelyrain import policies
 from timelyrain.decisioning import DefinitionInvalid, Evidence, EvidenceInvalid, Policy, evidence_from_json
 from timelyrain.policies import Pack, Product
 from timelyrain.risk import ModelRefused, TrainedModel
+from timelyrain.runtime.embedded import EmbeddedPostgres, default_home
 
 from .commands import Refusal, load_django, say
 from .decisions import SHIPPED
@@ -54,7 +55,16 @@ def policy_source(name: str, jurisdiction: str = "cn") -> str:
         ) from None
 
 
+def need_platform() -> None:
+    """Refuses where no platform was ever set up: looking for something in it must not make one."""
+    if "TIMELYRAIN_DATABASE_URL" in os.environ or "TIMELYRAIN_APP_DATABASE_URL" in os.environ:
+        return
+    if not (EmbeddedPostgres().data / "PG_VERSION").exists():
+        raise Refusal(f"There is no platform in {default_home()}: set TIMELYRAIN_HOME, or give files.")
+
+
 def _stored(digest: str) -> str:
+    need_platform()
     load_django()
     from timelyrain.origination.models import PolicyVersion
 
@@ -80,8 +90,6 @@ def model_content(name: str | None) -> bytes | None:
         return None
     path = Path(name)
     if not is_file(path) and _HASH.fullmatch(name):
-        from timelyrain.runtime.embedded import default_home
-
         found = sorted((default_home() / "models").glob(f"{name}*.model"))
         if len(found) != 1:
             raise Refusal(f"{len(found) or 'no'} models in {default_home() / 'models'} begin with {name}.")
