@@ -1,6 +1,7 @@
 """A model watched on the platform's own decisions: drift is told where people changed and not where they did not."""
 
 import json
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -22,8 +23,11 @@ from tests.worlds import World
 from timelyrain import decisioning, risk
 from timelyrain.cli import main
 from timelyrain.console.roles import ensure_demo_users
+from timelyrain.customers import queries as customers_queries
+from timelyrain.customers import services as customers
+from timelyrain.customers.models import PersonalDataRead
 from timelyrain.origination import ports, registry, releases, watching
-from timelyrain.origination.models import ModelWatch, WatchRun
+from timelyrain.origination.models import DecisionRecord, ModelWatch, WatchRun
 from timelyrain.runtime import clock
 from timelyrain.runtime.problems import Invalid, NotFound
 
@@ -62,7 +66,8 @@ def in_place(matrix: np.ndarray, labels: np.ndarray, seed: int) -> str:
 def test_an_alert_where_people_changed_and_none_where_they_did_not(
     world: World, in_force: str, risk_client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    owners = [borrowers.register(world).borrower for _ in range(2)]
+    people = [borrowers.register(world) for _ in range(2)]
+    owners = [who.borrower for who in people]
     zone, hours = clock.BUSINESS_ZONE, timedelta(hours=1)
     usual = past.lent_to(owners, 300, 41, datetime(2021, 1, 5, tzinfo=zone), 24 * hours)
     same = past.lent_to(owners, 130, 42, datetime(2021, 12, 5, tzinfo=zone), 4 * hours)
@@ -93,6 +98,9 @@ def test_an_alert_where_people_changed_and_none_where_they_did_not(
         assert main(["risk", "watch", "--model", digest, "--at", "2022-01-31", "--json"]) == 2
         assert json.loads(capsys.readouterr().out) == row.report
     found: Any = row.report
+    assert set(found["fairness"]) == {"age", "sex", "region"}
+    sexes = {one["group"]: one["rows"] for one in found["fairness"]["sex"]}
+    assert sum(sexes.values()) == found["rows"]["current"] and set(sexes) == {sex_of(who) for who in people}
     assert found["reference"] == "learnt" and found["rows"]["reference"] == 300
     assert row.level == "act" and row.sha256 == watching.hash_of(row.report)
     assert {("psi", "score"), ("csi", "bureau_score")} <= {(f["measure"], f["of"]) for f in found["findings"]}
@@ -104,6 +112,24 @@ def test_an_alert_where_people_changed_and_none_where_they_did_not(
     assert "内容与登记的指纹一致" in told
     with pytest.raises(Exception, match=r"permission denied|append"):
         ModelWatch.objects.filter(id=row.id).update(level="calm")
+
+
+def sex_of(who: borrowers.Applicant) -> str:
+    return "male" if int(who.person["id_number"][16]) % 2 else "female"
+
+
+def test_sex_and_region_are_read_for_watching_alone_while_the_consent_lasts(world: World) -> None:
+    who = borrowers.register(world)
+    row = DecisionRecord.objects.get(id=borrowers.apply(who).decision_id)
+    (told,) = watching._traits([row])
+    region = customers_queries.REGIONS.get(who.person["id_number"][0], "other")
+    assert told == customers_queries.Traits(sex_of(who), region)
+    reads = PersonalDataRead.objects.filter(borrower=who.borrower, reader="watch")
+    assert reads.get().purpose == "fairness of decisions"
+    customers.withdraw_consent(who.borrower, "account_data", "lender", "test")
+    assert watching._traits([row]) == [None] and reads.count() == 1
+    names = {*decisioning.FACTS, *registry.active()[0].features, *registry.active()[0].model_inputs}
+    assert not [name for name in names if re.search(r"(^|_)(sex|gender|region|province)(_|$)", name)]
 
 
 def test_the_calendar_watches_each_model_once_a_week(world: World, in_force: str) -> None:

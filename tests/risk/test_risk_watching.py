@@ -163,6 +163,10 @@ def test_few_rows_and_groups_are_not_judged() -> None:
     )  # fmt: skip
     ratios = {row["group"]: row["ratio"] for row in rows}
     assert ratios == {"a": 1.0, "b": pytest.approx(0.45 / 0.75), "c": None}
+    unknown = watching.fairness(
+        [watching.UNKNOWN] * 200 + ["b"] * 200, np.arange(400) < 300, np.full(400, 0.1), 100
+    )
+    assert {row["group"]: row["ratio"] for row in unknown} == {watching.UNKNOWN: None, "b": 1.0}
     with pytest.raises(ValueError, match="current window has no rows"):
         both, _, _ = joined(table(rng, 9, 0), table(rng, 9, 0))
         watching.watch(both, np.ones(18, bool), np.zeros(18, bool), Rules())

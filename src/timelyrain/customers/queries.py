@@ -1,13 +1,14 @@
 """Reads about people: masked, unless `services.read_person` is asked."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from timelyrain.customers.models import Borrower, Message
+from timelyrain.customers.models import Borrower, Consent, Message, PersonalDataRead
 from timelyrain.customers.sealing import unseal
 from timelyrain.customers.services import live_consents
-from timelyrain.runtime import law
+from timelyrain.runtime import clock, law
 
 
 def mask_phone(phone: str) -> str:
@@ -50,6 +51,45 @@ def masked_profile(borrower: Borrower) -> Profile:
         mask_number(card) if card else None,
         borrower.profiled_at is not None,
     )
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What an ID number shows of a person and no decision may read. region: of the country, where the number was issued."""
+
+    sex: str
+    region: str
+
+
+REGIONS = {"1": "north", "2": "northeast", "3": "east", "4": "south", "5": "southwest", "6": "northwest"}
+"""First digit of a division code (GB/T 2260); any other: other."""
+
+
+def traits(shard: int, borrower_ids: Iterable[UUID], *, reader: str, purpose: str) -> dict[UUID, Traits]:
+    """Of those who have given their ID number and not withdrawn the consent to use it; each read is written down."""
+    known = Borrower.objects.filter(shard=shard, id__in=list(borrower_ids)).exclude(id_number_sealed=None)
+    said = Consent.objects.filter(
+        shard=shard, borrower__in=known, purpose="account_data", recipient="lender"
+    ).order_by("id")
+    granted = {row.borrower_id: row.granted for row in said}  # the last word
+    sealed = [row for row in known.only("shard", "id", "id_number_sealed") if granted.get(row.id)]
+    at = clock.now()
+    PersonalDataRead.objects.bulk_create(
+        PersonalDataRead(
+            shard=shard,
+            borrower_id=row.id,
+            reader=reader,
+            purpose=purpose,
+            fields="id_number (sex and region alone)",
+            at=at,
+        )
+        for row in sealed
+    )
+    return {row.id: _traits(unseal("id_number", row.id, row.id_number_sealed)) for row in sealed}
+
+
+def _traits(id_number: str) -> Traits:
+    return Traits("male" if int(id_number[16]) % 2 else "female", REGIONS.get(id_number[0], "other"))
 
 
 @dataclass(frozen=True)

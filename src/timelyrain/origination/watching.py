@@ -23,9 +23,17 @@ from django.db import IntegrityError, transaction
 
 from timelyrain import decisioning, risk
 from timelyrain.audit import services as audit
+from timelyrain.customers import queries as customers
 from timelyrain.finance import add_months
 from timelyrain.origination import columns, errors, history, ports, registry
-from timelyrain.origination.models import BacktestState, DecisionRecord, ModelWatch, Offer, WatchRun
+from timelyrain.origination.models import (
+    Application,
+    BacktestState,
+    DecisionRecord,
+    ModelWatch,
+    Offer,
+    WatchRun,
+)
 from timelyrain.runtime import clock, law, locks
 from timelyrain.runtime.problems import Invalid, NotFound, Problem
 
@@ -178,7 +186,10 @@ def look(digest: str, on: date, say: Say = lambda text: None) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Watched(history.History):
-    """Decisions with the applicant's age beside what was known then; `share` / 256 of them, chosen by their ids."""
+    """Decisions with the applicant's age, sex and region beside what was known then: to look at, never to decide by.
+
+    `share` / 256 of them, chosen by their ids.
+    """
 
     share: int = 256
 
@@ -190,7 +201,22 @@ class _Watched(history.History):
 
     def _frame(self, rows: Sequence[DecisionRecord], known: dict[UUID, ports.LoanOutcome]) -> pl.DataFrame:
         ages = [json.loads(registry.open_sealed(row, "evidence"))["facts"].get("age") for row in rows]
-        return super()._frame(rows, known).with_columns(pl.Series("decision.age", ages, pl.Int64))
+        traits = _traits(rows)
+        return (
+            super()
+            ._frame(rows, known)
+            .with_columns(
+                pl.Series("decision.age", ages, pl.Int64),
+                pl.Series(
+                    "decision.sex", [one.sex if one else risk.watching.UNKNOWN for one in traits], pl.String
+                ),
+                pl.Series(
+                    "decision.region",
+                    [one.region if one else risk.watching.UNKNOWN for one in traits],
+                    pl.String,
+                ),
+            )
+        )
 
     def lives(self, on: date) -> list[risk.watching.Life]:
         """How the loans on these decisions went, by quarter of pay-out."""
@@ -206,6 +232,19 @@ class _Watched(history.History):
         return found
 
 
+def _traits(rows: Sequence[DecisionRecord]) -> list[customers.Traits | None]:
+    """Of the applicants, in the order of the decisions; None of whom nothing may be read."""
+    found: dict[UUID, customers.Traits] = {}
+    for shard in sorted({row.shard for row in rows}):
+        made = Application.objects.filter(
+            shard=shard, id__in=[row.application_id for row in rows if row.shard == shard]
+        )
+        borrower_of = dict(made.values_list("id", "borrower_id"))
+        read = customers.traits(shard, borrower_of.values(), reader="watch", purpose="fairness of decisions")
+        found |= {id: read[borrower] for id, borrower in borrower_of.items() if borrower in read}
+    return [found.get(row.application_id) for row in rows]
+
+
 def _decisions(frame: pl.DataFrame, model: risk.TrainedModel) -> risk.watching.Decisions:
     names = list(model.feature_names)
     matrix = frame.select(pl.col(names).cast(pl.Float64).fill_null(float("nan"))).to_numpy()
@@ -219,12 +258,20 @@ def _decisions(frame: pl.DataFrame, model: risk.TrainedModel) -> risk.watching.D
         approved=(frame["decision.outcome"] == "approve").to_numpy(),
         lent=frame["decision.lent_fen"].is_not_null().to_numpy(),
         inputs={name: np.ascontiguousarray(matrix[:, i]) for i, name in enumerate(names)},
-        groups={"age": [_band(age) for age in frame["decision.age"].to_list()]},
+        groups={
+            "age": [_band(age) for age in frame["decision.age"].to_list()],
+            "sex": frame["decision.sex"].to_list(),
+            "region": frame["decision.region"].to_list(),
+        },
     )
 
 
 def _band(age: int | None) -> str:
-    return "—" if age is None else next((name for least, name in reversed(AGES) if age >= least), "<18")
+    return (
+        risk.watching.UNKNOWN
+        if age is None
+        else next((name for least, name in reversed(AGES) if age >= least), "<18")
+    )
 
 
 def _midnight(day: date) -> datetime:

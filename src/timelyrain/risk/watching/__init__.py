@@ -2,6 +2,7 @@
 
 from .measures import (
     BUCKETS,
+    UNKNOWN,
     Bins,
     Interval,
     Life,
@@ -22,6 +23,7 @@ from .report import Decisions, Finding, Rules, findings, joined, watch
 
 __all__ = [
     "BUCKETS",
+    "UNKNOWN",
     "Bins",
     "Decisions",
     "Finding",

@@ -18,6 +18,8 @@ DRAWS = 200
 MOST_BINS = 10
 CHANCE = 0.001
 """Of no drift at all, how often one watch may find some (over all inputs together)."""
+UNKNOWN = "—"
+"""The group of those of whom a protected attribute is not known: shown, never judged."""
 BUCKETS = ("M0", "M1", "M2", "M3", "M4", "M5", "M6", "M7", "settled", "written_off")
 
 
@@ -218,7 +220,7 @@ def fairness(
 ) -> list[dict[str, Any]]:
     """Per group: rows, approval rate with interval and its ratio to the highest, mean PD.
 
-    Groups below `few` rows have no ratio and set none.
+    Groups below `few` rows, and UNKNOWN, have no ratio and set none.
     """
     names = np.asarray(groups)
     rows: list[dict[str, Any]] = []
@@ -228,7 +230,8 @@ def fairness(
         low, high = wilson(rate * n, n)
         mean = float(pd[inside].mean())
         rows.append({"group": name, "rows": n, "approved": rate, "low": low, "high": high, "mean_pd": mean})
-    best = max((row["approved"] for row in rows if row["rows"] >= few), default=0.0)
+    judged = [row for row in rows if row["rows"] >= few and row["group"] != UNKNOWN]
+    best = max((row["approved"] for row in judged), default=0.0)
     for row in rows:
-        row["ratio"] = row["approved"] / best if best and row["rows"] >= few else None
+        row["ratio"] = row["approved"] / best if best and row in judged else None
     return rows

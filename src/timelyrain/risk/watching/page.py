@@ -102,7 +102,7 @@ def html(report: Report, language: str = "", names: Mapping[str, Words] | None =
             )
         )
     for attribute in report["fairness"]:
-        zh, en = _ATTRIBUTES.get(attribute, (attribute, attribute))
+        zh, en = pictures.ATTRIBUTES.get(attribute, (attribute, attribute))
         body += [
             figure(
                 (f"公平性：{zh}", f"Fairness by {en}"),
@@ -123,9 +123,6 @@ def html(report: Report, language: str = "", names: Mapping[str, Words] | None =
     return document("Watching 模型监测", "".join(body), _CSS, language)
 
 
-_ATTRIBUTES: Mapping[str, Words] = {"age": ("年龄", "age"), "sex": ("性别", "sex")}
-
-
 def sentence(finding: Mapping[str, Any], names: Mapping[str, Words] | None = None) -> Words:
     """A finding in words, with its value and the bound that it passed."""
     zh, en = MEASURES[finding["measure"]]
@@ -134,7 +131,8 @@ def sentence(finding: Mapping[str, Any], names: Mapping[str, Words] | None = Non
     )
     if finding["measure"] == "four_fifths":
         attribute, _, group = finding["of"].partition(" ")
-        of_zh, of_en = (f"{name} {group}" for name in _ATTRIBUTES.get(attribute, (attribute,) * 2))
+        names_of = pictures.ATTRIBUTES.get(attribute, (attribute, attribute)), pictures.group_name(group)
+        of_zh, of_en = (" ".join(words) for words in zip(*names_of, strict=True))
     value, bound = f"{finding['value']:.3f}", f"{finding['bound']:g}"
     return (
         f"{zh} {value}（界限 {bound}）{'：' + of_zh if of_zh else ''}",
@@ -203,7 +201,8 @@ def _table(groups: list[Mapping[str, Any]]) -> str:
         ("实际", "seen"),
     ]
     rows = "".join(
-        f"<tr><th>{escape(g['group'])}<td>{g['rows']:,}<td>{percent(g['mean_pd'], 1)}" + _came(g["came"])
+        f"<tr><th>{both(*pictures.group_name(g['group']))}<td>{g['rows']:,}<td>{percent(g['mean_pd'], 1)}"
+        + _came(g["came"])
         for g in groups
     )
     head = "".join(f"<th>{both(*name)}" for name in heads)

@@ -5,9 +5,34 @@ from typing import Any
 
 from timelyrain.drawing import Axes, Canvas, Words, percent
 
+from .measures import UNKNOWN
+
 Report = Mapping[str, Any]
 MOST_INPUTS = 12
 INKS = ("a", "b")
+ATTRIBUTES: Mapping[str, Words] = {
+    "age": ("年龄", "age"),
+    "sex": ("性别", "sex"),
+    "region": ("地区", "region"),
+}
+GROUPS: Mapping[str, Words] = {
+    "female": ("女", "female"),
+    "male": ("男", "male"),
+    "north": ("华北", "north"),
+    "northeast": ("东北", "northeast"),
+    "east": ("华东", "east"),
+    "south": ("中南", "central south"),
+    "southwest": ("西南", "southwest"),
+    "northwest": ("西北", "northwest"),
+    "other": ("其他", "other"),
+}
+
+
+def group_name(group: str) -> Words:
+    """A group of a protected attribute in words, as it is called where there are none."""
+    return GROUPS.get(group, (group, group))
+
+
 _BUCKETS: Mapping[str, Words] = {"settled": ("结清", "settled"), "written_off": ("核销", "off")}
 
 
@@ -175,13 +200,13 @@ def fairness(report: Report, attribute: str) -> str:
     rows, few = report["fairness"][attribute], report["rules"]["few"]
     c = Canvas(560, 40 + 34 * len(rows))
     left, scale = 110, 300 / max([row["high"] for row in rows] + [1e-9])
-    best = max((row["approved"] for row in rows if row["rows"] >= few), default=0)
+    best = max((row["approved"] for row in rows if row["ratio"] is not None), default=0)
     if best:
         x = left + report["rules"]["four_fifths"] * best * scale
         c.path([(x, 6), (x, 14 + 34 * len(rows))], "curve dashed")
     for i, row in enumerate(rows):
         y = 26 + 34 * i
-        c.text(left - 10, y + 4, row["group"], "end")
+        c.text(left - 10, y + 4, group_name(row["group"]), "end")
         c.path([(left + row["low"] * scale, y), (left + row["high"] * scale, y)], "whisker of-b")
         style = "hollow-b" if row["rows"] < few else "fill-b"
         c.dot(left + row["approved"] * scale, y, style, f"{percent(row['approved'], 1)}, n = {row['rows']:,}")
@@ -202,16 +227,26 @@ def fairness_months(report: Report, attribute: str) -> str:
     for n, name in enumerate(names):
         points: list[tuple[float, float]] = []
         for i, row in enumerate(months):
-            of = {k: g["approved"] for k, g in row["fairness"][attribute].items() if g["rows"] >= few}
+            of = {
+                k: g["approved"]
+                for k, g in row["fairness"][attribute].items()
+                if g["rows"] >= few and k != UNKNOWN
+            }
             if name in of and max(of.values()):
                 points.append((i, of[name] / max(of.values())))
         axes.line(points, f"curve of-{INKS[n % 2]}" + (" dashed" if n >= 2 else ""))
         for i, ratio in points:
-            axes.dot(axes.x(i), axes.y(ratio), f"fill-{INKS[n % 2]}", f"{name} {ratio:.2f}", 3)
+            axes.dot(
+                axes.x(i),
+                axes.y(ratio),
+                f"fill-{INKS[n % 2]}",
+                f"{' '.join(dict.fromkeys(group_name(name)))} {ratio:.2f}",
+                3,
+            )
         at = axes.y(points[-1][1]) - 7 if points else 0.0
         if points and all(abs(at - other) > 13 for other in taken):
             taken.append(at)
-            axes.text(axes.x(points[-1][0]) - 4, at, name, "end", "small")
+            axes.text(axes.x(points[-1][0]) - 4, at, group_name(name), "end", "small")
     return axes.svg((f"通过率之比：{attribute}", f"Ratio of approval rates by {attribute}"))
 
 
