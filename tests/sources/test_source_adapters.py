@@ -226,71 +226,75 @@ def test_answers_in_every_form_and_damaged_ones(kind: str, pieces: int) -> None:
 
 Damage = Callable[[dict[str, Any]], object]
 BUREAU: list[tuple[Damage, str]] = [
-    (lambda d: d.pop("PDA"), r"\$: has no 'PDA'"),
-    (lambda d: d["PSM"]["PC01"].update(score=1001), r"\$\.PSM\.PC01\.score: 1001 is outside"),
-    (lambda d: d["PSM"]["PC01"].update(score=True), r"score: a bool is not a whole number"),
-    (lambda d: d["PSM"]["PC01"].update(score=700.5), "is a fraction"),
+    (lambda d: d.pop("PDA"), "missing required field `PDA`"),
+    (lambda d: d["PSM"]["PC01"].update(score=1001), r"`int` <= 1000 - at `\$\.PSM\.PC01\.score`"),
+    (lambda d: d["PSM"]["PC01"].update(score=True), r"got `bool` - at `\$\.PSM\.PC01\.score`"),
+    (lambda d: d["PSM"]["PC01"].update(score=700.5), "got `float` - at"),
     (
         lambda d: d["PDA"][0]["PD01"]["A"].update(account_type="X9"),
-        r"\$\.PDA\[0\]\.PD01\.A\.account_type: 'X9'",
+        r"'X9' - at `\$\.PDA\[0\]\.PD01\.A\.account_type`",
     ),
-    (lambda d: d["PDA"][0]["PD01"]["A"].update(limit_yuan=-1), r"limit_yuan: -1 is outside"),
-    (lambda d: d["PDA"][0]["PD01"]["A"].update(opened="2026-13-01"), r"opened: '2026-13-01' is no date"),
+    (lambda d: d["PDA"][0]["PD01"]["A"].update(limit_yuan=-1), r"`int` >= 0 - at .*A\.limit_yuan`"),
+    (lambda d: d["PDA"][0]["PD01"]["A"].update(opened="2026-13-01"), r"encoded date - at .*A\.opened`"),
     (lambda d: d["PDA"][-1]["PD01"]["A"].update(opened="2027-01-01"), "an event after the report's own day"),
     (lambda d: d["PDA"][0]["PD01"]["B"].update(closed="2001-01-01"), "closed before it was opened"),
-    (lambda d: d["PDA"][0]["PD01"]["D"].update(states="N" * 23), "23 months; the report has 24"),
+    (lambda d: d["PDA"][0]["PD01"]["D"].update(states="N" * 23), r"length >= 24 - at .*D\.states`"),
     (lambda d: d["PDA"][0]["PD01"]["D"].update(states="Q" + "N" * 23), "'Q' is no repayment state"),
     (
         lambda d: d["POQ"].append({"PH01": {"on": "2026-01-01", "reason": "gossip"}}),
-        "reason: 'gossip' is none of",
+        r"'gossip' - at `\$\.POQ\[\d+\]\.PH01\.reason`",
     ),
-    (lambda d: d["POQ"].append(None), r"\$\.POQ\[\d+\]: nothing \(null\) is not an object"),
+    (lambda d: d["POQ"].append(None), r"`object`, got `null` - at `\$\.POQ\[\d+\]`"),
 ]
 BANK: list[tuple[Damage, str]] = [
-    (lambda d: d.update(fields=["ts", "amt"]), r"\$\.fields: must be"),
-    (lambda d: d["account"].update(currency="USD"), r"currency: 'USD' is none of CNY"),
-    (lambda d: d["rows"].append([1, 2, 3]), r"\$\.rows\[\d+\]: must be"),
-    (lambda d: d["rows"].insert(0, [d["rows"][0][0], True, 3, "SAL", None]), r"\$\.rows\[0\]: must be"),
+    (lambda d: d.update(fields=["ts", "amt"]), r"length 5 - at `\$\.fields`"),
+    (lambda d: d["account"].update(currency="USD"), r"'USD' - at `\$\.account\.currency`"),
+    (lambda d: d["rows"].append([1, 2, 3]), r"length 5 - at `\$\.rows\[\d+\]`"),
+    (
+        lambda d: d["rows"].insert(0, [d["rows"][0][0], True, 3, "SAL", None]),
+        r"got `bool` - at `\$\.rows\[0\]\[1\]`",
+    ),
     (
         lambda d: d["rows"].append([4_000_000_000, 2, 3, "SAL", None]),
         "time 4000000000 is before the row above or after",
     ),
     (lambda d: d["rows"].reverse(), "before the row above"),
-    (lambda d: d["rows"][0].__setitem__(4, "shop 7"), "'shop 7' is no key of 16 hex digits"),
+    (
+        lambda d: d["rows"][0].__setitem__(4, "shop 7"),
+        r"\$\.rows\[0\]\[4\]: 'shop 7' is no key of 16 hex digits",
+    ),
     (lambda d: d["rows"][0].__setitem__(4, "f" * 16), "is no key of 16 hex digits"),
 ]
 SHOP: list[tuple[Damage, str]] = [
-    (lambda d: d.update(registered_on="2027-01-01"), "registered_on: after"),
-    (lambda d: d["fields"].reverse(), r"\$\.fields: must be"),
-    (lambda d: d["rows"][0].__setitem__(1, "rented"), r"\$\.rows\[0\]: must be"),
-    (lambda d: d["rows"][0].__setitem__(3, -1), r"\$\.rows\[0\]: must be"),
-    (lambda d: d["rows"][0].__setitem__(4, 1), r"\$\.rows\[0\]: must be"),
+    (lambda d: d.update(registered_on="2027-01-01"), "registered_on: 2027-01-01 is after"),
+    (lambda d: d["fields"].reverse(), r"'address' - at `\$\.fields\[0\]`"),
+    (lambda d: d["rows"][0].__setitem__(1, "rented"), r"'rented' - at `\$\.rows\[0\]\[1\]`"),
+    (lambda d: d["rows"][0].__setitem__(3, -1), r"`int` >= 0 - at `\$\.rows\[0\]\[3\]`"),
+    (lambda d: d["rows"][0].__setitem__(4, 1), r"`bool`, got `int` - at `\$\.rows\[0\]\[4\]`"),
     (lambda d: d["rows"].reverse(), "before the row above"),
 ]
 TAX: list[tuple[Damage, str]] = [
-    (lambda d: d["rows"][0].__setitem__(0, "2026-99"), r"\$\.rows\[0\]\[0\]: '2026-99' is no date"),
-    (lambda d: d["rows"][0].__setitem__(0, "2027-01-15"), "'2027-01-15' is after 2026-03-15"),
-    (lambda d: d["rows"][0].__setitem__(1, "tithe"), r"\$\.rows\[0\]: must be"),
-    (lambda d: d["rows"][0].__setitem__(2, True), r"\$\.rows\[0\]: must be"),
+    (lambda d: d["rows"][0].__setitem__(0, "2026-99"), r"encoded date - at `\$\.rows\[0\]\[0\]`"),
+    (lambda d: d["rows"][0].__setitem__(0, "2027-01-15"), r"\$\.rows\[\d+\]\[0\]: 2027-01-15 is after"),
+    (lambda d: d["rows"][0].__setitem__(1, "tithe"), r"'tithe' - at `\$\.rows\[0\]\[1\]`"),
+    (lambda d: d["rows"][0].__setitem__(2, True), r"got `bool` - at `\$\.rows\[0\]\[2\]`"),
 ]
 DEVICE: list[tuple[Damage, str]] = [
-    (lambda d: d.update(first_seen_on=7), "first_seen_on: a int is not a string"),
-    (lambda d: d["rows"][0].__setitem__(1, "wink"), r"\$\.rows\[0\]: must be"),
-    (lambda d: d["rows"][0].__setitem__(3, 10**9), "1000000000 accounts on one device"),
+    (lambda d: d.update(first_seen_on=7), r"`date`, got `int` - at `\$\.first_seen_on`"),
+    (lambda d: d["rows"][0].__setitem__(1, "wink"), r"'wink' - at `\$\.rows\[0\]\[1\]`"),
+    (lambda d: d["rows"][0].__setitem__(3, 10**9), r"`int` <= 100000 - at `\$\.rows\[0\]\[3\]`"),
     (lambda d: d["rows"].append([4_000_000_000, "login", "0" * 16, 1, None]), "or after"),
 ]
 TELECOM: list[tuple[Damage, str]] = [
     (
         lambda d: d["bills"][0].update(due_on=None),
-        r"\$\.bills\[0\]\.due_on: nothing \(null\) is not a string",
+        r"`date`, got `null` - at `\$\.bills\[0\]\.due_on`",
     ),
-    (lambda d: d["bills"][0].update(due_on="2027-01-20"), "after 2026-03-15"),
-    (lambda d: d.update(in_service_since="2027-01"), "in_service_since: after"),
-    (lambda d: d.update(holder_match=1), "holder_match: a int is not true or false"),
+    (lambda d: d["bills"][0].update(due_on="2027-01-20"), r"\$\.bills\[0\]\.due_on: 2027-01-20 is after"),
+    (lambda d: d.update(in_service_since="2027-01"), "in_service_since: 2027-01-01 is after"),
+    (lambda d: d.update(holder_match=1), r"`bool`, got `int` - at `\$\.holder_match`"),
 ]
-IDENTITY: list[tuple[Damage, str]] = [
-    (lambda d: d.update(result="maybe"), r"\$\.result: 'maybe' is none of match")
-]
+IDENTITY: list[tuple[Damage, str]] = [(lambda d: d.update(result="maybe"), r"'maybe' - at `\$\.result`")]
 
 
 class Telling(BaseHTTPRequestHandler):

@@ -2,9 +2,11 @@
 
 import re
 from datetime import datetime
-from functools import lru_cache
+from typing import Annotated, Literal
 
-from timelyrain.sources.adapters.document import read, table
+import msgspec
+
+from timelyrain.sources.adapters.document import MOST_ROWS, Flow, Key, columns, judge_times, keys, reader
 from timelyrain.sources.ports import Column, Extract, Question, Subject
 
 MONTHS = 12
@@ -18,7 +20,7 @@ _KINDS = {
     "LNR": "loan_repayment",
     "LND": "loan_proceeds",
     "RTN": "returned_debit",
-    "OTH": "other",
+    "TRF": "transfer_out",
 }
 
 
@@ -45,36 +47,44 @@ class BankFlowSource:
         return parse_flows(document, as_of)
 
 
+class _Account(msgspec.Struct):
+    currency: Literal["CNY"]
+
+
+class _Flows(msgspec.Struct):
+    account: _Account
+    fields: tuple[Literal["ts"], Literal["amt"], Literal["bal"], Literal["code"], Literal["cp"]]
+    rows: Annotated[list[tuple[int, Flow, Flow, str, Key]], MOST_ROWS]
+
+
+_read = reader("bank", _Flows)
+
+
 def parse_flows(document: bytes, as_of: datetime) -> Extract:
     """Provider's rows -> bank_flow, oldest first."""
-    top = read("bank", document)
-    top.at("account", "currency").one_of("CNY")
-    found = table(
-        top, int(as_of.timestamp()), ts="time", amt="whole", bal="whole", code="text", cp="key or null"
-    )
-    codes = found["code"]
-    columns: dict[str, Column] = {
-        "at": found["ts"],
-        "amount_fen": found["amt"],
-        "balance_fen": found["bal"],
-        "kind": [_kind(code, amount > 0) for code, amount in zip(codes, found["amt"], strict=True)],
-        "counterparty": found["cp"],
-        "mcc": [_mcc(code) for code in codes],
+    at, amounts, balances, codes, parties = columns(_read(document).rows, 5)
+    judge_times("bank", at, int(as_of.timestamp()))
+    merchants, kinds = {code: _mcc(code) for code in {*codes}}, {code: _kind(code) for code in {*codes}}
+    flows: dict[str, Column] = {
+        "at": at,
+        "amount_fen": amounts,
+        "balance_fen": balances,
+        "kind": [
+            kind if kind != "transfer_out" or amount <= 0 else "transfer_in"
+            for kind, amount in zip(map(kinds.__getitem__, codes), amounts, strict=True)
+        ],
+        "counterparty": keys("bank", "$.rows[][4]", parties),
+        "mcc": list(map(merchants.__getitem__, codes)),
     }
-    return Extract({}, {"bank_flow": columns})
+    return Extract({}, {"bank_flow": flows})
 
 
-@lru_cache(maxsize=4096)
 def _mcc(code: str) -> int:
     return int(code[4:]) if _POS.fullmatch(code) else 0
 
 
-@lru_cache(maxsize=4096)
-def _kind(code: str, inward: bool) -> str:
-    if code in _KINDS:
-        return _KINDS[code]
+def _kind(code: str) -> str:
+    """Of money that goes out, where it depends on that."""
     if code.startswith("POS:"):
         return "gambling" if code[4:] in _GAMBLING_MERCHANTS else "shop"
-    if code == "TRF":
-        return "transfer_in" if inward else "transfer_out"
-    return "other"
+    return _KINDS.get(code, "other")

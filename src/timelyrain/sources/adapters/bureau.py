@@ -3,16 +3,30 @@
 Block codes and code lists: second-generation report structure (facts in docs/sandbox.md). Amounts are whole yuan there.
 """
 
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Literal
 
-from timelyrain.sources.adapters.document import Node, epoch, month_end, read
+import msgspec
+from msgspec import Meta
+
+from timelyrain.sources.adapters.document import (
+    MOST_ROWS,
+    Key,
+    Yuan,
+    columns,
+    epoch,
+    keys,
+    malformed,
+    month,
+    month_end,
+    reader,
+)
 from timelyrain.sources.ports import Column, Extract, Question, Subject
 
-_STATES = "N*1234567MDZBCGA#"
+_STATES = frozenset("N*1234567MDZBCGA#")
 _NO_STATE = "/"  # before opening and after settlement: not a month of the account
+_MONTHS = 24
 _ACCOUNT = (
     "at",
     "kind",
@@ -26,7 +40,7 @@ _ACCOUNT = (
     "overdue_fen",
     "overdue_months",
 )
-_STATUS = (
+_Status = Literal[
     "normal",
     "overdue",
     "bad_debt",
@@ -37,7 +51,8 @@ _STATUS = (
     "inactive",
     "transferred",
     "unknown",
-)
+]
+_Months = Annotated[int, Meta(ge=0, le=600)]
 
 
 class BureauSource:
@@ -62,102 +77,174 @@ class BureauSource:
         return parse_report(document, as_of)
 
 
+class _Basic(msgspec.Struct):
+    account_type: Literal["D1", "R1", "R2", "R3"]
+    lender_code: Key
+    opened: date
+    limit_yuan: Yuan
+    term_months: _Months | None
+
+
+class _Latest(msgspec.Struct):
+    closed: date | None
+    balance_yuan: Yuan
+    status: _Status
+
+
+class _Due(msgspec.Struct):
+    due_yuan: Yuan
+    overdue_yuan: Yuan
+    overdue_months: _Months
+
+
+class _History(msgspec.Struct, rename={"since": "from"}):
+    since: str
+    states: Annotated[str, Meta(min_length=_MONTHS, max_length=_MONTHS)]
+
+
+class _Overdue(msgspec.Struct):
+    month: str
+    overdue_yuan: Yuan
+
+
+class _Account(msgspec.Struct):
+    A: _Basic
+    B: _Latest
+    C: _Due
+    D: _History
+    E: list[_Overdue]
+
+
+class _Inquiry(msgspec.Struct):
+    on: date
+    reason: Literal["loan_approval", "card_approval", "post_loan", "self"]
+    lender: Key
+
+
+class _Guarantee(msgspec.Struct):
+    on: date
+    amount_yuan: Yuan
+    balance_yuan: Yuan
+    overdue: bool
+
+
+class _Score(msgspec.Struct):
+    score: Annotated[int, Meta(ge=0, le=1000)] | None
+
+
+class _Public(msgspec.Struct):
+    records: Annotated[int, Meta(ge=0, le=1000)]
+
+
+class _PSM(msgspec.Struct):
+    PC01: _Score
+
+
+class _PPO(msgspec.Struct):
+    PC04: _Public
+
+
+class _PDA(msgspec.Struct):
+    PD01: _Account
+
+
+class _POQ(msgspec.Struct):
+    PH01: _Inquiry
+
+
+class _PCR(msgspec.Struct):
+    PD03: _Guarantee
+
+
+class _Report(msgspec.Struct):
+    PSM: _PSM
+    PPO: _PPO
+    PDA: Annotated[list[_PDA], Meta(max_length=4_000)]
+    POQ: Annotated[list[_POQ], MOST_ROWS]
+    PCR: Annotated[list[_PCR], MOST_ROWS]
+
+
+_read = reader("bureau", _Report)
+
+
 def parse_report(document: bytes, as_of: datetime) -> Extract:
     """Report -> bureau_score, public_records; the four bureau tables, each oldest first."""
-    top, now = read("bureau", document), int(as_of.timestamp())
-    score = top.at("PSM", "PC01", "score")
-    accounts: list[tuple[int, str, int, int, int, str, int, int, int, int, int]] = []
-    months: list[tuple[int, str, int]] = []
-    for entry in top.at("PDA").each():
-        account = entry.at("PD01")
-        accounts.append(_account(account))
-        months += _months(account)
-    inquiries = [
-        (
-            epoch(q.at("on").day()),
-            q.at("reason").one_of("loan_approval", "card_approval", "post_loan", "self"),
-            q.at("lender").key(),
-        )
-        for q in (entry.at("PH01") for entry in top.at("POQ").each())
-    ]
-    guarantees = [
-        (
-            epoch(g.at("on").day()),
-            _fen(g.at("amount_yuan")),
-            _fen(g.at("balance_yuan")),
-            int(g.at("overdue").flag()),
-        )
-        for g in (entry.at("PD03") for entry in top.at("PCR").each())
-    ]
-    tables = {
-        "bureau_account": (_ACCOUNT, sorted(accounts)),
-        "bureau_month": (("at", "state", "overdue_fen"), sorted(months)),
-        "bureau_inquiry": (("at", "kind", "lender"), sorted(inquiries)),
-        "bureau_guarantee": (("at", "amount_fen", "balance_fen", "overdue"), sorted(guarantees)),
+    report, now = _read(document), int(as_of.timestamp())
+    accounts = [entry.PD01 for entry in report.PDA]
+    lenders = keys("bureau", "$.PDA[].PD01.A.lender_code", [account.A.lender_code for account in accounts])
+    asked = [entry.PH01 for entry in report.POQ]
+    askers = keys("bureau", "$.POQ[].PH01.lender", [inquiry.lender for inquiry in asked])
+    tables: dict[str, dict[str, Column]] = {
+        "bureau_account": _columns(
+            _ACCOUNT,
+            [_row(number, account, lenders[number]) for number, account in enumerate(accounts)],
+        ),
+        "bureau_month": _columns(
+            ("at", "state", "overdue_fen"),
+            [row for number, account in enumerate(accounts) for row in _months(number, account)],
+        ),
+        "bureau_inquiry": _columns(
+            ("at", "kind", "lender"),
+            [(epoch(i.on), i.reason, asker) for i, asker in zip(asked, askers, strict=True)],
+        ),
+        "bureau_guarantee": _columns(
+            ("at", "amount_fen", "balance_fen", "overdue"),
+            [
+                (epoch(g.on), g.amount_yuan * 100, g.balance_yuan * 100, int(g.overdue))
+                for g in (entry.PD03 for entry in report.PCR)
+            ],
+        ),
     }
-    for name, (_, rows) in tables.items():
-        if rows and rows[-1][0] > now:
-            top.fail(f"{name}: an event after the report's own day {as_of:%Y-%m-%d}")
-    facts = {
-        "bureau_score": None if score.value is None else score.whole(0, 1000),
-        "public_records": top.at("PPO", "PC04", "records").whole(0, 1000),
-    }
-    return Extract(facts, {name: _columns(names, rows) for name, (names, rows) in tables.items()})
+    for name, table in tables.items():
+        if table["at"] and int(table["at"][-1]) > now:
+            malformed("bureau", "$", f"{name}: an event after the report's own day {as_of:%Y-%m-%d}")
+    facts = {"bureau_score": report.PSM.PC01.score, "public_records": report.PPO.PC04.records}
+    return Extract(facts, tables)
 
 
-def _account(account: Node) -> tuple[int, str, int, int, int, str, int, int, int, int, int]:
-    basic, latest, due = account.at("A"), account.at("B"), account.at("C")
-    opened, closed = basic.at("opened").day(), latest.at("closed")
-    ended = 0 if closed.value is None else epoch(closed.day())
-    if ended and ended < epoch(opened):
-        closed.fail("closed before it was opened")
+def _row(number: int, account: _Account, lender: int) -> tuple[int | str, ...]:
+    basic, latest, due = account.A, account.B, account.C
+    if latest.closed and latest.closed < basic.opened:
+        malformed("bureau", f"$.PDA[{number}].PD01.B.closed", "closed before it was opened")
     return (
-        epoch(opened),
-        basic.at("account_type").one_of("D1", "R1", "R2", "R3"),
-        _fen(basic.at("limit_yuan")),
-        _fen(latest.at("balance_yuan")),
-        _fen(due.at("due_yuan")),
-        latest.at("status").one_of(*_STATUS),
-        ended,
-        basic.at("lender_code").key(),
-        0 if basic.at("term_months").value is None else basic.at("term_months").whole(0, 600),
-        _fen(due.at("overdue_yuan")),
-        due.at("overdue_months").whole(0, 600),
+        epoch(basic.opened),
+        basic.account_type,
+        basic.limit_yuan * 100,
+        latest.balance_yuan * 100,
+        due.due_yuan * 100,
+        latest.status,
+        epoch(latest.closed) if latest.closed else 0,
+        lender,
+        basic.term_months or 0,
+        due.overdue_yuan * 100,
+        due.overdue_months,
     )
 
 
-def _months(account: Node) -> list[tuple[int, str, int]]:
+def _months(number: int, account: _Account) -> list[tuple[int | str, ...]]:
     """(end of month, state, overdue fen) for the months the account lived, of the last 24."""
-    history = account.at("D")
-    states, ends = history.at("states"), _month_ends(history.at("from").month())
-    marks = states.text()
-    if len(marks) != len(ends):
-        states.fail(f"{len(marks)} months; the report has {len(ends)}")
+    place, states = f"$.PDA[{number}].PD01", account.D.states
+    if odd := {*states} - _STATES - {_NO_STATE}:
+        malformed("bureau", f"{place}.D.states", f"{min(odd)!r} is no repayment state")
     overdue = {
-        epoch(month_end(entry.at("month").month())): _fen(entry.at("overdue_yuan"))
-        for entry in account.at("E").each()
+        epoch(month_end(month("bureau", f"{place}.E", entry.month))): entry.overdue_yuan * 100
+        for entry in account.E
     }
-    rows = [
-        (end, mark, overdue.get(end, 0)) for end, mark in zip(ends, marks, strict=True) if mark != _NO_STATE
+    ends = _month_ends(month("bureau", f"{place}.D.from", account.D.since))
+    return [
+        (end, mark, overdue.get(end, 0)) for end, mark in zip(ends, states, strict=True) if mark != _NO_STATE
     ]
-    for _, mark, _ in rows:
-        if mark not in _STATES:
-            states.fail(f"{mark!r} is no repayment state")
-    return rows
 
 
 @lru_cache(maxsize=256)
 def _month_ends(first: date) -> tuple[int, ...]:
     """The last days of 24 months from this one, epoch seconds."""
     ends = [month_end(first)]
-    while len(ends) < 24:
+    while len(ends) < _MONTHS:
         ends.append(month_end(ends[-1] + timedelta(days=1)))
     return tuple(epoch(on) for on in ends)
 
 
-def _fen(yuan: Node) -> int:
-    return yuan.whole(0, 10**9) * 100
-
-
-def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, Column]:
-    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
+def _columns(names: tuple[str, ...], rows: list[tuple[int | str, ...]]) -> dict[str, Column]:
+    """Oldest first."""
+    return dict(zip(names, columns(sorted(rows), len(names)), strict=True))

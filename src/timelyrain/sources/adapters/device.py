@@ -1,12 +1,26 @@
 """A device-risk provider: what was seen of the applicant's devices. Here the sandbox's."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Annotated, Literal
 
-from timelyrain.sources.adapters.document import epoch, read, table
+import msgspec
+from msgspec import Meta
+
+from timelyrain.sources.adapters.document import (
+    MOST_ROWS,
+    Key,
+    columns,
+    judge_times,
+    keys,
+    reader,
+    tenure_days,
+)
 from timelyrain.sources.adapters.person import PersonSource
-from timelyrain.sources.ports import Extract
+from timelyrain.sources.ports import Column, Extract
 
-_KINDS = ("login", "apply", "sim_change", "root", "emulator", "vpn", "location_change", "credential_reset")
+_Kind = Literal[
+    "login", "apply", "sim_change", "root", "emulator", "vpn", "location_change", "credential_reset"
+]
 
 
 class DeviceSource(PersonSource):
@@ -19,14 +33,26 @@ class DeviceSource(PersonSource):
         return parse_events(document, as_of)
 
 
+class _Seen(msgspec.Struct):
+    first_seen_on: date
+    fields: tuple[Literal["ts"], Literal["kind"], Literal["device"], Literal["accounts"], Literal["place"]]
+    rows: Annotated[list[tuple[int, _Kind, str, Annotated[int, Meta(ge=0, le=100_000)], Key]], MOST_ROWS]
+
+
+_read = reader("device", _Seen)
+
+
 def parse_events(document: bytes, as_of: datetime) -> Extract:
     """Events -> device_tenure_days; device_event, oldest first."""
-    top, now = read("device", document), int(as_of.timestamp())
-    since = top.at("first_seen_on")
-    if epoch(since.day()) > now:
-        since.fail(f"after {as_of:%Y-%m-%d}, the day it was asked for")
-    found = table(top, now, ts="time", kind=_KINDS, device="key", accounts="natural", place="key or null")
-    if max(found["accounts"], default=0) > 100_000:
-        top.at("rows").fail(f"{max(found['accounts'])} accounts on one device; at most 100000 are believed")
-    tenure = min((now - epoch(since.day())) // 86_400, 20_000)
-    return Extract({"device_tenure_days": tenure}, {"device_event": {"at": found.pop("ts"), **found}})
+    told, now = _read(document), int(as_of.timestamp())
+    at, kinds, devices, accounts, places = columns(told.rows, 5)
+    judge_times("device", at, now)
+    events: dict[str, Column] = {
+        "at": at,
+        "kind": kinds,
+        "device": keys("device", "$.rows[][2]", devices),
+        "accounts": accounts,
+        "place": keys("device", "$.rows[][4]", places),
+    }
+    tenure = tenure_days("device", "$.first_seen_on", told.first_seen_on, now)
+    return Extract({"device_tenure_days": tenure}, {"device_event": events})

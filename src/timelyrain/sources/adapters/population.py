@@ -1,12 +1,11 @@
 """People of the sandbox with known fate, through the same parsers as a live application: what a model is trained on."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 import httpx
+import msgspec
 
 from timelyrain.sources.adapters.bank_flow import parse_flows
 from timelyrain.sources.adapters.bureau import parse_report
@@ -29,6 +28,15 @@ class Outcome:
     true_pd: float
 
 
+class _Person(msgspec.Struct):
+    as_of: datetime
+    subject: dict[str, str]
+    documents: dict[str, msgspec.Raw]
+    default_12m: int
+    true_pd: float
+
+
+_read = msgspec.json.Decoder(_Person).decode
 _PARSERS: dict[str, tuple[str, Callable[[bytes, datetime], Extract]]] = {
     "identity": ("registry", lambda document, as_of: parse_verification(document)),
     "bureau": ("bureau", parse_report),
@@ -54,15 +62,16 @@ def fetch_population(
 def read_population(lines: Iterable[str | bytes]) -> Iterator[Outcome]:
     """Lines as GET /population gives them. Raises SourceMalformed on a bad document, ValueError on a bad line."""
     for line in lines:
-        row: dict[str, Any] = json.loads(line)
-        as_of, documents = datetime.fromisoformat(row["as_of"]), row["documents"]
-        raw = {name: json.dumps(value).encode() for name, value in documents.items() if value is not None}
+        person = _read(line)
+        documents = {name: bytes(raw) for name, raw in person.documents.items() if bytes(raw) != b"null"}
         extracts = {
-            source: parse(raw[name], as_of) for source, (name, parse) in _PARSERS.items() if name in raw
+            source: parse(documents[name], person.as_of)
+            for source, (name, parse) in _PARSERS.items()
+            if name in documents
         }
         missing = [source for source in _PARSERS if source not in extracts]
-        evidence = assemble(extracts, _facts(row["subject"], as_of), as_of, missing)
-        yield Outcome(evidence, row["default_12m"], row["true_pd"])
+        evidence = assemble(extracts, _facts(person.subject, person.as_of), person.as_of, missing)
+        yield Outcome(evidence, person.default_12m, person.true_pd)
 
 
 def _facts(subject: dict[str, str], as_of: datetime) -> dict[str, int]:

@@ -1,8 +1,11 @@
 """The identity registry (身份核验): do this name and this number belong together? Here the sandbox's."""
 
 from datetime import datetime
+from typing import Literal
 
-from timelyrain.sources.adapters.document import read
+import msgspec
+
+from timelyrain.sources.adapters.document import reader
 from timelyrain.sources.ports import Extract, Question, Subject
 
 
@@ -27,7 +30,13 @@ class RegistrySource:
         return parse_verification(document)
 
 
+class _Verification(msgspec.Struct):
+    result: Literal["match", "mismatch", "not_found"]
+
+
+_read = reader("identity", _Verification)
+
+
 def parse_verification(document: bytes) -> Extract:
     """match -> id_match true; mismatch and not_found -> false."""
-    result = read("identity", document).at("result").one_of("match", "mismatch", "not_found")
-    return Extract({"id_match": result == "match"}, {})
+    return Extract({"id_match": _read(document).result == "match"}, {})

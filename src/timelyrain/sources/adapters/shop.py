@@ -1,8 +1,20 @@
 """An e-commerce platform, through a licensed bureau: what the applicant bought and sold. Here the sandbox's."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Annotated, Literal
 
-from timelyrain.sources.adapters.document import epoch, read, table
+import msgspec
+
+from timelyrain.sources.adapters.document import (
+    MOST_ROWS,
+    Fen,
+    Key,
+    columns,
+    judge_times,
+    keys,
+    reader,
+    tenure_days,
+)
 from timelyrain.sources.adapters.person import PersonSource
 from timelyrain.sources.ports import Column, Extract
 
@@ -34,33 +46,38 @@ class ShopSource(PersonSource):
         return parse_orders(document, as_of)
 
 
+class _Orders(msgspec.Struct):
+    registered_on: date
+    fields: tuple[
+        Literal["ts"],
+        Literal["side"],
+        Literal["category"],
+        Literal["amt"],
+        Literal["refunded"],
+        Literal["pay"],
+        Literal["merchant"],
+        Literal["address"],
+    ]
+    rows: Annotated[list[tuple[int, Literal["bought", "sold"], str, Fen, bool, str, str, Key]], MOST_ROWS]
+
+
+_read = reader("shop", _Orders)
+
+
 def parse_orders(document: bytes, as_of: datetime) -> Extract:
     """Orders -> shop_tenure_days; shop_order, oldest first. A category or way to pay that is not listed is `other`."""
-    top, now = read("shop", document), int(as_of.timestamp())
-    since = top.at("registered_on")
-    if epoch(since.day()) > now:
-        since.fail(f"after {as_of:%Y-%m-%d}, the day it was asked for")
-    found = table(
-        top,
-        now,
-        ts="time",
-        side=("bought", "sold"),
-        category="text",
-        amt="natural",
-        refunded="flag",
-        pay="text",
-        merchant="key",
-        address="key or null",
-    )
-    columns: dict[str, Column] = {
-        "at": found["ts"],
-        "side": found["side"],
-        "category": [what if what in _CATEGORIES else "other" for what in found["category"]],
-        "amount_fen": found["amt"],
-        "refunded": found["refunded"],
-        "pay": [pay if pay in _PAYS else "other" for pay in found["pay"]],
-        "merchant": found["merchant"],
-        "address": found["address"],
+    told, now = _read(document), int(as_of.timestamp())
+    at, sides, categories, amounts, refunded, pays, merchants, addresses = columns(told.rows, 8)
+    judge_times("shop", at, now)
+    orders: dict[str, Column] = {
+        "at": at,
+        "side": sides,
+        "category": [what if what in _CATEGORIES else "other" for what in categories],
+        "amount_fen": amounts,
+        "refunded": list(map(int, refunded)),
+        "pay": [pay if pay in _PAYS else "other" for pay in pays],
+        "merchant": keys("shop", "$.rows[][6]", merchants),
+        "address": keys("shop", "$.rows[][7]", addresses),
     }
-    tenure = min((now - epoch(since.day())) // 86_400, 20_000)
-    return Extract({"shop_tenure_days": tenure}, {"shop_order": columns})
+    tenure = tenure_days("shop", "$.registered_on", told.registered_on, now)
+    return Extract({"shop_tenure_days": tenure}, {"shop_order": orders})

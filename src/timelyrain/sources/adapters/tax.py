@@ -1,12 +1,14 @@
 """Income tax, social insurance and housing fund (个税、社保、公积金), with the applicant's warned consent. Here the sandbox's."""
 
 from datetime import date, datetime
-from functools import lru_cache
+from typing import Annotated, Literal
 
-from timelyrain.sources.adapters.document import epoch, read, table
-from timelyrain.sources.ports import Extract, Question, Subject
+import msgspec
 
-_KINDS = ("income_tax", "social_insurance", "provident_fund")
+from timelyrain.sources.adapters.document import MOST_ROWS, Fen, Key, columns, epoch, keys, malformed, reader
+from timelyrain.sources.ports import Column, Extract, Question, Subject
+
+_Kind = Literal["income_tax", "social_insurance", "provident_fund"]
 
 
 class TaxSource:
@@ -30,34 +32,27 @@ class TaxSource:
         return parse_records(document, as_of)
 
 
+class _Records(msgspec.Struct):
+    fields: tuple[Literal["on"], Literal["kind"], Literal["base"], Literal["amt"], Literal["employer"]]
+    rows: Annotated[list[tuple[date, _Kind, Fen, Fen, Key]], MOST_ROWS]
+
+
+_read = reader("tax", _Records)
+
+
 def parse_records(document: bytes, as_of: datetime) -> Extract:
     """Monthly records -> tax_record, oldest first."""
-    top, now = read("tax", document), int(as_of.timestamp())
-    found = table(top, now, on="text", kind=_KINDS, base="natural", amt="natural", employer="key or null")
-    at = [_instant(on) for on in found["on"]]
-    for i, on in enumerate(found["on"]):
-        if not 0 <= at[i] <= now:
-            why = (
-                "is no date like 2026-03-31"
-                if at[i] < 0
-                else f"is after {as_of:%Y-%m-%d}, the day it was asked for"
-            )
-            top.at("rows").item(i).item(0).fail(f"{on[:40]!r} {why}")
+    days, kinds, bases, amounts, employers = columns(_read(document).rows, 5)
+    at, now = list(map(epoch, days)), int(as_of.timestamp())
+    for number, when in enumerate(at):
+        if not 0 <= when <= now:
+            malformed("tax", f"$.rows[{number}][0]", f"{days[number]} is after the day it was asked for")
     order = sorted(range(len(at)), key=at.__getitem__)
-    columns = {
+    records: dict[str, Column] = {
         "at": at,
-        "kind": found["kind"],
-        "base_fen": found["base"],
-        "amount_fen": found["amt"],
-        "employer": found["employer"],
+        "kind": kinds,
+        "base_fen": bases,
+        "amount_fen": amounts,
+        "employer": keys("tax", "$.rows[][4]", employers),
     }
-    return Extract({}, {"tax_record": {name: [values[i] for i in order] for name, values in columns.items()}})
-
-
-@lru_cache(maxsize=4096)
-def _instant(text: str) -> int:
-    """Epoch seconds of an ISO date; -1 when it is none."""
-    try:
-        return epoch(date.fromisoformat(text))
-    except ValueError:
-        return -1
+    return Extract({}, {"tax_record": {name: [values[i] for i in order] for name, values in records.items()}})

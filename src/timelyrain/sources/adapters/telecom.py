@@ -1,10 +1,23 @@
 """The carrier (运营商): whose number it is, since when, and how its bills were paid. Here the sandbox's."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Annotated
 
-from timelyrain.sources.adapters.document import CHINA, epoch, read
+import msgspec
+
+from timelyrain.sources.adapters.document import (
+    CHINA,
+    MOST_ROWS,
+    Fen,
+    columns,
+    epoch,
+    malformed,
+    month,
+    reader,
+    tenure_days,
+)
 from timelyrain.sources.adapters.person import PersonSource
-from timelyrain.sources.ports import Extract
+from timelyrain.sources.ports import Column, Extract, Fact
 
 
 class TelecomSource(PersonSource):
@@ -17,26 +30,39 @@ class TelecomSource(PersonSource):
         return parse_bills(document, as_of)
 
 
+class _Bill(msgspec.Struct):
+    due_on: date
+    paid_on: date | None
+    amount_fen: Fen
+
+
+class _Line(msgspec.Struct):
+    holder_match: bool
+    real_name: bool
+    in_service_since: str
+    bills: Annotated[list[_Bill], MOST_ROWS]
+
+
+_read = reader("telecom", _Line)
+
+
 def parse_bills(document: bytes, as_of: datetime) -> Extract:
     """Bills -> phone_match, phone_tenure_days; telecom_bill at its due day, late when paid after it or still unpaid."""
-    top, now = read("telecom", document), int(as_of.timestamp())
+    told, now, today = _read(document), int(as_of.timestamp()), as_of.astimezone(CHINA).date()
     rows: list[tuple[int, int, int, int]] = []
-    for bill in top.at("bills").each():
-        due, paid = bill.at("due_on"), bill.at("paid_on")
-        if epoch(due.day()) > now:
-            due.fail(f"after {as_of:%Y-%m-%d}, the day the bills were asked for")
-        unpaid = paid.value is None
-        days = ((as_of.astimezone(CHINA).date() if unpaid else paid.day()) - due.day()).days
-        late = unpaid or days > 0
-        rows.append((epoch(due.day()), bill.at("amount_fen").whole(), int(late), min(max(days, 0), 3_650)))
-    rows.sort()
-    since = top.at("in_service_since")
-    tenure = (now - epoch(since.month())) // 86_400
-    if tenure < 0:
-        since.fail(f"after {as_of:%Y-%m-%d}, the day it was asked for")
-    facts = {
-        "phone_match": top.at("holder_match").flag() and top.at("real_name").flag(),
-        "phone_tenure_days": min(tenure, 20_000),
+    for number, bill in enumerate(told.bills):
+        if (due := epoch(bill.due_on)) > now:
+            malformed(
+                "telecom", f"$.bills[{number}].due_on", f"{bill.due_on} is after {today}, when it was asked"
+            )
+        days = ((bill.paid_on or today) - bill.due_on).days
+        late = bill.paid_on is None or days > 0
+        rows.append((due, bill.amount_fen, int(late), min(max(days, 0), 3_650)))
+    at, amounts, late, late_days = columns(sorted(rows), 4)
+    since, place = told.in_service_since, "$.in_service_since"
+    facts: dict[str, Fact] = {
+        "phone_match": told.holder_match and told.real_name,
+        "phone_tenure_days": tenure_days("telecom", place, month("telecom", place, since), now),
     }
-    names = ("at", "amount_fen", "late", "late_days")
-    return Extract(facts, {"telecom_bill": {name: [row[i] for row in rows] for i, name in enumerate(names)}})
+    bills: dict[str, Column] = {"at": at, "amount_fen": amounts, "late": late, "late_days": late_days}
+    return Extract(facts, {"telecom_bill": bills})
