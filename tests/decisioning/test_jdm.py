@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import string
 import tomllib
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ NAMES = Policy.parse(SMALL).verdict_types
 JOBS = NAMES["employment"].values
 NO_ZEN = "zen-engine is a peer of bench/ and not in the lock of tests: install requirements-bench.lock to compare with it"
 NUMBERS = st.integers(0, 130)
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 @st.composite
@@ -306,7 +308,8 @@ def test_a_cell_without_words_is_refused_at_its_place(rule: dict[str, object], s
         import_jdm(document([rule]), NAMES, fields=LOAN, scale=YUAN)
     told = caught.value.told
     assert len(told) == 1 and said in told[0].what and where in told[0].where and told[0].remedy, told
-    assert told[0].where.startswith("node Risk Grade")
+    assert told[0].where.startswith("node Risk Grade") and told[0].where_zh.startswith("节点 Risk Grade")
+    assert CHINESE.search(told[0].what_zh) and CHINESE.search(told[0].remedy_zh), told
 
 
 @pytest.mark.parametrize(
@@ -544,3 +547,9 @@ def test_the_commands_convert_and_tell(tmp_path: Path, capsys: pytest.CaptureFix
     out.write_text(document([{"a": "$ > 5"}]), encoding="utf-8")
     assert main(["policy", "import-jdm", str(out), "--field", "amount=request.amount_fen"]) == 1
     assert "rule r0 (row 1), column Age: " in capsys.readouterr().err
+    assert (
+        main(["policy", "import-jdm", str(out), "--field", "amount=request.amount_fen", "--lang", "zh"]) == 1
+    )
+    assert "拒绝：节点 Risk Grade，规则 r0（第 1 行），列 Age：" in capsys.readouterr().err
+    assert main(["policy", "export-jdm", "consumer_credit", "--table", "grade", "--lang", "zh"]) == 0
+    assert "行号 grade.row 在 zen 里没有位置" in capsys.readouterr().err

@@ -41,7 +41,7 @@ DEEDS = {
 def decide(given: argparse.Namespace) -> None:
     """Decide on one person's evidence and say why; needs no database."""
     source = definitions.policy_source(given.policy, given.jurisdiction)
-    policy = definitions.parsed(source, given.policy)
+    policy = definitions.parsed(source, given.policy, definitions.chinese(given))
     evidence = definitions.evidence(given.evidence)
     scorer = definitions.model(definitions.model_content(given.model))
     pack, product = definitions.pack_and_product(given)

@@ -128,7 +128,7 @@ def add(commands: Commands) -> None:
         act.add_argument(
             "--jurisdiction", default="cn", help="policy pack in which names are looked up (usually cn)"
         )
-    for act in (one, again, checked, shown, compared, tried):
+    for act in (one, again, checked, shown, compared, taken, given, tried):
         act.add_argument("--language", "--lang", choices=("zh", "en"), help="usually that of the shell")
 
 

@@ -76,11 +76,18 @@ def _stored(digest: str) -> str:
     return found[0].source
 
 
-def parsed(source: str, name: str) -> Policy:
+def parsed(source: str, name: str, zh: bool = False) -> Policy:
     try:
         return Policy.parse(source)
     except DefinitionInvalid as error:
-        raise Refusal(f"{name}: {error}\nCorrect it; `timelyrain policy check` shows the same.") from None
+        told = "\n".join(f"  {problem.sentence('zh' if zh else 'en')}" for problem in error.problems)
+        if zh:
+            raise Refusal(
+                f"{name}：定义有误：\n{told}\n请改正；`timelyrain policy check` 显示同样的内容。"
+            ) from None
+        raise Refusal(
+            f"{name}: definition refused:\n{told}\nCorrect it; `timelyrain policy check` shows the same."
+        ) from None
 
 
 def model_content(name: str | None) -> bytes | None:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def bring_in(given: argparse.Namespace) -> int:
     except (OSError, UnicodeDecodeError) as error:
         raise Refusal(f"{given.file} cannot be read ({error}): give a JDM document in UTF-8.") from None
     source = definitions.policy_source(given.policy, given.jurisdiction)
-    names = definitions.parsed(source, given.policy).verdict_types
+    names = definitions.parsed(source, given.policy, definitions.chinese(given)).verdict_types
     try:
         made = import_jdm(
             text,
@@ -37,8 +38,9 @@ def hand_out(given: argparse.Namespace) -> int:
     try:
         made = export_jdm(definitions.policy_source(given.policy, given.jurisdiction), given.table)
     except DefinitionInvalid as error:
+        first = error.problems[0].sentence("zh" if definitions.chinese(given) else "en")
         raise Refusal(
-            f"{given.policy} cannot be read: `timelyrain policy check` says why ({error.problems[0]})."
+            f"{given.policy} cannot be read: `timelyrain policy check` says why ({first})."
         ) from None
     except JdmInvalid as error:
         return _refused(error, given)
@@ -63,10 +65,16 @@ def _factors(words: list[str]) -> dict[str, int]:
 def _refused(error: JdmInvalid, given: argparse.Namespace) -> int:
     if given.json:
         print(json.dumps({"told": [asdict(one) for one in error.told]}, ensure_ascii=False))
-    for one in () if given.json else error.told:
-        print(one, file=sys.stderr)
-    print(f"{len(error.told)} problem(s): nothing was converted", file=sys.stderr)
+    zh = definitions.chinese(given)
+    _tell(() if given.json else error.told, zh)
+    n = len(error.told)
+    print(f"{n} 个问题：没有转换" if zh else f"{n} problem(s): nothing was converted", file=sys.stderr)
     return 1
+
+
+def _tell(told: Sequence[Told], zh: bool) -> None:
+    for one in told:
+        print(one.sentence("zh" if zh else "en"), file=sys.stderr)
 
 
 def _done(text: str, told: tuple[Told, ...], given: argparse.Namespace) -> int:
@@ -81,6 +89,5 @@ def _done(text: str, told: tuple[Told, ...], given: argparse.Namespace) -> int:
         return 0
     if not given.out:
         sys.stdout.write(text)
-    for one in told:
-        print(one, file=sys.stderr)
+    _tell(told, definitions.chinese(given))
     return 0

@@ -44,8 +44,8 @@ def check(given: argparse.Namespace) -> int:
 def show(given: argparse.Namespace) -> None:
     """What a policy says: its rules, figures and tables, or its catalogue of features."""
     source = definitions.policy_source(given.policy, given.jurisdiction)
-    policy = definitions.parsed(source, given.policy)
     zh = definitions.chinese(given)
+    policy = definitions.parsed(source, given.policy, zh)
     parts = _catalogue(policy, zh) if given.features else _contents(policy, source, zh)
     if given.json:
         print(
@@ -125,10 +125,10 @@ def _catalogue(policy: Policy, zh: bool) -> list[Part]:
 def diff(given: argparse.Namespace) -> None:
     """What the second policy changes of the first, in words."""
     sources = [definitions.policy_source(name, given.jurisdiction) for name in (given.a, given.b)]
-    for name, source in zip((given.a, given.b), sources, strict=True):
-        definitions.parsed(source, name)
-    found = differences(*sources)
     zh = definitions.chinese(given)
+    for name, source in zip((given.a, given.b), sources, strict=True):
+        definitions.parsed(source, name, zh)
+    found = differences(*sources)
     if given.json:
         print(json.dumps([{"zh": a, "en": b} for a, b in found], ensure_ascii=False))
         return

@@ -8,6 +8,8 @@ from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from typing import Any, Literal, cast
 
+from .wording import Language, Said
+
 CONTENT_TYPE = "application/vnd.gorules.decision"
 MAX_CHARACTERS = 2**24
 MAX_NODES = 500
@@ -28,17 +30,40 @@ PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 Json = dict[str, Any]
 
 
+Kind = Literal["refused", "difference", "kept"]
+KINDS_ZH: dict[Kind, str] = {"refused": "拒绝", "difference": "差异", "kept": "保留"}
+DOCUMENT = Said("at_document", {})
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
-    """refused: has to be changed first; difference: means something else on the other side; kept: means the same."""
+    """refused: has to be changed first; difference: means something else on the other side; kept: means the same.
 
-    kind: Literal["refused", "difference", "kept"]
+    In English and Chinese, as DefinitionProblem.
+    """
+
+    kind: Kind
     where: str
     what: str
-    remedy: str = ""
+    remedy: str
+    where_zh: str
+    what_zh: str
+    remedy_zh: str
+
+    @staticmethod
+    def of(kind: Kind, where: Said, said: Said) -> "Told":
+        (what, remedy), (what_zh, remedy_zh) = said.told("en"), said.told("zh")
+        return Told(kind, where.what, what, remedy, where.told("zh")[0], what_zh, remedy_zh)
+
+    def sentence(self, language: Language = "en") -> str:
+        if language == "zh":
+            return f"{KINDS_ZH[self.kind]}：{self.where_zh}：{self.what_zh}" + (
+                f"；{self.remedy_zh}" if self.remedy_zh else ""
+            )
+        return f"{self.kind}: {self.where}: {self.what}" + (f"; {self.remedy}" if self.remedy else "")
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.where}: {self.what}" + (f"; {self.remedy}" if self.remedy else "")
+        return self.sentence()
 
 
 class JdmInvalid(ValueError):
@@ -53,14 +78,17 @@ class JdmInvalid(ValueError):
 class Report:
     told: list[Told] = field(default_factory=list[Told])
 
-    def refuse(self, where: str, what: str, remedy: str) -> None:
-        self.told.append(Told("refused", where, what, remedy))
+    def tell(self, kind: Kind, where: Said, said: Said) -> None:
+        self.told.append(Told.of(kind, where, said))
 
-    def differ(self, where: str, what: str, remedy: str = "") -> None:
-        self.told.append(Told("difference", where, what, remedy))
+    def refuse(self, where: Said, slug: str, /, **values: object) -> None:
+        self.tell("refused", where, Said(slug, values))
 
-    def keep(self, where: str, what: str) -> None:
-        self.told.append(Told("kept", where, what))
+    def differ(self, where: Said, slug: str, /, **values: object) -> None:
+        self.tell("difference", where, Said(slug, values))
+
+    def keep(self, where: Said, slug: str, /, **values: object) -> None:
+        self.tell("kept", where, Said(slug, values))
 
     @property
     def refused(self) -> list[Told]:
@@ -70,29 +98,27 @@ class Report:
         """Raises JdmInvalid when anything was refused."""
         if refused := self.refused:
             more = len(refused) - MAX_TOLD
-            rest = (
-                [Told("refused", "document", f"and {more} more", "correct these first")] if more > 0 else []
-            )
+            rest = [Told.of("refused", DOCUMENT, Said("jdm_more", {"more": more}))] if more > 0 else []
             raise JdmInvalid([*refused[:MAX_TOLD], *rest])
         return tuple(dict.fromkeys(self.told))
+
+
+def refusal(where: Said, slug: str, /, **values: object) -> JdmInvalid:
+    return JdmInvalid([Told.of("refused", where, Said(slug, values))])
 
 
 def parse_json(text: str) -> Json:
     """A JSON object. Raises JdmInvalid for what is none, for repeated keys, and for what is too large or too deep."""
     if len(text) > MAX_CHARACTERS:
-        raise JdmInvalid(
-            [Told("refused", "document", f"{len(text)} characters", f"at most {MAX_CHARACTERS}")]
-        )
+        raise refusal(DOCUMENT, "jdm_long", found=len(text), most=MAX_CHARACTERS)
     try:
         found: object = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
         json.dumps(found, ensure_ascii=False).encode()  # a lone surrogate has no bytes
     except (ValueError, RecursionError) as error:
         said = "nested too deep" if isinstance(error, RecursionError) else str(error)[:200]
-        raise JdmInvalid(
-            [Told("refused", "document", f"not JSON: {said}", "export it from zen again")]
-        ) from None
+        raise refusal(DOCUMENT, "jdm_no_json", said=said) from None
     if not isinstance(found, dict):
-        raise JdmInvalid([Told("refused", "document", "is not an object", "give nodes and edges")])
+        raise refusal(DOCUMENT, "jdm_no_object")
     return cast(Json, found)
 
 
@@ -127,7 +153,7 @@ class Node:
     id: str
     type: str
     name: str
-    place: str
+    place: Said
     content: Json
     before: tuple[str, ...] = ()
 
@@ -140,16 +166,15 @@ def read_graph(raw: Json, report: Report, partial: bool = False) -> list[Node]:
     nodes, edges = raw.get("nodes"), raw.get("edges", [])
     kind = raw.get("contentType", CONTENT_TYPE)
     if kind != CONTENT_TYPE or not isinstance(nodes, list) or not isinstance(edges, list):
-        report.refuse("document", "is no JDM decision", f"give contentType {CONTENT_TYPE}, nodes and edges")
+        report.refuse(DOCUMENT, "jdm_no_decision", type=CONTENT_TYPE)
         return []
     nodes, edges = cast(list[object], nodes), cast(list[object], edges)
     if len(nodes) > MAX_NODES or len(edges) > MAX_EDGES:
-        report.refuse(
-            "document", f"{len(nodes)} nodes, {len(edges)} edges", f"at most {MAX_NODES} and {MAX_EDGES}"
-        )
+        counts = {"nodes": len(nodes), "edges": len(edges)}
+        report.refuse(DOCUMENT, "jdm_too_many", **counts, most_nodes=MAX_NODES, most_edges=MAX_EDGES)
         return []
     if raw.get("settings"):
-        report.differ("settings", "zen checks input and output against these schemas; they are left out")
+        report.differ(Said("at_settings", {}), "jdm_settings")
     found: dict[str, Node] = {}
     for i, item in enumerate(nodes):
         node = _node(i + 1, an_object(item), found, report, partial)
@@ -161,11 +186,11 @@ def read_graph(raw: Json, report: Report, partial: bool = False) -> list[Node]:
         if source in found and target in found:
             before[target].add(source)
         elif not report.refused and not partial:
-            report.refuse(f"edge {i + 1}", "joins nodes that are not there", "give sourceId and targetId")
+            report.refuse(Said("at_edge", {"number": i + 1}), "jdm_lost_edge")
     try:
         order = _order(before)
     except CycleError:
-        report.refuse("edges", "run in a circle", "a decision has a beginning and an end")
+        report.refuse(Said("at_edges", {}), "jdm_circle")
         return []
     return [replace(found[name], before=tuple(sorted(before[name]))) for name in order]
 
@@ -186,23 +211,21 @@ def _order(before: dict[str, set[str]]) -> list[str]:
 
 def _node(number: int, raw: Json, found: dict[str, Node], report: Report, partial: bool) -> Node | None:
     own, kind, name = (text_of(raw.get(key)) for key in ("id", "type", "name"))
-    place = f"node {name or own or number}"[:80]
+    place = Said("at_node", {"node": (name or own or str(number))[:75]})
     content = an_object(raw.get("content"))
     readable = kind in ("inputNode", "outputNode", "decisionTableNode", "expressionNode")
     if not own or own in found:
-        report.refuse(place, "has no id of its own", "give every node an id")
+        report.refuse(place, "jdm_no_id")
     elif readable and not (partial and kind == "expressionNode"):
         if kind in ("inputNode", "outputNode") and content.get("schema"):
-            report.differ(
-                place, "zen checks against its schema, which is left out; evidence has its own checks here"
-            )
+            report.differ(place, "jdm_schema")
         return Node(own, kind, name, place, content)
     elif partial:
-        report.differ(place, f"{kind[:60]!r} is left out: what it gives has to be a feature or figure here")
+        report.differ(place, "jdm_left_out", kind=kind)
     elif kind in _KINDS:
-        report.refuse(place, f"a {kind} holds {_KINDS[kind]}", "write it as tables, figures or rules")
+        report.refuse(place, "jdm_node_holds", kind=kind, what=_KINDS[kind])
     else:
-        report.refuse(place, f"unknown type {kind[:60]!r}", "only decision tables can be imported")
+        report.refuse(place, "jdm_unknown_node", kind=kind)
     return None
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from .jdm import COLLECTED, CONTENT_TYPE, OURS, PATH, JdmInvalid, Json, Report, Told, objects, text_of
+from .jdm import COLLECTED, CONTENT_TYPE, DOCUMENT, OURS, PATH, Json, Report, Told, objects, refusal, text_of
 from .language import Type, read
 from .policy import Policy
 from .unary import Unreadable, our_cells, read_output, read_unary, zen_cell, zen_output
+from .wording import Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,9 @@ def export_jdm(source: str, table: str = "") -> Exported:
     raws = objects(tomllib.loads(source).get("table"))
     names = [text_of(raw.get("name")) for raw in raws]
     if not names or (table and table not in names):
-        wanted = f"no table {table!r}" if names else "this policy has no tables"
-        raise JdmInvalid(
-            [Told("refused", policy.name, wanted, f"its tables are {', '.join(names) or 'none'}")]
+        at = Said("at_policy", {"policy": policy.name})
+        raise refusal(
+            at, "jdm_no_table" if names else "jdm_policy_tableless", table=table, known=tuple(names)
         )
     return _Export(policy.verdict_types, [raw for raw in raws if table in ("", raw["name"])]).run()
 
@@ -51,14 +52,8 @@ class _Export:
         for end in self.ends.values():
             self._edge(end, "response")
         if self.given:
-            self.report.differ(
-                "document", f"the caller of zen has to hand in {', '.join(sorted(self.given))}"
-            )
-        self.report.differ(
-            "document",
-            "zen takes whatever it is handed; here evidence is checked first, "
-            "and what is out of bounds is refused or missing",
-        )
+            self.report.differ(DOCUMENT, "jdm_hand_in", names=tuple(sorted(self.given)))
+        self.report.differ(DOCUMENT, "jdm_unchecked")
         told = self.report.finish()
         document = {
             "contentType": CONTENT_TYPE,
@@ -74,7 +69,7 @@ class _Export:
 
     def _table(self, raw: Json, at: int) -> None:
         name, rows = str(raw["name"]), objects(raw["rows"])
-        place = f"table {name}"
+        place = Said("at_table", {"table": name})
         steps = not isinstance(raw["on"], dict)
         hit = "first" if steps else text_of(raw.get("hit", "unique"))
         written = {"below": raw["on"]} if steps else cast(Json, raw["on"])
@@ -87,7 +82,7 @@ class _Export:
             "hitPolicy": "collect" if collected else "first",
             "inputs": inputs,
             "outputs": [{"id": f"out:{k}", "name": k, "field": k if collected else f"{name}.{k}"} for k in keys],
-            "rules": [self._rule(f"{place}, row {i + 1}", i, row, kinds, keys, steps) for i, row in enumerate(rows)],
+            "rules": [self._rule(place, i, row, kinds, keys, steps) for i, row in enumerate(rows)],
             "passThrough": False,
             "inputField": None,
             "outputPath": f"{name}_rows" if collected else None,
@@ -104,31 +99,28 @@ class _Export:
         if collected:
             self._collected(name, hit, keys, at)
         elif not steps:
-            self.report.differ(place, f"the number of the row, {name}.row, has no place in zen")
+            self.report.differ(place, "jdm_row_number", name=name)
         if hit == "unique":
-            self.report.keep(
-                place, "one row at most fits, which is proved here; zen takes the first that fits"
-            )
+            self.report.keep(place, "jdm_unique")
 
-    def _input(self, place: str, name: str, key: str, source: str) -> Json:
-        plain = bool(PATH.fullmatch(source))
+    def _input(self, place: Said, name: str, key: str, source: str) -> Json:
+        plain, at = bool(PATH.fullmatch(source)), Said("at_column", {"at": place, "column": key})
         path = source if plain else f"{name}.{key}"
         if not plain:
-            self.report.differ(
-                f"{place}, column {key}", f"zen has to be given {path} = {' '.join(source.split())}"
-            )
+            self.report.differ(at, "jdm_hand_expression", path=path, source=" ".join(source.split()))
         elif source.partition(".")[0] not in self.ends:
             self.given.add(source)
         kind = read(source, self.names)[0].type
         if kind.unit:
             unit = {"date": "days since 1970", "ppm": "millionths (ppm)"}.get(kind.unit, kind.unit)
-            self.report.differ(f"{place}, column {key}", f"{path} is a whole number of {unit}")
+            self.report.differ(at, "jdm_unit", path=path, unit=unit)
         return {"id": f"in:{key}", "name": key, "field": path}
 
     def _rule(
-        self, place: str, number: int, row: Json, kinds: Mapping[str, Type], keys: Sequence[str], steps: bool
+        self, place: Said, number: int, row: Json, kinds: Mapping[str, Type], keys: Sequence[str], steps: bool
     ) -> Json:
         rule: Json = {"_id": f"row-{number + 1}"}
+        place = Said("at_row", {"at": place, "row": number + 1})
         original: Json = {}
         for key, kind in kinds.items():
             raw = f"< {row[key]}" if steps else row.get(key)
@@ -139,14 +131,14 @@ class _Export:
                     original[key] = raw
                 rule[f"in:{key}"] = cell
             except Unreadable as error:
-                self.report.refuse(f"{place}, column {key}", error.what, error.remedy)
+                self.report.tell("refused", Said("at_column", {"at": place, "column": key}), error.said)
         for key in keys:
             try:
                 rule[f"out:{key}"] = zen_output(row.get(key))
                 if read_output(rule[f"out:{key}"], 1)[1] != row.get(key):
                     original[key] = row.get(key)
             except Unreadable as error:
-                self.report.refuse(f"{place}, output {key}", error.what, error.remedy)
+                self.report.tell("refused", Said("at_output", {"at": place, "output": key}), error.said)
         return rule | ({f"_{OURS}": json.dumps(original, ensure_ascii=False)} if original else {})
 
     def _collected(self, name: str, hit: str, keys: Sequence[str], at: int) -> None:
@@ -172,9 +164,7 @@ class _Export:
         self.ends[name] = f"{name}:{hit}"
         self.nodes.append(_node(self.ends[name], "expressionNode", f"{hit} of {name}", content, 2, at))
         self._edge(name, self.ends[name])
-        self.report.keep(
-            f"table {name}", f"zen collects a list; the node '{hit} of {name}' behind it gives the {hit}"
-        )
+        self.report.keep(Said("at_table", {"table": name}), "jdm_list_node", hit=hit, name=name)
 
 
 def _node(name: str, kind: str, title: str, content: Json | None, x: int, y: int) -> Json:

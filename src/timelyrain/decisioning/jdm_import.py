@@ -9,6 +9,7 @@ from .definition import Draft
 from .jdm import (
     BARE,
     COLLECTED,
+    DOCUMENT,
     OURS,
     PATH,
     Json,
@@ -28,6 +29,7 @@ from .language import Type, read
 from .table_checks import Cell, Visit, segments
 from .tables import MAX_ROWS, read_cell, read_table
 from .unary import Unreadable, read_output
+from .wording import Said
 
 MAX_CELLS = 200_000
 """Of all tables of a document."""
@@ -90,21 +92,18 @@ class _Import:
         self.blocks: list[str] = []
         self.tables: list[str] = []
         self.cells = 0
-        self.collected: dict[str, dict[str, tuple[str, str, str]]] = {}  # path -> output -> call, key, place
+        self.collected: dict[str, dict[str, tuple[str, str, Said]]] = {}  # path -> output -> call, key, place
         self.used: set[str] = set()
         self.seen: set[str] = set()  # fields, outputs and expressions that a mapping or scale may name
         self.outputs: dict[str, tuple[str, str]] = {}  # path in zen's context -> id of its node, name here
 
     def run(self) -> Imported:
         if self.collect not in ("", *COLLECTED):
-            self.report.refuse(
-                "collect", f"{self.collect!r} is unknown", f"use one of {', '.join(COLLECTED)}"
-            )
+            at = Said("at_option", {"option": "collect", "path": "tables"})
+            self.report.refuse(at, "jdm_no_collect", value=self.collect, known=COLLECTED)
         bad = [key for key, factor in self.scale.items() if factor < 1]
         if bad:
-            self.report.refuse(
-                f"scale of {bad[0]}", "is under 1", "give how many of ours make one of the document's"
-            )
+            self.report.refuse(Said("at_option", {"option": "scale", "path": bad[0]}), "jdm_scale_low")
         ordered = read_graph(self.raw, self.report, bool(self.only))
         self.nodes = {node.id: node for node in ordered}
         for node in ordered:
@@ -112,50 +111,42 @@ class _Import:
                 self._expressions(node)
         tables = [node for node in ordered if node.type == "decisionTableNode"]
         if self.only and not self.report.refused:
-            known = ", ".join(node.name for node in tables)[:500]
+            known = tuple(node.name for node in tables[:20]) or ("none",)
             tables = [node for node in tables if node.name == self.only]
             if not tables:
-                self.report.refuse(
-                    "document", f"no table {self.only[:60]!r}", f"its tables are {known or 'none'}"
-                )
+                self.report.refuse(DOCUMENT, "jdm_no_table", table=self.only, known=known)
         elif not tables and not self.report.refused:
-            self.report.refuse("document", "no decision table", "only decisionTableNodes can be imported")
+            self.report.refuse(DOCUMENT, "jdm_tableless")
         for node in tables:
             self._table(node)
         for path in sorted(set(self.collected) - self.used):
             _, _, place = next(iter(self.collected[path].values()))
-            self.report.refuse(
-                place, f"{path!r} is no collected table", "set outputPath of a collecting table to it"
-            )
+            self.report.refuse(place, "jdm_uncollected", path=path)
         self._general(tables)
         for option, given in (("field", self.fields), ("scale", self.scale)):
             for path in sorted(set(given) - self.seen):
+                at = Said("at_option", {"option": option, "path": path[:60]})
                 if self.only:
-                    self.report.keep(f"{option} of {path[:60]}", "is not used by this table")
+                    self.report.keep(at, "jdm_option_unused")
                 elif not self.report.refused:
-                    remedy = f"known are {', '.join(sorted(self.seen))[:500]}"
-                    self.report.refuse(
-                        f"{option} of {path[:60]}", "nothing in the document is called so", remedy
-                    )
+                    self.report.refuse(at, "jdm_option_unknown", known=tuple(sorted(self.seen)[:40]))
         return Imported("\n".join(self.blocks), tuple(self.tables), self.report.finish())
 
     def _expressions(self, node: Node) -> None:
         """Literals become constants; sum(map(rows, #.out)) and its like say how a collecting table is put together."""
         for item in self._list(node, "expressions"):
             key, value = text_of(item.get("key")), text_of(item.get("value")).strip()
-            place = f"{node.place}, expression {key[:60]}"
+            place = Said("at_expression", {"at": node.place, "key": key[:60]})
             self.seen.add(key)
             if found := _AGGREGATE.fullmatch(value) or _LENGTH.fullmatch(value):
                 parts = found.groupdict()
                 guard = parts.get("guard")
                 if (guard is None) != (parts.get("else") is None) or guard not in (None, parts["rows"]):
-                    self.report.refuse(
-                        place, f"{value[:60]!r} is no plain sum, max, min or len", "write one of them"
-                    )
+                    self.report.refuse(place, "jdm_no_plain_sum", value=value)
                     continue
                 call = parts.get("call") or "count"
                 if call in ("max", "min") and guard is None:
-                    self.report.differ(place, f"where no row fits zen fails; here {key} is missing")
+                    self.report.differ(place, "jdm_empty_collection", key=key)
                 self.collected.setdefault(parts["rows"], {})[parts.get("out") or f"#{key}"] = (
                     call,
                     key,
@@ -165,14 +156,10 @@ class _Import:
             try:
                 kind, number = read_output(value, self.scale.get(key, 1))
             except Unreadable as error:
-                self.report.refuse(place, error.what, "write it as a figure or feature")
+                self.report.refuse(place, "jdm_worked_out", said=error.said)
                 continue
             if kind != "number" or not _NAME.fullmatch(key) or key in self.names:
-                self.report.refuse(
-                    place,
-                    f"{key[:60]!r} = {value[:60]} can be no constant",
-                    "only numbers under new plain names can",
-                )
+                self.report.refuse(place, "jdm_no_constant", key=key, value=value)
                 continue
             self.blocks.append(f"[[constant]]\nname = {toml_value(key)}\nvalue = {number}\n")
 
@@ -180,7 +167,7 @@ class _Import:
         raw = node.content.get(key)
         found = objects(raw)
         if not isinstance(raw, list) or len(found) < len(cast(list[object], raw)):
-            self.report.refuse(node.place, f"{key} is no list of objects", "export it from zen again")
+            self.report.refuse(node.place, "jdm_no_objects", key=key)
         return found
 
     def _table(self, node: Node) -> None:
@@ -188,18 +175,18 @@ class _Import:
         ours = an_object(content.get(OURS))
         name = self._name(node, ours)
         if content.get("executionMode", "single") != "single":
-            self.report.refuse(
-                place, "runs in a loop over a list", "a table is asked once for each applicant"
-            )
+            self.report.refuse(place, "jdm_loop")
         rules, inputs, outputs = (self._list(node, key) for key in ("rules", "inputs", "outputs"))
         if not rules or not inputs or not outputs:
-            shown = f"{len(inputs)} inputs, {len(outputs)} outputs, {len(rules)} rules"
-            self.report.refuse(place, shown, "give at least one of each")
+            counts = {"inputs": len(inputs), "outputs": len(outputs), "rules": len(rules)}
+            self.report.refuse(place, "jdm_shape", **counts)
             return
         self.cells += len(rules) * (len(inputs) + len(outputs))
         if self.cells > MAX_CELLS or len(inputs) + len(outputs) > MAX_COLUMNS:
-            shown = f"{len(rules)} rules of {len(inputs) + len(outputs)} columns"
-            self.report.refuse(place, shown, f"at most {MAX_COLUMNS} columns and {MAX_CELLS} cells")
+            counts = {"rules": len(rules), "columns": len(inputs) + len(outputs)}
+            self.report.refuse(
+                place, "jdm_too_wide", **counts, most_columns=MAX_COLUMNS, most_cells=MAX_CELLS
+            )
             return
         hit, renamed = self._hit(node, ours, outputs)
         outs = self._outputs(place, outputs, name, renamed)
@@ -207,9 +194,7 @@ class _Import:
         if columns is None or outs is None or not hit:
             return
         if any(rule.get("_description") for rule in rules):
-            self.report.differ(
-                place, "descriptions of rules are left out", "put them into the note of the table"
-            )
+            self.report.differ(place, "jdm_descriptions")
         rows = RuleReader(self.report).read(place, rules, columns, outs, hit)
         kinds = {out.key: output_kind(rows, out) for out in outs}
         paths = {out.key: out.place for out in outs}
@@ -243,7 +228,7 @@ class _Import:
         while name in self.tables:
             name += "_2"
         if name != given:
-            self.report.keep(node.place, f"is called {name}")
+            self.report.keep(node.place, "jdm_called", name=name)
         return name
 
     def _hit(self, node: Node, ours: Json, outputs: list[Json]) -> tuple[str, dict[str, str]]:
@@ -254,29 +239,25 @@ class _Import:
             unique = OURS in content and ours.get("hit", "unique") == "unique" and not ours.get("steps")
             return "unique" if unique else "first", {}
         if raw != "collect":
-            self.report.refuse(place, f"hit policy {raw!r:.60}", "zen knows first and collect")
+            self.report.refuse(place, "jdm_hit", hit=raw)
             return "", {}
         path = text_of(content.get("outputPath")).strip()
         calls = self.collected.get(path, {})
         self.used.add(path)
         found = {call for call, _, _ in calls.values()} or ({self.collect} if self.collect else set[str]())
         if len(found) != 1:
-            said = f"is put together in {len(found)} ways" if found else "gives a list of results"
-            self.report.refuse(place, f"hit policy collect {said}; a table of ours gives one value",
-                               "say how they are put together: collect = sum, max, min or count")  # fmt: skip
+            self.report.refuse(place, "jdm_many_ways" if found else "jdm_list", count=len(found))
             return "", {}
         hit = next(iter(found))
         if not calls:
-            self.report.differ(place, f"zen gives the list of all results; here each output is their {hit}")
+            self.report.differ(place, "jdm_collected", hit=hit)
         renamed = {out: key for out, (_, key, _) in calls.items()}
         paths = [text_of(out.get("field")) for out in outputs]
         if hit == "count" and calls:  # every output counts the same rows
             renamed = dict(zip(paths, renamed.values(), strict=False))
         lost = [path for path in paths if calls and path not in renamed]
         if lost:
-            self.report.differ(
-                place, f"outputs {', '.join(lost)} are not put together by any node; here they are"
-            )
+            self.report.differ(place, "jdm_outputs_lost", paths=tuple(lost))
         return hit, renamed
 
     def _columns(self, node: Node, ours: Json, inputs: list[Json], taken: set[str]) -> list[Column] | None:
@@ -290,12 +271,12 @@ class _Import:
         )
         for i, raw in enumerate(inputs):
             path, label = text_of(raw.get("field")).strip(), text_of(raw.get("name")).strip()
-            place = f"{node.place}, column {label[:60] or path[:60] or i + 1}"
+            place = Said("at_column", {"at": node.place, "column": label[:60] or path[:60] or str(i + 1)})
             if not text_of(raw.get("id")):
-                self.report.refuse(place, "has no id", "give every column an id")
+                self.report.refuse(place, "jdm_column_no_id")
                 continue
             if not path:
-                self.report.refuse(place, "has no field: its cells are whole conditions", "give it a field")
+                self.report.refuse(place, "jdm_column_no_field")
                 continue
             path = f"{prefix}.{path}" if prefix else path
             self.seen.add(path)
@@ -308,20 +289,18 @@ class _Import:
                 output = ""
             source = self.fields.get(path) or text_of(told.get(key)) or output or path
             if source == path and not PATH.fullmatch(path):
-                self.report.refuse(
-                    place, f"reads {path[:60]!r}, an expression", "name a feature for it in the mapping"
-                )
+                self.report.refuse(place, "jdm_column_expression", path=path)
                 continue
             kind_read, faults = read(source, self.names)
             kind = kind_read.type
             if faults or kind.kind not in ("int", "enum", "bool"):
-                said = f"{faults[0].what}; {faults[0].remedy}" if faults else f"is a {kind.kind}"
-                self.report.refuse(place, f"field {source[:60]!r}: {said}", "map the field to a feature")
+                if faults:
+                    self.report.refuse(place, "jdm_field_faulty", field=source, said=faults[0].said)
+                else:
+                    self.report.refuse(place, "jdm_field_kind", field=source, kind=kind.kind)
                 continue
             if hidden and not output and not any(source.startswith(f"{table}.") for table in self.tables):
-                self.report.differ(
-                    place, f"in zen {path} is null here: the table before it does not pass its input through"
-                )
+                self.report.differ(place, "jdm_hidden", path=path)
             scale = self.scale.get(path, 1)
             self._numbers(place, path, kind, scale)
             taken = {*taken, key}
@@ -339,21 +318,22 @@ class _Import:
                 waiting.extend(self.nodes[one].before)
         return found
 
-    def _numbers(self, place: str, path: str, kind: Type, scale: int) -> None:
+    def _numbers(self, place: Said, path: str, kind: Type, scale: int) -> None:
         if kind.kind != "int":
             return
         unit = {"fen": "fen", "ppm": "millionths (ppm)", "date": "days since 1970"}.get(kind.unit, kind.unit)
-        said = f"zen compares decimals; here it is a whole number{f' of {unit}' if unit else ''} from {kind.low} to {kind.high}"
-        if scale > 1:
-            said += f", {scale} times the document's"
         self.report.differ(
             place,
-            said,
-            "" if scale > 1 or not kind.unit else f"scale {path} if the document has another unit",
+            "jdm_whole_scaled" if scale > 1 else "jdm_whole_unit" if unit else "jdm_whole",
+            unit=unit or "plain numbers",
+            low=kind.low,
+            high=kind.high,
+            scale=scale,
+            path=path,
         )
 
     def _outputs(
-        self, place: str, outputs: list[Json], name: str, renamed: Mapping[str, str]
+        self, place: Said, outputs: list[Json], name: str, renamed: Mapping[str, str]
     ) -> list[Output] | None:
         found: list[Output] = []
         for i, raw in enumerate(outputs):
@@ -362,22 +342,19 @@ class _Import:
             key = renamed.get(path, path).removeprefix(f"{name}.")
             if not BARE.fullmatch(key):
                 said, key = key, _slug(key, f"out{i + 1}")
-                self.report.keep(place, f"output {said[:60]!r} is called {key}")
+                self.report.keep(place, "jdm_output_called", output=said, name=key)
             if not path or key in [out.key for out in found] or not text_of(raw.get("id")):
-                self.report.refuse(
-                    place, f"output {i + 1} has no id and field of its own", "give every output both"
-                )
+                self.report.refuse(place, "jdm_output_no_id", number=i + 1)
                 continue
             found.append(Output(text_of(raw.get("id")), key, self.scale.get(path, 1), path))
         return found if len(found) == len(outputs) else None
 
     def _analysed(
-        self, place: str, rows: list[Json], columns: list[Column], hit: str
+        self, place: Said, rows: list[Json], columns: list[Column], hit: str
     ) -> tuple[bool, list[Json], bool]:
         """Whether the table was analysed; rows without those that first hit never reaches; whether gaps are possible."""
         if len(rows) > MAX_ROWS:
-            said = f"{len(rows)} rows, not analysed: a policy reads at most {MAX_ROWS} in one table"
-            self.report.differ(place, said, "split it before it goes into a policy")
+            self.report.differ(place, "jdm_rows_many", rows=len(rows), most=MAX_ROWS)
             return False, rows, True
         block = Draft("").block("table")
         boxes = [
@@ -389,24 +366,18 @@ class _Import:
         cells = [[cast(Cell, cell) for cell in box] for box in boxes]
         visit = Visit([segments(c.kind, [box[i] for box in cells]) for i, c in enumerate(columns)], cells)
         if not visit.run():
-            said = "too many combinations of its columns to look for gaps and rows never reached"
-            self.report.differ(place, said, "split it before it goes into a policy")
+            self.report.differ(place, "jdm_not_analysed")
             return False, rows, True
         single = hit in ("first", "unique")
         if visit.gaps and single:
-            self.report.differ(
-                place,
-                "where no row fits zen gives no output; here the outputs are missing, "
-                "and a rule that reads them follows its if_missing",
-            )
+            self.report.differ(place, "jdm_no_row")
         if hit == "first" and len(visit.first) < len(rows):
             lost = [str(r + 1) for r in range(len(rows)) if r not in visit.first]
-            said = f"rows {', '.join(lost[:20])} are left out: rows above fit wherever they do"
-            self.report.keep(place, said)
+            self.report.keep(place, "jdm_unreached", rows=tuple(lost[:20]))
             rows = [row for r, row in enumerate(rows) if r in visit.first]
         return True, rows, bool(visit.gaps) and single
 
-    def _checked(self, place: str, name: str) -> None:
+    def _checked(self, place: Said, name: str) -> None:
         """What a policy would say about the finished block."""
         draft = Draft(self.blocks[-1])
         block = draft.blocks("table")[0]
@@ -414,21 +385,13 @@ class _Import:
         block.text("stage", "")
         read_table(block, name, self.names, {})
         for problem in draft.problems:
-            self.report.refuse(place, f"{problem.where}: {problem.what}", problem.remedy)
+            self.report.refuse(place, "jdm_policy_says", where=problem.where, what=problem)
 
     def _general(self, tables: Sequence[Node]) -> None:
         """What holds for every document."""
         if len(tables) > 1:
-            self.report.differ(
-                "document",
-                "zen runs tables along the edges; here all are evaluated, in the order of the file, "
-                "and none replaces the context of another",
-            )
-        self.report.differ(
-            "document",
-            "a value of the wrong type makes zen skip the row; here evidence is checked before, "
-            "and such a value is refused or missing",
-        )
+            self.report.differ(DOCUMENT, "jdm_order")
+        self.report.differ(DOCUMENT, "jdm_types")
 
 
 def _kept(ours: Json, keys: Iterable[str]) -> Json:

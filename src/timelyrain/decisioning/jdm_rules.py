@@ -14,6 +14,7 @@ from .language import Type
 from .schema import MAX_FEN
 from .tables import unit_of
 from .unary import Unreadable, our_cells, read_output, read_unary, zen_cell, zen_output
+from .wording import Said
 
 MAX_SPLIT = 64
 """Rows of ours that one rule may become."""
@@ -46,45 +47,47 @@ class RuleReader:
         self.report = report
 
     def read(
-        self, place: str, rules: list[Json], columns: list[Column], outs: list[Output], hit: str
+        self, place: Said, rules: list[Json], columns: list[Column], outs: list[Output], hit: str
     ) -> list[Json]:
         rows: list[Json] = []
         for i, rule in enumerate(rules):
-            where = f"{place}, rule {text_of(rule.get('_id'))[:40] or i + 1} (row {i + 1})"
+            named = text_of(rule.get("_id"))[:40] or str(i + 1)
+            where = Said("at_rule", {"at": place, "rule": named, "row": i + 1})
             original = _embedded(rule)
             given: Json = {}
             for out in outs:
-                given[out.key] = self._output(f"{where}, output {out.place}", rule, out, original, hit)
-            cells = [self._cells(f"{where}, column {c.place}", rule, c, original) for c in columns]
+                given[out.key] = self._output(place, where, rule, out, original, hit)
+            cells = [
+                self._cells(Said("at_column", {"at": where, "column": c.place}), rule, c, original)
+                for c in columns
+            ]
             if any(cell is None for cell in cells):
                 continue
             ways = [cast(list[object], cell) for cell in cells]
             count = prod(len(way) for way in ways)
             if count > MAX_SPLIT:
-                self.report.refuse(where, f"would become {count} rows", "split it into simpler rules")
+                self.report.refuse(where, "jdm_split", rows=count)
             elif not count:
-                self.report.differ(where, "fits no value that can occur here; left out")
+                self.report.differ(where, "jdm_fits_nothing")
             else:
                 if count > 1:
-                    self.report.keep(where, f"becomes {count} rows")
+                    self.report.keep(where, "jdm_rows_made", rows=count)
                 for cell in product(*ways):
                     filled = {c.key: v for c, v in zip(columns, cell, strict=True) if v != ""}
                     rows.append({**filled, **given})
         if not rows and not self.report.refused:
-            self.report.refuse(place, "no rule fits anything", "look at its cells")
+            self.report.refuse(place, "jdm_no_rule_fits")
         return rows
 
-    def _cells(self, where: str, rule: Json, column: Column, original: Json) -> list[object] | None:
+    def _cells(self, where: Said, rule: Json, column: Column, original: Json) -> list[object] | None:
         raw = rule.get(column.id, "")
         if not isinstance(raw, str):
-            self.report.refuse(where, f"{raw!r:.60} is no cell", "cells are texts")
+            self.report.refuse(where, "jdm_no_cell", value=raw)
             return None
         text = raw.strip()
         if not text or text == "-":
             if text:
-                self.report.differ(
-                    where, "'-' is read as any value; zen 2.1 cannot read it, and the row never fits"
-                )
+                self.report.differ(where, "jdm_dash")
             return [original[column.key] if original.get(column.key) == "-" else ""]
         before = original.get(column.key)
         try:
@@ -92,38 +95,32 @@ class RuleReader:
                 return [before]
             test = read_unary(text, column.kind, column.scale)
             if "," in text and test.spans == (domain(column.kind),):
-                self.report.keep(
-                    where,
-                    f"{text[:60]!r} fits every value: zen reads a comma as `or`; see whether that is meant",
-                )
+                self.report.keep(where, "jdm_comma", text=text)
             return cast(list[object], our_cells(test, column.kind))
         except Unreadable as error:
-            self.report.refuse(
-                where,
-                f"{text[:60]!r}: {error.what}" if text[:60] not in error.what else error.what,
-                error.remedy,
-            )
+            named = text[:60] in error.said.what
+            said = error.said if named else Said("jdm_in_cell", {"text": text, "said": error.said})
+            self.report.tell("refused", where, said)
             return None
 
-    def _output(self, where: str, rule: Json, out: Output, original: Json, hit: str) -> int | str:
+    def _output(self, place: Said, row: Said, rule: Json, out: Output, original: Json, hit: str) -> int | str:
+        where = Said("at_output", {"at": row, "output": out.place})
         raw, before = rule.get(out.id, ""), original.get(out.key)
         try:
             if not isinstance(raw, str):
-                raise Unreadable(f"{raw!r:.60} is no output", "outputs are texts")
+                raise Unreadable("unary_output_form", value=raw)
             if before is not None and out.scale == 1 and zen_output(before) == raw.strip():
                 return cast("int | str", before)
             kind, value = read_output(raw, out.scale)
         except Unreadable as error:
-            self.report.refuse(where, error.what, error.remedy)
+            self.report.tell("refused", where, error.said)
             return 0
         if kind == "flag":
-            self.report.differ(
-                where.partition(", rule")[0] + f", output {out.place}", "true is 1 here and false is 0"
-            )
+            self.report.differ(Said("at_output", {"at": place, "output": out.place}), "jdm_flag")
         if kind == "text" and hit in COLLECTED:
-            self.report.refuse(where, f"{value!r:.60} cannot be part of a {hit}", "collect numbers")
+            self.report.refuse(where, "jdm_text_collected", value=value, hit=hit)
         if isinstance(value, int) and abs(value) > MAX_FEN:
-            self.report.refuse(where, f"{value} is over {MAX_FEN}", "no amount is that large")
+            self.report.refuse(where, "jdm_over", value=value, most=MAX_FEN)
         return value
 
 

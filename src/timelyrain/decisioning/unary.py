@@ -14,6 +14,7 @@ from typing import Literal
 from .checks import domain
 from .language import INT64, Constant, Type, read
 from .tables import split_range
+from .wording import Said
 
 MAX_CELL = 2_000
 Span = tuple[int, int]
@@ -30,9 +31,9 @@ _FLIPPED = {"<=": ">", ">=": "<", "<": ">=", ">": "<="}
 class Unreadable(ValueError):
     """A cell that our language has no words for."""
 
-    def __init__(self, what: str, remedy: str):
-        super().__init__(what)
-        self.what, self.remedy = what, remedy
+    def __init__(self, slug: str, /, **values: object):
+        self.said = Said(slug, values)
+        super().__init__(self.said.what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Token:
 
 def tokens(text: str) -> list[Token]:
     if len(text) > MAX_CELL:
-        raise Unreadable(f"{len(text)} characters", f"keep a cell under {MAX_CELL}")
+        raise Unreadable("unary_long", found=len(text), most=MAX_CELL)
     return [Token(m.lastgroup or "", m[m.lastgroup or 0].strip()) for m in _TOKEN.finditer(text)]
 
 
@@ -63,15 +64,13 @@ def scaled(text: str, scale: int) -> int:
     """A written decimal times its scale, which has to be a whole number."""
     digits = text.replace("_", "").replace(" ", "")
     if len(digits) > 30:
-        raise Unreadable(f"{digits[:40]} has more digits than zen's decimals", "no amount is that large")
+        raise Unreadable("unary_digits", digits=digits)
     value = Decimal(digits) * scale
     if value != value.to_integral_value():
-        said = f"{digits} times its scale {scale}" if scale > 1 else digits
-        raise Unreadable(
-            f"{said} is not a whole number", "declare a scale for this column, such as 100 for yuan in fen"
-        )
+        slug = "unary_scaled_fraction" if scale > 1 else "unary_fraction"
+        raise Unreadable(slug, digits=digits, scale=scale)
     if abs(value) > INT64:
-        raise Unreadable(f"{digits} does not fit int64", "no amount is that large")
+        raise Unreadable("unary_int64", digits=digits)
     return int(value)
 
 
@@ -81,12 +80,11 @@ def read_unary(text: str, kind: Type, scale: int = 1) -> Test:
     words = tokens(text)
     odd = next((word.text for word in words if word.kind == "other"), "")
     if odd:
-        raise Unreadable(f"{odd[:60]!r} is nothing that a cell can hold", "write literals: 5, 'a', [1..5]")
+        raise Unreadable("unary_odd", word=odd)
     reader = _Reader(words, kind, scale)
     found = reader.test()
     if reader.at < len(reader.tokens):
-        shown = f"{text[:60]!r} goes on with {reader.peek()[:60]!r}"
-        raise Unreadable(shown, "write literal tests joined by and, or, commas")
+        raise Unreadable("unary_rest", text=text, word=reader.peek())
     return found
 
 
@@ -128,7 +126,7 @@ class _Reader:
     def term(self) -> Test:
         if self.take("not"):
             if not self.take("in"):
-                raise Unreadable("'not' before something other than 'in'", "write != or not in [ … ]")
+                raise Unreadable("unary_not")
             inside = self.members()
             null = None if inside.null is None else not inside.null
             ours = f"not {inside.ours}" if inside.ours and inside.ours != "missing" else ""
@@ -154,9 +152,7 @@ class _Reader:
             ours = f"not {found.ours}" if found.ours != "missing" else ""
             return Test(self.outside(found.spans), not found.null, ours)
         if self.kind.kind != "int":
-            raise Unreadable(
-                f"{mark} over texts or flags, which zen cannot order", "write the values that fit"
-            )
+            raise Unreadable("unary_order", mark=mark)
         value = self.number()
         low, high = self.domain
         spans = {"<": (low, value - 1), "<=": (low, value), ">": (value + 1, high), ">=": (value, high)}
@@ -166,12 +162,12 @@ class _Reader:
         """A range or a list."""
         opened = self.take("[", "(")
         if not opened:
-            raise Unreadable(f"{self.peek()!r} where a list or range should begin", "write [1, 2] or [1..5]")
+            raise Unreadable("unary_no_list", word=self.peek())
         first = self.tokens[self.at + 1].text if self.at + 1 < len(self.tokens) else ""
         if first == "..":
             return self.range(opened)
         if opened == "(":
-            raise Unreadable("a bracket around a test, which zen cannot read in a cell", "leave it out")
+            raise Unreadable("unary_bracket")
         parts = [self.literal()]
         while self.take(","):
             parts.append(self.literal())
@@ -189,12 +185,12 @@ class _Reader:
 
     def range(self, opened: str) -> Test:
         if self.kind.kind != "int":
-            raise Unreadable("a range over texts or flags", "write the values that fit")
+            raise Unreadable("unary_text_range")
         low = self.number()
         self.at += 1
         high = self.number()
         if self.peek() == "[":
-            raise Unreadable("a range that ends in [, which zen reads as what lies outside", "write (a..b)")
+            raise Unreadable("unary_open_end")
         ended = self.closed("]", ")")
         span = (low + (opened == "("), high - (ended == ")"))
         plain = f"{low}..{high}"
@@ -204,9 +200,7 @@ class _Reader:
     def closed(self, *marks: str) -> str:
         found = self.take(*marks)
         if not found:
-            raise Unreadable(
-                f"{self.peek()!r} where {' or '.join(marks)} should stand", "close the list or range"
-            )
+            raise Unreadable("unary_unclosed", word=self.peek(), marks=" or ".join(marks))
         return found
 
     def number(self) -> int:
@@ -239,9 +233,9 @@ class _Reader:
             raise self.odd(here, "a text in quotes")
         value = here.text[1:-1]
         if value not in self.kind.values:
-            raise Unreadable(f"{value[:60]!r} is none of {', '.join(self.kind.values)}", "correct the text")
+            raise Unreadable("unary_unknown_text", value=value, known=self.kind.values)
         if "'" in value:
-            raise Unreadable(f"{value[:60]!r} holds a quote", "no cell of ours can")
+            raise Unreadable("unary_quote", value=value)
         self.at += 1
         code = self.kind.values.index(value)
         return Test(((code, code),), False, f"'{value}'")
@@ -249,18 +243,14 @@ class _Reader:
     def odd(self, here: Token, wanted: str) -> Unreadable:
         after = self.tokens[self.at + 1].text if self.at + 1 < len(self.tokens) else ""
         if here.text.startswith("$"):
-            return Unreadable("a reference to the column itself ($)", "write the test without it: > 5")
+            return Unreadable("unary_itself")
         if here.kind == "word" and after == "(":
-            return Unreadable(f"a call of {here.text}()", "cells hold literals only: make it a feature")
+            return Unreadable("unary_call", word=here.text)
         if here.kind == "word" and here.text not in _LITERALS:
-            return Unreadable(f"{here.text!r} is read from the context", "cells hold literals only")
+            return Unreadable("unary_name", word=here.text)
         if here.text == "]":
-            return Unreadable(
-                "a range that begins with ], which zen reads as what lies outside", "write (a..b)"
-            )
-        return Unreadable(
-            f"{here.text[:60] or 'the end'!r} where {wanted} should stand", f"the column holds {wanted}"
-        )
+            return Unreadable("unary_open_start")
+        return Unreadable("unary_wrong", word=here.text or "the end", wanted=wanted)
 
     def outside(self, spans: Sequence[Span]) -> tuple[Span, ...]:
         low, high = self.domain
@@ -346,7 +336,7 @@ def zen_cell(raw: object, kind: Type) -> str:
     elif kind.kind == "enum":
         words = [f"'{word}'" for word in re.findall(r"'([^']*)'", body)]
         if not _TEXTS.fullmatch(body):
-            raise Unreadable(f"{text[:60]!r} is no list of texts", "write 'a', 'b'")
+            raise Unreadable("unary_no_texts", text=text)
     elif found := split_range(body):
         opened, ended = found[0] or "[", found[3] or "]"
         plain = f"{opened}{_number(found[1])}..{_number(found[2])}{ended}"
@@ -372,7 +362,7 @@ def zen_cell(raw: object, kind: Type) -> str:
 def _number(text: str) -> int:
     node, faults = read(text, {}, "int")
     if faults or not isinstance(node, Constant):
-        raise Unreadable(f"{text[:60]!r} is not a number", "write a number")
+        raise Unreadable("unary_no_number", text=text)
     return node.value
 
 
@@ -383,7 +373,7 @@ def read_output(text: str, scale: int) -> Output:
     """A literal output of a row. Raises Unreadable for an empty one, a null, and whatever would have to be worked out."""
     found = tokens(text)
     if not found:
-        raise Unreadable("no output", "give every row a value: a table of ours cannot leave one out")
+        raise Unreadable("unary_no_output")
     only = found[0]
     match only.kind if len(found) == 1 else "":
         case "number":
@@ -393,12 +383,9 @@ def read_output(text: str, scale: int) -> Output:
         case "word" if only.text in ("true", "false"):
             return "flag", int(only.text == "true")
         case "word" if only.text == "null":
-            raise Unreadable("null as an output", "give every row a value")
+            raise Unreadable("unary_null_output")
         case _:
-            raise Unreadable(
-                f"{text.strip()[:60]!r} has to be worked out",
-                "write a number or a text; work it out in a figure",
-            )
+            raise Unreadable("unary_worked_out", text=text.strip())
 
 
 def zen_output(raw: object) -> str:
@@ -410,5 +397,5 @@ def zen_output(raw: object) -> str:
         return str(_number(text))
     quote = next((q for q in "'\"" if q not in text), "")
     if not quote:
-        raise Unreadable(f"{text[:60]!r} holds both kinds of quotes", "zen has no way to write it")
+        raise Unreadable("unary_both_quotes", text=text)
     return f"{quote}{text}{quote}"

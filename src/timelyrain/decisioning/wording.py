@@ -7,10 +7,11 @@ the remedy of a problem inside a problem.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
-from typing import Literal, cast
+from typing import Literal, Protocol, cast, runtime_checkable
+
+from .jdm_wording import JDM, Words
 
 Language = Literal["en", "zh"]
-Words = tuple[str, str]
 
 # fmt: off
 WORDING: dict[str, tuple[Words, Words]] = {
@@ -381,6 +382,19 @@ _CHINESE = {
     "unmatched ']'": "多了 ']'",
     "unterminated string literal (detected at line 1)": "文本没有结束的引号",
     "invalid decimal literal": "数字写得不对",
+    "branches": "分支",
+    "another document": "另一份文档",
+    "code of the caller": "调用方的代码",
+    "true or false": " true 或 false",
+    "a text in quotes": "带引号的文本",
+    "'the end'": "结尾",
+    "] or )": "] 或 )",
+    "millionths (ppm)": "百万分之一（ppm）",
+    "days since 1970": "自 1970 年起的天数",
+    "none": "无",
+    "field": "字段",
+    "nested too deep": "嵌套太深",
+    "a key stands twice in one object": "同一对象里一个键出现两次",
     "expected 'else' after 'if' expression": "if 之后缺少 else",
 }
 
@@ -395,7 +409,7 @@ class Said:
     def told(self, language: Language = "en") -> Words:
         """(what, remedy)."""
         filler = _Filler(language)
-        what, remedy = WORDING[self.slug][language == "zh"]
+        what, remedy = (WORDING.get(self.slug) or JDM[self.slug])[language == "zh"]
         return filler.vformat(what, (), self.values), filler.vformat(remedy, (), self.values)
 
     @property
@@ -405,6 +419,13 @@ class Said:
     @property
     def remedy(self) -> str:
         return self.told()[1]
+
+
+@runtime_checkable
+class Teller(Protocol):
+    """What can be told inside something else: a Said, or a DefinitionProblem."""
+
+    def told(self, language: Language) -> Words: ...
 
 
 class _Filler(Formatter):
@@ -422,10 +443,10 @@ class _Filler(Formatter):
 
     def format_field(self, value: object, format_spec: str) -> str:
         match value:
-            case Said():
+            case Teller():
                 return value.told(self.language)[format_spec == "remedy"]
             case tuple():
-                words = [self._word(str(word)) for word in cast(tuple[object, ...], value)]
+                words = [self._word(str(word))[:LONGEST] for word in cast(tuple[object, ...], value)]
                 return (", " if self.language == "en" else "、").join(words)
             case str():
                 return format(self._word(value), format_spec or f".{LONGEST}")
