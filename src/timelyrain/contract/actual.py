@@ -13,8 +13,9 @@ from math import lcm
 
 from timelyrain.finance import DayBasis, Method, Period, even, level_part, round_ratio
 
+from .balance import turns
 from .charges import Ahead, Overdue
-from .loan import Loan, turns
+from .loan import Loan
 from .rows import Row
 from .terms import PPM, Terms
 
