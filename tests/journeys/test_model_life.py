@@ -4,6 +4,7 @@ taken back; every decision names its model and replays with it.
 TIMELYRAIN_PICTURES=docs/pictures keeps the picture that the documentation shows.
 """
 
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -91,6 +92,8 @@ def test_a_model_is_learnt_approved_decides_is_retrained_and_taken_back(
             assert main(asked) == 0
             made = next((tmp_path / "models").glob("*.model"))
             digest = made.stem
+            learnt = json.loads(made.with_suffix(".json").read_bytes())["decisions"]  # watching goes by it
+            assert 200 <= learnt["labelled"] < learnt["decisions"] and learnt["policy"] == policy.sha256
             assert main(["risk", "submit", str(made), "--by", "nobody"]) == 1
             assert main(["risk", "submit", str(made), "--by", "risk", "--note", "our own people"]) == 0
             with pytest.raises(errors.SecondPersonNeeded):

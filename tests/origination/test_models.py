@@ -75,6 +75,9 @@ def test_a_file_of_decisions_says_what_was_known_then(world: World, tmp_path: Pa
         written = history.write(made, tmp_path / "past.parquet", **more)
         frame = pl.read_parquet(tmp_path / "past.parquet")
         assert (written.rows, written.labelled) == (len(frame), frame[columns.LABEL].count())
+        told = columns.taught(tmp_path / "past.parquet")
+        assert (told["labelled"], told["bad"]) == (written.labelled, written.bad)
+        assert (told["decisions"], told["until"]) == (made.count(), until.isoformat())
         return frame
 
     with past.fates(lent):

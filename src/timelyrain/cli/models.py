@@ -138,7 +138,7 @@ def _midnight(day: date, zone: Any) -> datetime:
 
 @contextmanager
 def decisions_file(given: argparse.Namespace) -> Iterator[None]:
-    """`risk train decisions:` and `decisions:FILE`: file, label, time and catalogue of the request filled in."""
+    """`risk train decisions:` and `decisions:FILE`: file, label, time and catalogue filled in, and which decisions they are."""
     import polars as pl
 
     from timelyrain.origination import columns
@@ -162,6 +162,7 @@ def decisions_file(given: argparse.Namespace) -> Iterator[None]:
         if columns.LABEL not in names:
             raise Refusal(f"{named} has no {columns.LABEL}: write it with `timelyrain risk decisions --out`.")
         given.file, given.label, given.time = Path(named), columns.LABEL, columns.TIME
+        given.decisions = columns.taught(Path(named))
         given.catalogue = [name for name in names if not name.startswith(columns.PREFIX)]
         yield
 

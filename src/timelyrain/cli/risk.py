@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ def add(commands: Commands) -> None:
         "--language", "--lang", choices=("zh", "en"), help="of the card; usually that of the shell"
     )
     train.add_argument("--json", action="store_true", help="the report as JSON on stdout")
-    train.set_defaults(catalogue=())
+    train.set_defaults(catalogue=(), decisions=None)
 
 
 def train_file(given: argparse.Namespace) -> int:
@@ -170,6 +171,9 @@ def train_file(given: argparse.Namespace) -> int:
             trained = risk.train_file(file, request, bins=bins, scorer=scorer, say=tell, advance=advance)
     except (risk.TrainingDataInvalid, risk.TextModelRefused) as error:
         raise Refusal(str(error)) from None
+    if given.decisions:
+        told = {**trained.model.manifest, "decisions": given.decisions}
+        trained = replace(trained, model=replace(trained.model, manifest=told))
     text = json.dumps(trained.report, indent=1, ensure_ascii=False, allow_nan=False)
     if given.out:
         if not given.no_card:
@@ -241,6 +245,7 @@ def _repeated(given: argparse.Namespace) -> Asked:
         raise Refusal(
             f"{file} is another file: its hash is {found[:16]}…, the training read {told['sha256'][:16]}…."
         )
+    given.decisions = manifest.get("decisions")
     return file, request, bins, str(manifest["sha256"])
 
 

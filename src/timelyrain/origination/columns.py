@@ -1,11 +1,15 @@
 """What stands beside the features in a file of past decisions; no feature has a dot in its name."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 PREFIX = "decision."
+SPAN = "timelyrain.decisions"
+"""Where the file says which decisions it holds."""
 LABEL, TIME, ID = "decision.bad", "decision.at", "decision.id"
 KNOWN, YOUNG, NO_LOAN = "known", "too_young", "no_loan"
 
@@ -28,3 +32,12 @@ SCHEMA: Mapping[str, Any] = {
     "decision.policy": pl.String,
     "decision.model": pl.String,
 }
+
+
+def taught(path: Path) -> dict[str, Any]:
+    """What the manifest of a model says of the decisions in the file it learnt from; empty where the file does not say which."""
+    said = pl.read_parquet_metadata(path).get(SPAN)
+    if said is None:
+        return {}
+    labels = pl.read_parquet(path, columns=[LABEL])[LABEL]
+    return {**json.loads(said), "labelled": int(labels.count()), "bad": int(labels.sum())}

@@ -16,7 +16,7 @@ import polars as pl
 
 from timelyrain import decisioning
 from timelyrain.origination import ports, registry
-from timelyrain.origination.columns import KNOWN, LABEL, NO_LOAN, SCHEMA, YOUNG
+from timelyrain.origination.columns import KNOWN, LABEL, NO_LOAN, SCHEMA, SPAN, YOUNG
 from timelyrain.origination.models import DecisionRecord, Offer
 from timelyrain.runtime import clock
 
@@ -41,6 +41,16 @@ class History:
 
     def count(self) -> int:
         return self._of().count()
+
+    def span(self) -> dict[str, Any]:
+        """Which decisions these are, for the file and for the manifest of who learns from it."""
+        return {
+            "since": self.since.isoformat() if self.since else None,
+            "until": self.until.isoformat(),
+            "months": self.months,
+            "policy": self.policy.sha256,
+            "decisions": self.count(),
+        }
 
     def frames(
         self, only_labelled: bool = False, progress: Progress = lambda done: None
@@ -159,6 +169,9 @@ def write(
     path.parent.mkdir(parents=True, exist_ok=True)
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
-    register_io_source(blocks, schema=schema).sink_parquet(part, compression="zstd", maintain_order=True)
+    told = {SPAN: json.dumps(history.span())}
+    register_io_source(blocks, schema=schema).sink_parquet(
+        part, compression="zstd", maintain_order=True, metadata=told
+    )
     part.replace(path)
     return Written(rows, labelled, bad)

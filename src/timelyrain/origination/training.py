@@ -98,15 +98,7 @@ def train_anew(
         )
     recipe = recipe_of(in_force.manifest if in_force else {})
     trained = risk.with_card(risk.train_file(file, decisions_request(recipe, past), say=say))
-    decisions = {
-        "since": past.since.isoformat() if past.since else None,
-        "until": past.until.isoformat(),
-        "months": past.months,
-        "policy": past.policy.sha256,
-        "decisions": total,
-        "labelled": written.labelled,
-        "bad": written.bad,
-    }
+    decisions = columns.taught(file)
     model = replace(trained.model, manifest={**trained.model.manifest, "decisions": decisions})
     return model, {"decisions": decisions, "compared": _compared(trained, file, past, in_force)}
 
