@@ -16,7 +16,8 @@ from timelyrain.risk import (
     save,
     train,
 )
-from timelyrain.risk.training import data_sha256, platt, split_rows
+from timelyrain.risk.calibrating import platt
+from timelyrain.risk.model import data_sha256
 from timelyrain.risk.trees import flatten, kernels
 
 ROWS, WIDTH = 4_000, 30
@@ -56,9 +57,8 @@ def test_predicted_pd_is_near_the_true_pd_on_people_it_never_saw():
 
 
 def test_training_again_gives_the_same_bytes():
-    again = train(
-        MATRIX, LABELS, NAMES, monotone={NAMES[0]: 1, NAMES[1]: -1}, definition_sha256="d" * 64, seed=5
-    )
+    told = {"monotone": {NAMES[1]: -1, NAMES[0]: 1}, "definition_sha256": "d" * 64, "seed": 5, "threads": 1}
+    again = train(MATRIX, LABELS, NAMES, **told)
     assert again.content == MODEL.content and again.manifest == MODEL.manifest
     assert train(MATRIX, LABELS, NAMES, seed=6).sha256 != MODEL.sha256
 
@@ -177,15 +177,6 @@ def test_models_the_walker_cannot_read_are_refused():
         flatten(lgb.train(params, data, 3).model_to_string(), 2)
     with pytest.raises(UnsupportedModel, match="one class"):
         flatten("tree\nnum_class=3\n", 2)
-
-
-def test_split_parts_are_whole_disjoint_and_stratified():
-    split = split_rows(LABELS, 9)
-    rows = np.concatenate([split.train, split.held, split.test])
-    assert sorted(rows.tolist()) == list(range(ROWS))
-    for part, share in ((split.train, 0.6), (split.held, 0.2), (split.test, 0.2)):
-        assert abs(len(part) - share * ROWS) <= 2
-        assert abs(LABELS[part].mean() - LABELS.mean()) < 0.002
 
 
 def test_platt_undoes_a_known_distortion():

@@ -15,6 +15,7 @@ from .fraud_velocity import THINGS, Velocity, things_used
 from .metrics import metrics
 from .model import ModelRefused, Score, TrainedModel, load, save
 from .prepayment import PrepaymentRequest, train_prepayment
+from .problems import TrainingDataInvalid
 from .reasons import agreement, exact_contributions
 from .reasons import method as reasons_method
 from .rejects import sensitivity as reject_sensitivity
@@ -23,7 +24,7 @@ from .scorecard import read as read_scorecard
 from .severity import LossRequest, train_loss
 from .text import TextModel, TextModelRefused, TextScorer
 from .text_forbidden import masked as masked_text
-from .training import TrainingDataInvalid, train
+from .training import train
 from .trees import UnsupportedModel
 from .workbench import Request, Tested, Trained, file_sha256, train_file
 

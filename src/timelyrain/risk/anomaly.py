@@ -12,8 +12,8 @@ from math import log
 import numpy as np
 import numpy.typing as npt
 
-from .model import TrainedModel, encode
-from .training import TrainingDataInvalid, data_sha256
+from .model import TrainedModel, data_sha256, encode
+from .problems import TrainingDataInvalid
 from .trees import flatten
 
 Floats = npt.NDArray[np.float64]

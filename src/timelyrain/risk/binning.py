@@ -13,8 +13,8 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from .problems import TrainingDataInvalid
 from .tables import Column
-from .training import TrainingDataInvalid
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

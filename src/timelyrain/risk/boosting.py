@@ -1,4 +1,4 @@
-"""Monotone LightGBM: a small search on one inner fold, one early-stopped fit per inner fold, then fits on all rows, joined.
+"""Boosted trees by LightGBM: one early-stopped fit per inner fold, then fits on all rows, joined; for PD a small search before.
 
 Every row is scored once by the inner fit that never saw it: calibration is fitted on those scores, and their mean number of
 rounds is what the fits on all rows are given. These differ by seed; the joined model's raw score is their mean (leaf values
@@ -9,18 +9,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from . import binning, forest
 from .metrics import auc
 from .tables import Column, Floats, Ints
-from .training import PARAMS, lightgbm_library
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
+PARAMS: Mapping[str, object] = {
+    "objective": "binary",
+    "learning_rate": 0.04,
+    "num_leaves": 7,
+    "min_data_in_leaf": 30,
+    "feature_fraction": 0.3,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "max_bin": 127,
+    "num_threads": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbosity": -1,
+}
+"""What holds where nothing else is said. Each fit keeps to one thread; fits run side by side."""
 ROUNDS = 1500
 PATIENCE = 40
 SEARCH_ROWS = 40_000
@@ -49,19 +64,41 @@ SMALL_REFITS, REFITS_OF_MANY = 12, 2
 
 
 @dataclass(frozen=True, eq=False)
-class Boosted:
-    """text: a LightGBM model. apart: raw scores of the training rows, each by a member that did not see it."""
+class Fitted:
+    """text: a LightGBM model. apart: raw scores of the training rows, each by an inner fit that never saw it. rounds: theirs."""
 
     text: str
     apart: Floats
+    rounds: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """params, refits: for `fit`. monotone: directions that were kept. tried: each shape with its worth."""
+
     params: Mapping[str, object]
     monotone: Mapping[str, int]
-    rounds: tuple[int, ...]
+    refits: int
     tried: tuple[Mapping[str, object], ...]
     notes: tuple[str, ...]
 
 
-def fit(
+def lightgbm_library() -> Any:
+    """Loaded when something is trained: whoever only scores starts a second sooner. Its annotations are partly unknown."""
+    import lightgbm
+
+    return lightgbm
+
+
+def directed(names: Sequence[str], monotone: Mapping[str, int]) -> dict[str, object]:
+    """Parameters by which a feature with a direction moves the score that way only."""
+    return {
+        "monotone_constraints": [monotone.get(name, 0) for name in names],
+        "monotone_constraints_method": "intermediate",
+    }
+
+
+def search(
     matrix: Floats,
     labels: Ints,
     names: Sequence[str],
@@ -70,66 +107,98 @@ def fit(
     *,
     seed: int,
     threads: int,
-) -> Boosted:
-    """folds: the inner fold of each row, 0..k-1.
+) -> Choice:
+    """The best of SHAPES on the first inner fold, without the directions where they cost too much there."""
+    few, many = len(labels) < SMALL, len(labels) >= MANY
+    common = {**PARAMS, **directed(names, monotone), "metric": "binary_logloss", "seed": seed}
+    shapes = (SMALL_SHAPE,) if few else SHAPES
+    tried: list[Mapping[str, object]] = []
+    notes: list[str] = []
+    losses: list[float] = []
+    with ThreadPoolExecutor(threads) as work:
+        first = partial(_member, matrix, labels, folds, 0, limit=SEARCH_ROWS)
+        searched = _in_turn(work, threads, lambda shape: first(params={**common, **shape}), shapes)
+        for shape, (_, raw, held) in searched:
+            losses.append(log_loss(labels[held], raw))
+            tried.append({**shape, "log_loss": losses[-1], "auc": auc(labels[held], raw)})
+            if losses[-1] > min(losses) * 1.01:
+                break  # shapes are ordered by size: past the best, larger ones only learn by heart
+    best = int(np.argmin(losses))
+    chosen = {**common, **shapes[best]}
+    if monotone:
+        free = {**chosen, **directed(names, {})}
+        _, raw, held = first(params=free)
+        lost = auc(labels[held], raw) - cast(float, tried[best]["auc"])
+        if lost > DROPPED_AT:
+            notes.append(f"monotone directions dropped: they cost {lost:.4f} AUC on the search fold")
+            chosen, monotone = free, dict[str, int]()
+    refits = SMALL_REFITS if few else REFITS_OF_MANY if many else REFITS
+    return Choice(chosen, monotone, refits, tuple(tried), tuple(notes))
+
+
+def fit(
+    matrix: Floats,
+    outcomes: Ints | Floats,
+    folds: Ints,
+    params: Mapping[str, object],
+    *,
+    threads: int,
+    refits: int = 1,
+) -> Fitted:
+    """outcomes: 0 and 1, or shares. folds: the inner fold of each row, 0..k-1. refits: fits on all rows, of other seeds.
 
     threads: so many fits run side by side, each on one: they never wait for each other, and their number changes no result.
     """
-    lgb = lightgbm_library()
-    common = {
-        **PARAMS, "learning_rate": 0.04, "lambda_l2": 5.0, "seed": seed, "num_threads": 1,
-        "monotone_constraints_method": "intermediate", "metric": "binary_logloss",
-        "monotone_constraints": [monotone.get(name, 0) for name in names],
-    }  # fmt: skip
-    columns = [f"f{i}" for i in range(len(names))]
-
-    def member(fold: int, params: Mapping[str, object], limit: int = 0) -> tuple[int, Floats, Ints]:
-        inside, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        if limit and len(inside) > limit:
-            inside = np.sort(np.random.default_rng(seed).choice(inside, limit, replace=False))
-        data = lgb.Dataset(matrix[inside], labels[inside], feature_name=columns, params=dict(params))
-        other = data.create_valid(matrix[held], labels[held])
-        stop = lgb.early_stopping(PATIENCE, verbose=False)
-        made = lgb.train({**params, "seed": seed + fold}, data, ROUNDS, valid_sets=[other], callbacks=[stop])
-        kept = lgb.Booster(model_str=made.model_to_string(num_iteration=made.best_iteration))
-        return kept.num_trees(), cast(Floats, kept.predict(matrix[held], raw_score=True, num_threads=1)), held
-
-    tried: list[Mapping[str, object]] = []
-    notes: list[str] = []
+    apart = np.empty(len(outcomes))
+    rounds: list[int] = []
     with ThreadPoolExecutor(threads) as work:
-        losses: list[float] = []
-        shapes = (SMALL_SHAPE,) if len(labels) < SMALL else SHAPES
-        searched = _in_turn(work, threads, lambda one: member(0, {**common, **one}, SEARCH_ROWS), shapes)
-        for one, (_, raw, held) in searched:
-            losses.append(log_loss(labels[held], raw))
-            tried.append({**one, "log_loss": losses[-1], "auc": auc(labels[held], raw)})
-            if losses[-1] > min(losses) * 1.01:
-                break  # shapes are ordered by size: past the best, larger ones only learn by heart
-        best = int(np.argmin(losses))
-        chosen = {**common, **shapes[best]}
-        if monotone:
-            free = {**chosen, "monotone_constraints": [0] * len(names)}
-            _, raw, held = member(0, free, SEARCH_ROWS)
-            lost = auc(labels[held], raw) - cast(float, tried[best]["auc"])
-            if lost > DROPPED_AT:
-                notes.append(f"monotone directions dropped: they cost {lost:.4f} AUC on the search fold")
-                chosen, monotone = free, dict[str, int]()
-        apart = np.empty(len(labels))
-        rounds: list[int] = []
-        for trees, raw, held in work.map(partial(member, params=chosen), range(int(folds.max()) + 1)):
+        member = partial(_member, matrix, outcomes, folds, params=params)
+        for trees, raw, held in work.map(member, range(int(folds.max()) + 1)):
             apart[held] = raw
             rounds.append(trees)
         enough = max(1, round(float(np.mean(rounds)) * 1.1))
 
         def refit(again: int) -> str:
-            params = {**chosen, "seed": seed + again}
-            data = lgb.Dataset(matrix, labels, feature_name=columns, params=params)
-            return cast(str, lgb.train(params, data, enough).model_to_string())
+            mine = _seeded(params, again)
+            return cast(
+                str, lightgbm_library().train(mine, _data(matrix, outcomes, mine), enough).model_to_string()
+            )
 
-        few, many = len(labels) < SMALL, len(labels) >= MANY
-        texts = list(work.map(refit, range(SMALL_REFITS if few else REFITS_OF_MANY if many else REFITS)))
-    text = forest.joined(texts, [1 / len(texts)] * len(texts), len(names))
-    return Boosted(text, apart, chosen, monotone, tuple(rounds), tuple(tried), tuple(notes))
+        texts = list(work.map(refit, range(refits)))
+    text = forest.joined(texts, [1 / refits] * refits, matrix.shape[1])
+    return Fitted(text, apart, tuple(rounds))
+
+
+def _member(
+    matrix: Floats,
+    outcomes: Ints | Floats,
+    folds: Ints,
+    fold: int,
+    params: Mapping[str, object],
+    limit: int = 0,
+) -> tuple[int, Floats, Ints]:
+    """(trees, raw scores of one fold's rows, those rows): fitted to the others (or `limit` of them), stopped by these."""
+    lgb = lightgbm_library()
+    inside, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+    if limit and len(inside) > limit:
+        inside = np.sort(
+            np.random.default_rng(cast(int, params["seed"])).choice(inside, limit, replace=False)
+        )
+    data = _data(matrix[inside], outcomes[inside], params)
+    other = data.create_valid(matrix[held], outcomes[held])
+    stop = lgb.early_stopping(PATIENCE, verbose=False)
+    made = lgb.train(_seeded(params, fold), data, ROUNDS, valid_sets=[other], callbacks=[stop])
+    kept = lgb.Booster(model_str=made.model_to_string(num_iteration=made.best_iteration))
+    return kept.num_trees(), cast(Floats, kept.predict(matrix[held], raw_score=True, num_threads=1)), held
+
+
+def _seeded(params: Mapping[str, object], number: int) -> dict[str, object]:
+    return {**params, "seed": cast(int, params["seed"]) + number}
+
+
+def _data(matrix: Floats, outcomes: Ints | Floats, params: Mapping[str, object]) -> Any:
+    columns = [f"f{i}" for i in range(matrix.shape[1])]  # LightGBM forbids some characters in names
+    return lightgbm_library().Dataset(matrix, outcomes, feature_name=columns, params=dict(params))
 
 
 def _in_turn(

@@ -6,8 +6,8 @@ from typing import cast
 
 import numpy as np
 
+from .problems import TrainingDataInvalid
 from .tables import Floats, Ints
-from .training import platt
 
 CELLS, CELL_ROWS = 40, 200
 ISOTONIC_ROWS = 4_000
@@ -77,6 +77,47 @@ def _loss(raw: Floats, labels: Ints, windows: Sequence[Ints], bent: bool) -> flo
         z = made.log_odds(raw[window])
         total += float(np.logaddexp(0.0, np.where(labels[window] == 1, -z, z)).sum())
     return total / sum(map(len, windows))
+
+
+def platt(raw: Floats, labels: Ints | Floats) -> tuple[float, float]:
+    """(slope, intercept) of the logistic curve through log-odds and outcomes, with Platt's smoothed targets.
+
+    Outcomes may be shares. Newton's method on two parameters of standardised scores, steps halved until the loss falls. Raises
+    TrainingDataInvalid when the slope is not positive: the order of scores must stay. Source: Platt 1999; Lin, Lin, Weng 2007.
+    """
+    bad = float(labels.sum())
+    target = labels * (bad + 1) / (bad + 2) + (1 - labels) / (len(labels) - bad + 2)
+    middle, spread = float(raw.mean()), float(raw.std()) or 1.0
+    z = (raw - middle) / spread
+
+    def loss(slope: float, intercept: float) -> float:
+        odds = slope * z + intercept
+        return float((np.logaddexp(0.0, odds) - target * odds).sum())
+
+    slope, intercept = 0.0, float(np.log((bad + 1) / (len(labels) - bad + 1)))
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-(slope * z + intercept)))
+        weight = p * (1 - p) + 1e-9
+        gap = p - target
+        a, b, c = float(weight @ (z * z)), float(weight @ z), float(weight.sum())
+        ga, gb = float(gap @ z), float(gap.sum())
+        if abs(ga) + abs(gb) < 1e-9 * len(raw):
+            break
+        down, across = (
+            (c * ga - b * gb) / (a * c - b * b + 1e-12),
+            (a * gb - b * ga) / (a * c - b * b + 1e-12),
+        )
+        step, before = 1.0, loss(slope, intercept)
+        while step > 1e-6 and loss(slope - step * down, intercept - step * across) > before:
+            step /= 2
+        slope, intercept = slope - step * down, intercept - step * across
+    slope, intercept = slope / spread, intercept - slope * middle / spread
+    if slope <= 0:
+        raise TrainingDataInvalid(
+            f"scores of the held-out part run against the outcomes (slope {slope:.3g}): nothing was learnt; do the columns "
+            "tell anything of the label?"
+        )
+    return slope, intercept
 
 
 def isotonic(z: Floats, labels: Ints) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -20,7 +20,7 @@ from typing import IO, cast
 
 import polars as pl
 
-from .training import TrainingDataInvalid
+from .problems import TrainingDataInvalid
 
 _MEMORY_TIMES = 12  # of the unpacked file: text, typed columns, matrices
 _PACKED_TIMES = 4

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from .anomaly import fit_anomaly
 from .metrics import auc
 from .model import TrainedModel
-from .training import MIN_BAD, TrainingDataInvalid, train
+from .problems import MIN_BAD, TrainingDataInvalid
+from .training import train
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -16,9 +16,9 @@ from .binning import Binning
 from .calibrating import Calibration
 from .metrics import auc
 from .preparing import Recipe
+from .problems import TrainingDataInvalid
 from .scorecard import Scaling, Scorecard
 from .tables import Column, Floats, Ints
-from .training import TrainingDataInvalid
 
 KINDS = ("lightgbm", "scorecard", "ebm", "catboost")
 _NEEDS = {"ebm": "interpret", "catboost": "catboost"}
@@ -114,10 +114,17 @@ def fit(
     members: list[Member] = []
     for done, kind in enumerate(kinds):
         if kind == "lightgbm":
-            made = boosting.fit(values, labels, recipe.features, fold, directed, seed=seed, threads=threads)
-            directed = made.monotone
-            notes.extend(made.notes)
-            how = {"params": dict(made.params), "inner_rounds": list(made.rounds), "search": list(made.tried)}
+            choice = boosting.search(
+                values, labels, recipe.features, fold, directed, seed=seed, threads=threads
+            )
+            made = boosting.fit(values, labels, fold, choice.params, threads=threads, refits=choice.refits)
+            directed = choice.monotone
+            notes.extend(choice.notes)
+            how = {
+                "params": dict(choice.params),
+                "inner_rounds": list(made.rounds),
+                "search": list(choice.tried),
+            }
             members.append(Member(kind, made.text, made.apart, how))
         elif kind != "scorecard":
             text, apart, how = extras.fit(

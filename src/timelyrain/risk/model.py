@@ -3,7 +3,7 @@
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from .trees import FlatTrees, flatten
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Curve = tuple[tuple[float, ...], tuple[float, ...]]
 FORMAT = 1
 _STRAIGHT: Curve = ((), ())
@@ -121,6 +122,13 @@ def encode(
     return json.dumps(
         whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()
+
+
+def data_sha256(matrix: Floats, labels: Ints, names: Sequence[str]) -> str:
+    """Hash of names, shape, values (NaN made equal) and labels."""
+    head = json.dumps([list(names), list(matrix.shape)], separators=(",", ":")).encode()
+    values = np.where(np.isnan(matrix), np.nan, matrix).astype("<f8")
+    return hashlib.sha256(head + values.tobytes() + labels.astype("<i8").tobytes()).hexdigest()
 
 
 def save(model: TrainedModel, directory: Path) -> Path:

@@ -15,9 +15,9 @@ import numpy as np
 from . import preparing, shares, tables
 from .metrics import auc
 from .model import TrainedModel, encode
+from .problems import TrainingDataInvalid
 from .roles import DAYS_OF_MONTH
 from .tables import Floats, Ints, Table
-from .training import TrainingDataInvalid
 from .workbench import Request, file_sha256
 
 FLAG = "prepaid early"

@@ -15,8 +15,8 @@ import numpy as np
 from . import members, roles, splitting, tables
 from .members import Fitted
 from .metrics import metrics
+from .problems import MIN_BAD, TrainingDataInvalid
 from .tables import Column, Floats, Ints, Table
-from .training import MIN_BAD, TrainingDataInvalid
 from .workbench import Request, asked_directions, splits_of, without_leaks
 
 ODDS = (1.0, 1.5, 2.0, 3.0, 5.0)

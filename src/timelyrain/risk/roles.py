@@ -7,8 +7,8 @@ from typing import Literal, cast
 
 import numpy as np
 
+from .problems import MIN_BAD, TrainingDataInvalid
 from .tables import Column, Floats, Ints, Table, named, words
-from .training import MIN_BAD, TrainingDataInvalid
 
 Role = Literal["feature", "protected", "refused", "excluded", "label", "time"]
 

@@ -15,8 +15,8 @@ import numpy as np
 from . import binning
 from .binning import Binning
 from .preparing import FEW_LEVELS
+from .problems import TrainingDataInvalid
 from .tables import Column, Floats, Ints, named
-from .training import TrainingDataInvalid
 
 MIN_IV = 0.005
 RIDGE = 1.0

@@ -8,8 +8,8 @@ import numpy as np
 
 from . import preparing, shares, tables
 from .model import TrainedModel, encode
+from .problems import MIN_BAD, TrainingDataInvalid
 from .tables import Floats, Table
-from .training import MIN_BAD, TrainingDataInvalid
 from .workbench import Request, file_sha256
 
 FLAG = "lost more than the middle"

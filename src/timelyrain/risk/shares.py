@@ -5,19 +5,18 @@ trees are LightGBM's with cross-entropy, which takes shares as it takes 0 and 1,
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 
-from . import forest, leaks, roles, splitting
-from .boosting import raw_scores
+from . import boosting, leaks, roles, splitting
+from .boosting import PARAMS, raw_scores
+from .calibrating import platt
+from .problems import TrainingDataInvalid
 from .tables import Column, Floats, Ints, Table
-from .training import PARAMS, TrainingDataInvalid, lightgbm_library, platt
 from .workbench import Request, splits_of, without_leaks
 
-ROUNDS, PATIENCE, INNER = 800, 30, 3
+INNER = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,28 +96,11 @@ def prepared(table: Table, flags: Floats, request: Request) -> Prepared:
 
 def fit(matrix: Floats, outcomes: Floats, groups: Ints, *, seed: int, threads: int) -> Shares:
     """Early stopping and calibration on inner folds by group, then one fit on all rows."""
-    lgb = lightgbm_library()
     params = {
         **PARAMS, "objective": "cross_entropy", "metric": "cross_entropy", "num_leaves": 8, "min_data_in_leaf": 40,
-        "feature_fraction": 0.5, "learning_rate": 0.05, "seed": seed, "num_threads": 1,
+        "feature_fraction": 0.5, "learning_rate": 0.05, "seed": seed,
     }  # fmt: skip
     fold = splitting.folds((outcomes > np.median(outcomes)).astype(np.int64), groups, INNER, seed)
-
-    def member(k: int) -> tuple[int, Ints, Floats]:
-        inside, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        data = lgb.Dataset(matrix[inside], outcomes[inside], params=params)
-        other = data.create_valid(matrix[held], outcomes[held])
-        stop = lgb.early_stopping(PATIENCE, verbose=False)
-        made = lgb.train(params, data, ROUNDS, valid_sets=[other], callbacks=[stop])
-        best = cast(int, made.best_iteration)
-        return best, held, cast(Floats, made.predict(matrix[held], raw_score=True, num_iteration=best))
-
-    apart, rounds = np.empty(len(outcomes)), list[int]()
-    with ThreadPoolExecutor(threads) as work:  # each fit on one thread: they never wait for each other
-        for best, held, raw in work.map(member, range(INNER)):
-            rounds.append(best)
-            apart[held] = raw
-    slope, intercept = platt(apart, outcomes)
-    count = max(1, round(float(np.mean(rounds)) * 1.1))
-    whole = lgb.train(params, lgb.Dataset(matrix, outcomes, params=params), count).model_to_string()
-    return Shares(forest.joined([whole], [1.0], matrix.shape[1]), slope, intercept, tuple(rounds))
+    made = boosting.fit(matrix, outcomes, fold, params, threads=threads)
+    slope, intercept = platt(made.apart, outcomes)
+    return Shares(made.text, slope, intercept, made.rounds)

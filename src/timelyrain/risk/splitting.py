@@ -8,8 +8,8 @@ from typing import cast
 import numpy as np
 import polars as pl
 
+from .problems import MIN_BAD, TrainingDataInvalid
 from .tables import Column, Floats, Ints
-from .training import MIN_BAD, TrainingDataInvalid
 
 FOLDS = 5
 INNER, INNER_OF_MANY = 5, 3

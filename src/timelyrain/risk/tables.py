@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from . import files
-from .training import TrainingDataInvalid
+from .problems import TrainingDataInvalid
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -13,9 +13,10 @@ from typing import Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
+from .boosting import lightgbm_library
 from .metrics import auc
+from .problems import TrainingDataInvalid
 from .text_forbidden import GAP, masked
-from .training import TrainingDataInvalid, lightgbm_library
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

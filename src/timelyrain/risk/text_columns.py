@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import preparing, splitting, text
+from .problems import TrainingDataInvalid
 from .tables import Column, Table
 from .text_forbidden import refuse_persons
-from .training import TrainingDataInvalid
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

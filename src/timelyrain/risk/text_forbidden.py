@@ -8,8 +8,8 @@ masked where a form of address gives them away; a column that holds names of per
 import re
 from collections.abc import Mapping
 
+from .problems import TrainingDataInvalid
 from .tables import words
-from .training import TrainingDataInvalid
 
 GAP = "\n"
 

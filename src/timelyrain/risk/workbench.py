@@ -17,14 +17,15 @@ import numpy as np
 
 from . import binning, evaluation, leaks, members, preparing, reasons, roles, splitting, tables, text_columns
 from .binning import Binning
+from .boosting import lightgbm_library
 from .members import Fitted
 from .metrics import auc
-from .model import TrainedModel, encode
+from .model import TrainedModel, data_sha256, encode
 from .preparing import Recipe
+from .problems import TrainingDataInvalid
 from .scorecard import Scaling, Scorecard
 from .tables import Column, Floats, Ints
 from .text import TextScorer
-from .training import TrainingDataInvalid, data_sha256, lightgbm_library
 from .trees import flatten
 
 COLLAPSE_ROWS = 20_000

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..training import TrainingDataInvalid
+from ..problems import TrainingDataInvalid
 from ..workbench import Trained
 from .figures import FORMAT, measured
 from .page import html
