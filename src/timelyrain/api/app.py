@@ -3,12 +3,10 @@
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
-from functools import cache, wraps
+from functools import wraps
 from typing import Any
-from uuid import UUID
 
-from django.core.serializers.json import DjangoJSONEncoder
+import msgspec
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import re_path
@@ -34,22 +32,9 @@ from timelyrain.runtime.problems import (
 log = logging.getLogger(__name__)
 
 
-class Encoder(DjangoJSONEncoder):
-    def default(self, o: Any) -> Any:
-        if isinstance(o, UUID):
-            return str(o)
-        names = _names(type(o))
-        return {name: getattr(o, name) for name in names} if names is not None else super().default(o)
-
-
-@cache
-def _names(kind: type) -> tuple[str, ...] | None:
-    """Of a dataclass's fields."""
-    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
-
-
 def encode(body: Any) -> str:
-    return json.dumps(body, cls=Encoder, ensure_ascii=False)
+    """Dataclasses, dates and ids as JSON."""
+    return msgspec.json.encode(body).decode()
 
 
 def respond(body: Any, status: int = 200, kind: str = "json", **headers: str) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -364,12 +365,10 @@ def _at_once(raw: Sequence[list[object]]) -> list[Ints] | None:
             else values
             for (_, _, field), values in zip(_COLUMNS, raw, strict=True)
         ]
-        flat = list(chain.from_iterable(coded))
-        if not {*map(type, flat)} <= {int}:
-            return None
-        numbers = np.array(flat, np.int64)
-    except (KeyError, TypeError, OverflowError):  # an unknown name, a value that is no name, a huge integer
-        return None
+        flat = msgspec.convert(list(chain.from_iterable(coded)), list[int])
+        numbers = np.frombuffer(bytearray(struct.pack(f"{len(flat)}q", *flat)), np.int64)
+    except (KeyError, TypeError, msgspec.ValidationError, struct.error):
+        return None  # an unknown name, a value that is no name or no integer, a huge one
     sizes = np.array([len(values) for values in coded])
     if (numbers < _LOWS.repeat(sizes)).any() or (numbers > _HIGHS.repeat(sizes)).any():
         return None
