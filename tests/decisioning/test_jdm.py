@@ -537,6 +537,19 @@ def test_an_imported_table_gives_what_zen_gives(data: st.DataObject, how: str):
         assert row == {"risk_grade.o": together(found) if found else empty}, (point, rules)
 
 
+def test_names_that_the_language_needs_itself_are_changed_and_told():
+    """A table `law` or an output `row` would hide what stands there; `class` no expression can read."""
+    raw = json.loads(document([{"a": "> 5", "o": "1", "p": "2"}]))
+    table = next(node for node in raw["nodes"] if node["type"] == "decisionTableNode")
+    table["name"] = "Law"
+    for out, field in zip(table["content"]["outputs"], ("row", "class"), strict=True):
+        out["field"] = field
+    made = import_jdm(json.dumps(raw), NAMES, fields=LOAN)
+    assert made.tables == ("law_table",) and "row_out = 1, class_out = 2" in made.toml
+    assert "output 'class' is called class_out" in "\n".join(map(str, made.told))
+    assert Policy.parse(SMALL + made.toml).tables
+
+
 def test_the_commands_convert_and_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out, back = tmp_path / "out.json", tmp_path / "back.toml"
     assert main(["policy", "export-jdm", "consumer_credit", "--out", str(out)]) == 0

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from timelyrain import decisioning
 from timelyrain.decisioning import (
@@ -36,6 +36,7 @@ DEEDS = {
     "refer": ("转人工审核", "Referred to a person", "yellow"),
     "more_evidence": ("需补充材料", "More evidence is needed", "yellow"),
 }
+EFFECTS_ZH = {code: zh for code, (zh, _, _) in DEEDS.items()} | {"note": "提示"}
 
 
 def decide(given: argparse.Namespace) -> None:
@@ -109,7 +110,7 @@ def _explain(decision: Decision, source: str, request: Request, zh: bool) -> Non
             f"  {'预测违约概率' if zh else 'predicted chance of default'}  [bold]{_share(decision.pd_ppm)}[/]"
         )
     if decision.reasons:
-        table = Table(
+        table = _table(
             "规则" if zh else "rule",
             "结论" if zh else "effect",
             "原因" if zh else "reason",
@@ -117,20 +118,21 @@ def _explain(decision: Decision, source: str, request: Request, zh: bool) -> Non
         )
         for reason in decision.reasons:
             values = ", ".join(f"{n} = {_shown(decision.policy, n, v)}" for n, v in reason.values.items())
-            table.add_row(reason.code, reason.effect, reason.zh if zh else reason.en, values)
+            effect = EFFECTS_ZH[reason.effect] if zh else reason.effect
+            table.add_row(reason.code, effect, escape(reason.zh if zh else reason.en), escape(values))
         out.print(table)
     out.print(_figures(decision, source, zh))
     for grid in decision.policy.grids:
         out.print(_price(decision, grid, zh))
     if decision.factors:
-        table = Table(
+        table = _table(
             "推高违约概率的因素" if zh else "what raised the chance of default",
             "值" if zh else "value",
             "对数几率" if zh else "log-odds",
         )
         for factor in decision.factors:
             table.add_row(
-                factor.zh if zh else factor.en,
+                escape(factor.zh if zh else factor.en),
                 _shown(decision.policy, factor.feature, factor.value),
                 f"+{factor.contribution_ppm / 1e6:.3f}",
             )
@@ -160,20 +162,20 @@ def _what_if(decision: Decision, ways: Sequence[decisioning.Change], zh: bool) -
             if zh
             else f"up to {_money(way.limit_fen)} at {_share(way.rate_ppm)}"
         )
-        out.print(f"  {way.zh if zh else way.en}  [green]{promise}[/]")
+        out.print(f"  {escape(way.zh if zh else way.en)}  [green]{promise}[/]")
 
 
 def _figures(decision: Decision, source: str, zh: bool) -> Table:
     """Every figure with its formula and what the formula read: affordability, limit and price, number by number."""
     formulas = {f["name"]: f["formula"] for f in tomllib.loads(source).get("figure", []) if "formula" in f}
-    table = Table("中间值" if zh else "figure", "值" if zh else "value", "算法" if zh else "how")
+    table = _table("中间值" if zh else "figure", "值" if zh else "value", "算法" if zh else "how")
     for figure in decision.policy.figures:
         formula = " ".join(formulas.get(figure.name, "").split())
         reads = [n for n in dict.fromkeys(_NAME.findall(formula)) if n in decision.seen]
         lines = [escape(formula)]
-        lines += [", ".join(f"{n} = {_shown(decision.policy, n, decision.seen[n])}" for n in reads)]
+        lines += [escape(", ".join(f"{n} = {_shown(decision.policy, n, decision.seen[n])}" for n in reads))]
         table.add_row(
-            f"{figure.zh if zh else figure.en}\n[dim]{figure.name}[/]",
+            f"{escape(figure.zh if zh else figure.en)}\n[dim]{figure.name}[/]",
             _shown(decision.policy, figure.name, decision.affordability[figure.name]),
             "\n[dim]".join(filter(None, lines)) + ("[/]" if reads and lines[0] else ""),
         )
@@ -190,7 +192,7 @@ def _price(decision: Decision, grid: Any, zh: bool) -> Table:
     title = (
         f"{grid.zh if zh else grid.en}：期望利润最大者" if zh else f"{grid.en}: the greatest expected profit"
     )
-    table = Table(*heads, title=title, title_justify="left")
+    table = _table(*heads, title=escape(title), title_justify="left")
     chosen = decision.seen[grid.name]
     rates = [
         i
@@ -205,6 +207,11 @@ def _price(decision: Decision, grid: Any, zh: bool) -> Table:
         row = [*cells, *("—" if fen is None else _money(fen) for fen in money)]
         table.add_row(*row, style="bold" if grid.rates[i] == chosen else "")
     return table
+
+
+def _table(*heads: str, **style: Any) -> Table:
+    """Cells are folded: Chinese has no blanks to break a line at, and nothing may be cut off."""
+    return Table(*(Column(head, overflow="fold") for head in heads), **style)
 
 
 def _shown(policy: Policy, name: str, value: Any) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from timelyrain.backtesting import differences
 from timelyrain.decisioning import DefinitionInvalid, Entry, Policy, entries
@@ -62,9 +62,10 @@ def show(given: argparse.Namespace) -> None:
                 print(_row(row))
         return
     out = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    out.print(f"[bold]{policy.name} {policy.version}[/]  {policy.sha256}")
+    out.print(f"[bold]{escape(f'{policy.name} {policy.version}')}[/]  {policy.sha256}")
     for title, head, rows in parts:
-        table = Table(*head, title=title, title_justify="left")
+        columns = (Column(escape(name), overflow="fold") for name in head)
+        table = Table(*columns, title=escape(title), title_justify="left")
         for row in rows:
             table.add_row(*map(escape, row))
         out.print(table)
@@ -79,29 +80,55 @@ def _row(cells: tuple[str, ...]) -> str:
 
 def _contents(policy: Policy, source: str, zh: bool) -> list[Part]:
     raw = tomllib.loads(source)
-    when = {rule.get("code"): " ".join(str(rule.get("when", "")).split()) for rule in raw.get("rule", [])}
-    formulas = {f.get("name"): " ".join(str(f.get("formula", "")).split()) for f in raw.get("figure", [])}
+    formulas = {f["name"]: _line(f["formula"]) for f in raw.get("figure", [])}
+    for grid in policy.grids:
+        formulas[grid.name] = "; ".join(f"{key} = {_line(text)}" for key, text in grid.formulas.items())
     rules = [
-        (r.stage, r.code, when.get(r.code, ""), r.then, r.if_missing, r.zh if zh else r.en)
-        for r in policy.rules
+        (r.stage, r.code, _line(r.written), r.then, r.if_missing, r.zh if zh else r.en) for r in policy.rules
     ]
-    figures = [(f.name, formulas.get(f.name, ""), f.zh if zh else f.en) for f in policy.figures]
+    figures = [(f.name, formulas[f.name], f.zh if zh else f.en) for f in policy.figures]
     parts: list[Part] = [
         ("规则" if zh else "rules", ("stage", "code", "when", "then", "if_missing", "text"), rules),
         ("中间值、额度与定价" if zh else "figures, limit and price", ("name", "formula", "text"), figures),
     ]
-    for table in raw.get("table", []):
-        rows = table.get("rows", [])
-        head = tuple(dict.fromkeys(key for row in rows for key in row))
-        cells = [tuple(str(row.get(key, "")) for key in head) for row in rows]
+    if constants := [(c["name"], str(c["value"])) for c in raw.get("constant", [])]:
+        parts.append(("常数" if zh else "constants", ("name", "value"), constants))
+    for table in policy.tables:
+        on = ", ".join(f"{name} = {_line(text)}" for name, text in table.columns)
+        head = (*(name for name, _ in table.columns), *table.outputs)
+        rows = [(*cells, *map(str, values)) for cells, values in zip(table.cells, table.values, strict=True)]
+        parts.append((f"{'决策表' if zh else 'table'} {table.name} ({table.hit}; {on})", head, rows))
+    for card in policy.scorecards:
+        rows = [
+            (line.name, _line(line.on), written, str(points), line.zh if zh else line.en)
+            for line in card.characteristics
+            for written, points in line.bins
+        ]
+        title = f"{'评分卡' if zh else 'scorecard'} {card.name} ({card.offset:+d})"
+        parts.append((title, ("characteristic", "on", "bin", "points", "text"), rows))
+    named = [
+        *((x.name, "list", f"{x.kind}, {x.key}", x.zh if zh else x.en) for x in policy.lists),
+        *(
+            (x.name, "experiment", ", ".join(f"{arm} {ppm / 10_000:g}%" for arm, ppm in x.arms), x.zh if zh else x.en)
+            for x in policy.experiments
+        ),
+    ]  # fmt: skip
+    if band := policy.random_approval:
+        held = f"{band.share_ppm / 10_000:g}%, {', '.join(band.rules)}"
+        named.append(("random_approval", "random_approval", held, band.note))
+    if named:
         parts.append(
-            (f"{'决策表' if zh else 'table'} {table.get('name')} ({table.get('on', '')})", head, cells)
-        )
+            ("名单、实验与随机通过" if zh else "lists, experiments, random approval", ("name", "kind", "what", "text"), named)
+        )  # fmt: skip
     kinds = {kind: sum(f.kind == kind for f in policy.catalogue) for kind in ("fact", "aggregate", "derived")}
     counts = [(kind, f"{n:,}") for kind, n in kinds.items()] + [
         ("model inputs", f"{len(policy.model_inputs):,}")
     ]
     return [*parts, ("特征" if zh else "features", ("kind", "count"), counts)]
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _catalogue(policy: Policy, zh: bool) -> list[Part]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from .definition import Draft
+from .definition import KEYWORDS, RESERVED, Draft
 from .jdm import (
     BARE,
     COLLECTED,
@@ -189,7 +189,7 @@ class _Import:
             )
             return
         hit, renamed = self._hit(node, ours, outputs)
-        outs = self._outputs(place, outputs, name, renamed)
+        outs = self._outputs(place, outputs, name, renamed, hit)
         columns = self._columns(node, ours, inputs, {out.key for out in outs or ()})
         if columns is None or outs is None or not hit:
             return
@@ -225,6 +225,7 @@ class _Import:
     def _name(self, node: Node, ours: Json) -> str:
         given = text_of(ours.get("name")) or node.name
         name = _slug(given, _slug(node.id, f"table_{len(self.tables) + 1}"))
+        name += "_table" if name in RESERVED else ""
         while name in self.tables:
             name += "_2"
         if name != given:
@@ -333,15 +334,17 @@ class _Import:
         )
 
     def _outputs(
-        self, place: Said, outputs: list[Json], name: str, renamed: Mapping[str, str]
+        self, place: Said, outputs: list[Json], name: str, renamed: Mapping[str, str], hit: str
     ) -> list[Output] | None:
+        taken = KEYWORDS if hit in COLLECTED else KEYWORDS | {"row"}
         found: list[Output] = []
         for i, raw in enumerate(outputs):
             path = text_of(raw.get("field")).strip()
             self.seen.add(path)
             key = renamed.get(path, path).removeprefix(f"{name}.")
-            if not BARE.fullmatch(key):
+            if not BARE.fullmatch(key) or key in taken:
                 said, key = key, _slug(key, f"out{i + 1}")
+                key += "_out" if key in taken else ""
                 self.report.keep(place, "jdm_output_called", output=said, name=key)
             if not path or key in [out.key for out in found] or not text_of(raw.get("id")):
                 self.report.refuse(place, "jdm_output_no_id", number=i + 1)
