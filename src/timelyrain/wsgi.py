@@ -6,3 +6,7 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "timelyrain.runtime.settings")
 application = get_wsgi_application()
+
+from timelyrain.origination.services import warm  # noqa: E402 (its tables are known from here on)
+
+warm()
