@@ -7,7 +7,8 @@ from datetime import date
 from fractions import Fraction
 from uuid import UUID
 
-from tests.simulation.naive import FIXED, MILLION, NaiveLoan
+from tests.simulation.naive import NaiveLoan
+from tests.simulation.naive_dates import FIXED, MILLION
 from timelyrain.contract import LoanState
 from timelyrain.finance import Method, Rounding
 from timelyrain.ledger import chart

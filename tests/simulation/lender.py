@@ -24,7 +24,7 @@ from tests.borrowers import Applicant, register
 from tests.conftest import superuser_dsn
 from tests.portfolio import on_day, open_loan, random_terms
 from tests.simulation import auditor as rules
-from tests.simulation.naive import live
+from tests.simulation.naive_events import live
 from tests.simulation.simulator import WEIGHTS, Life, Walker
 from tests.worlds import World
 from timelyrain.contract import ContractViolation, Event, EventType, Status, fold

@@ -3,7 +3,8 @@
 from datetime import date
 from fractions import Fraction
 
-from tests.simulation.naive import DAY, MILLION, Debt, NaiveLoan, Stretch, rounded
+from tests.simulation.naive import Debt, NaiveLoan
+from tests.simulation.naive_dates import DAY, MILLION, Stretch, rounded
 from timelyrain.contract import Ahead, Overdue, Terms
 from timelyrain.finance import Method
 

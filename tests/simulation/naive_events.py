@@ -1,13 +1,17 @@
-"""What each event does to the naive loan of `naive.py`.
+"""What each event does to the naive loan of `naive.py`, and its life from the first to any day.
 
 An event that fits no more, because an earlier fact came to light, is taken for what it can still be.
 """
 
+from collections.abc import Sequence
 from copy import deepcopy
+from datetime import date
 from fractions import Fraction
 
-from tests.simulation.naive import DAY, MILLION, Debt, NaiveLoan, months_after, stretches
-from timelyrain.contract import Event, EventType
+from tests.simulation.naive import Debt, NaiveLoan
+from tests.simulation.naive_actual import NaiveActual
+from tests.simulation.naive_dates import DAY, MILLION, months_after, stretches
+from timelyrain.contract import Event, EventType, Terms
 from timelyrain.finance import Method, MonthEnd
 
 _ALWAYS = {
@@ -18,6 +22,28 @@ _WHEN_WRITTEN_OFF = {
     EventType.REPAID, EventType.REFUNDED, EventType.RECOVERED, EventType.PAID_BACK, EventType.CHARGED_BACK, EventType.WAIVED,
     EventType.SOLD, EventType.DISBURSED,
 }  # fmt: skip
+
+
+def live(terms: Terms, events: Sequence[Event], until: date) -> NaiveLoan:
+    """The loan at the end of `until`, by what had a value date up to then."""
+    known = sorted((e for e in events if e.value_on <= until), key=lambda e: (e.value_on, e.booked_at, e.id))
+    never = {e.data["event"] for e in known if e.type is EventType.REVERSED}
+    facts = [e for e in known if e.type is not EventType.REVERSED and e.id not in never]
+    actual = terms.ahead != "WAITS" or terms.overdue != "PENALTY"
+    loan = NaiveActual(terms) if actual else NaiveLoan(terms)
+    if not facts:
+        loan.today = until
+        return loan
+    loan.today = facts[0].value_on
+    while True:
+        loan.morning()
+        while facts and facts[0].value_on == loan.today:
+            happen(loan, facts.pop(0))
+            loan.sweep()
+        if loan.today == until:
+            loan.foresee()
+            return loan
+        loan.night()
 
 
 def happen(loan: NaiveLoan, event: Event) -> None:

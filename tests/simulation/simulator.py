@@ -12,7 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from tests.simulation import auditor
-from tests.simulation.naive import MILLION, live
+from tests.simulation.naive_dates import MILLION
+from tests.simulation.naive_events import live
 from timelyrain.contract import (
     CIVIL_CODE_561,
     Ahead,
