@@ -9,13 +9,16 @@ from uuid import uuid4
 import numpy as np
 import polars as pl
 import pytest
-from django.test import override_settings
+from django.contrib.auth.models import User
+from django.test import Client, override_settings
+from django.urls import reverse
 
 from tests import borrowers
 from tests.origination import past
 from tests.worlds import World
 from timelyrain import decisioning, risk
 from timelyrain.audit.queries import acts_of
+from timelyrain.console.roles import ensure_demo_users
 from timelyrain.origination import columns, errors, history, registry, releases, retraining, services, trials
 from timelyrain.origination.models import (
     BacktestState,
@@ -158,6 +161,31 @@ def test_a_model_of_unknown_features_is_not_activated(in_force: str, tmp_path: P
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(risk.ModelRefused, match="hash is"):
         releases.submit_model_file(path, "ann")
+
+
+SORTS = (
+    ({}, "PD · boosted trees", "违约概率 PD · 提升树"),
+    ({"algorithm": "scorecard"}, "PD · scorecard", "违约概率 PD · 评分卡"),
+    ({"role": "fraud"}, "fraud score · boosted trees", "欺诈评分 · 提升树"),
+    ({"role": "anomaly", "algorithm": "isolation forest"}, "score of oddness · isolation forest", "异常评分 · 孤立森林"),
+    ({"predicts": "loss given default"}, "loss given default · boosted trees", "违约损失率 LGD · 提升树"),
+    ({"role": ["?"], "algorithm": "<b>"}, "PD · &lt;b&gt;", "违约概率 PD · &lt;b&gt;"),
+)  # fmt: skip
+
+
+def test_the_list_says_what_sort_of_model_each_is(platform: World) -> None:
+    page = reverse("admin:origination_scoringmodel_changelist")
+    client = Client()
+    login = next(one for one in ensure_demo_users() if one.role == "risk")
+    client.force_login(User.objects.get(username=login.username))
+    for seed, (told, en, zh) in enumerate(SORTS, 700):
+        model = small(seed)
+        manifest = {**model.manifest, **told}
+        digest = releases.submit_model(risk.TrainedModel.from_bytes(model.content, manifest), "ann")
+        for language, sort in (("en", en), ("zh-hans", zh)):
+            shown = client.get(page, headers={"accept-language": language}).content.decode()
+            row = next(one for one in shown.split("<tr") if digest in one)
+            assert sort in row, (language, row)
 
 
 def test_a_challenger_decides_for_its_share(world: World, in_force: str) -> None:
