@@ -12,8 +12,16 @@ from timelyrain import decisioning
 from timelyrain.audit import services as audit
 from timelyrain.origination import backtests_admin as backtests_admin  # registers its pages
 from timelyrain.origination import explanation_admin as explanation_admin  # registers its pages
+from timelyrain.origination import (
+    lists_admin,
+    registry,
+    releases,
+    releases_admin,
+    services,
+    shadows_admin,
+    standing_admin,
+)
 from timelyrain.origination import models_admin as models_admin  # registers its pages
-from timelyrain.origination import registry, releases, releases_admin, services, shadows_admin, standing_admin
 from timelyrain.origination import watching_admin as watching_admin  # registers its pages
 from timelyrain.origination.models import (
     Application,
@@ -66,7 +74,7 @@ def _replay(request: HttpRequest, row: Application | DecisionRecord) -> Panel:
 REPLAY = Act("replay", words("重放决策", "Replay the decision"), "origination.view_decisionrecord", _replay)
 
 
-releases_admin.PolicyVersionAdmin.acts += (*shadows_admin.ACTS, *standing_admin.VERSION_ACTS)
+releases_admin.PolicyVersionAdmin.acts += (*shadows_admin.ACTS, *lists_admin.VERSION_ACTS)
 
 
 @admin.register(Application)
