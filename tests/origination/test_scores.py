@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -18,8 +19,8 @@ from tests.worlds import World
 from timelyrain import risk
 from timelyrain.console.roles import ensure_demo_users
 from timelyrain.origination import errors, registry, releases, scores, services, trials
-from timelyrain.origination.models import DecisionRecord, Sighting
-from timelyrain.runtime import clock
+from timelyrain.origination.models import DecisionRecord, ShadowScore, Sighting
+from timelyrain.runtime import clock, worker
 from timelyrain.runtime.crypto import blind_index
 from timelyrain.runtime.problems import Conflict
 
@@ -70,11 +71,11 @@ def approved(model: risk.TrainedModel) -> str:
     return digest
 
 
-def policy_with_scores(tag: str) -> str:
+def policy_with_scores(tag: str, rules: str = RULES) -> str:
     source = re.sub(
         r"^version = .*$", f'version = "{tag}"', registry.default_policy_source(), count=1, flags=re.M
     )
-    digest = releases.submit_policy(f"{source}\n{RULES}", "ann")
+    digest = releases.submit_policy(f"{source}\n{rules}", "ann")
     releases.approve("policy", digest, "bob")
     return digest
 
@@ -184,8 +185,6 @@ def test_what_a_score_reads_is_there_and_no_score_stands_for_a_pd(platform: Worl
     with pytest.raises(errors.PolicyUnfit, match=r"velocity_hat_people_7d \(nearest: velocity_"):
         releases.activate("fraud", stray, "bob")
     fraud = approved(of_fraud(5))
-    with pytest.raises(Conflict, match="gives no PD"):
-        trials.shadow(fraud, "ann")
     with pytest.raises(Conflict):
         trials.challenge(fraud, 100_000, "ann")
     model = of_fraud(6)
@@ -203,3 +202,63 @@ def test_what_a_score_reads_is_there_and_no_score_stands_for_a_pd(platform: Worl
     client.force_login(User.objects.get(username=login.username))
     page = client.get(reverse("admin:origination_scoringmodel_change", args=[fraud])).content.decode()
     assert "近7天与其设备相同的其他人数" in page or "other persons with the same device within 7 days" in page
+
+
+def test_a_score_runs_in_the_shadow_before_any_policy_names_it(world: World, usual: str) -> None:
+    """It is counted and compared after the answer; named by the policy, it says what the decision would have been."""
+    fraud = releases.submit_model(of_fraud(11), "ann")  # not approved: a shadow needs no approval
+    page = reverse("admin:origination_scoringmodel_change", args=[fraud])
+    login = next(one for one in ensure_demo_users() if one.role == "risk")
+    client = Client()
+    client.force_login(User.objects.get(username=login.username))
+    assert "Score in the shadow" in client.get(page, headers={"accept-language": "en"}).content.decode()
+    trials.shadow(fraud, "ann")
+    with pytest.raises(Conflict, match="already"):
+        trials.shadow(fraud, "ann")
+
+    def shadowed(row: DecisionRecord) -> ShadowScore:
+        worker.drain()
+        return ShadowScore.objects.get(shard=row.shard, decision=row, model_sha256=fraud)
+
+    who = borrowers.register(world)
+    plain, record = decided(who)
+    assert not Sighting.objects.filter(application_id=plain.application_id).exists()  # not in the request
+    told = shadowed(plain)
+    seen = {one.kind: one for one in Sighting.objects.filter(application_id=plain.application_id)}
+    assert {"device", "phone", "card"} <= seen.keys()
+    assert told.agrees and told.decided_score_ppm is None and told.pd_ppm == record["outputs"]["pd_ppm"]
+    assert told.velocities == {name: 0 for name in READ if name.startswith("velocity")}
+    for other in ("one", "two"):
+        Sighting.objects.create(
+            kind="device", key_hash=seen["device"].key_hash, person_hash=blind_index("person", other),
+            application_id=uuid4(), at=clock.now() - timedelta(hours=1),
+        )  # fmt: skip
+    flagged, _ = decided(who)
+    again = shadowed(flagged)
+    velocities: Any = again.velocities
+    assert velocities["velocity_device_people_7d"] == 2
+    assert (again.score_ppm or 0) >= 700_000 > (told.score_ppm or 0)
+    found = {band.low_ppm: band for band in trials.bands(fraud)}
+    assert (
+        sum(band.decisions for band in found.values()) == 2
+        and max(low for low in found if found[low].decisions) >= 700_000
+    )
+    assert sum(band.approved for band in found.values()) == (plain.outcome, flagged.outcome).count("approve")
+    assert "影子分数的分布" in client.get(page).content.decode()
+
+    # a policy that names the score, with a model in force that sees nothing odd: the shadow would have sent it to a person
+    rng = np.random.default_rng(12)
+    labels = (rng.random(900) < 0.06).astype(np.int64)
+    blind = risk.train(rng.normal(size=(900, 2)), labels, READ[1:], threads=1)
+    calm = approved(risk.TrainedModel.from_bytes(blind.content, {**blind.manifest, "role": "fraud"}))
+    releases.activate("fraud", calm, "bob")
+    fraud_alone = RULES.replace(" or anomaly.score_ppm >= percent(99.9)", "")
+    releases.activate("policy", policy_with_scores("with a shadow", fraud_alone), "bob")
+    named, record = decided(who)
+    told = shadowed(named)
+    assert told.decided_score_ppm == record["given"]["fraud.score_ppm"] != told.score_ppm
+    assert "FRAUD_LIKELY" not in [reason["code"] for reason in named.reasons]
+    assert told.outcome == ("refer" if named.outcome == "approve" else named.outcome)
+    assert services.replay_decision(named.id).equal
+    releases.reject("fraud", fraud, "bob", "over")  # its trial ends with it
+    assert fraud not in trials.shadows()

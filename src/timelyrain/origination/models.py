@@ -254,7 +254,10 @@ class ModelTrial(models.Model):
 
 
 class ShadowScore(Sharded):
-    """What a decision would have been with a shadow model: recomputed at any time from the decision's record and the model."""
+    """What a decision would have been with a shadow model: recomputed at any time from the decision's record and the model.
+
+    score_ppm, decided_score_ppm: of a model of fraud or oddness, and what the decision read; velocities: those it was made from.
+    """
 
     append_only = True
     decision = models.ForeignKey(
@@ -263,6 +266,9 @@ class ShadowScore(Sharded):
     model_sha256 = models.CharField(max_length=64)
     pd_ppm = models.IntegerField(null=True)
     decided_pd_ppm = models.IntegerField(null=True)
+    score_ppm = models.IntegerField(null=True)
+    decided_score_ppm = models.IntegerField(null=True)
+    velocities = models.JSONField(default=dict)
     outcome = models.CharField(max_length=14)
     agrees = models.BooleanField()
     at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""The store of sightings kept right: filled from past applications' kept evidence, rid of what no window reaches any more."""
+"""The store of sightings kept right: filled from past decisions' kept evidence, rid of what no window reaches any more."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -103,16 +103,37 @@ JOIN origination_sighting s ON s.key_hash = x.key_hash AND s.at = x.at AND s.app
 
 def _seen(row: DecisionRecord) -> list[Sighting]:
     """Nothing where the evidence cannot be read any more or the borrower has no identity number."""
-    told = keys_of(customers.borrower(row.shard, row.application.borrower_id))
     try:
         evidence = decisioning.evidence_from_json(registry.open_sealed(row, "evidence"))
     except (decisioning.EvidenceInvalid, Undecipherable) as error:
         log.warning("the decision %s gives no sightings: %s", row.id, error)
         return []
+    return _of(row, evidence)
+
+
+def _of(row: DecisionRecord, evidence: decisioning.Evidence) -> list[Sighting]:
+    told = keys_of(customers.borrower(row.shard, row.application.borrower_id))
     if "person" not in told:
         return []
     at = datetime.fromtimestamp(evidence.as_of, UTC)
     return scores.sightings(row.application_id, at, told["person"], scores.things_of(evidence, told))
+
+
+def counted(row: DecisionRecord, evidence: decisioning.Evidence) -> dict[str, int]:
+    """Velocities of a past decision as the store has them now. Its own sightings are kept there if they are not yet."""
+    seen = _of(row, evidence)
+    if not seen:
+        return {}
+    keys = {one.kind: one.key_hash for one in seen}
+    found = scores.counts(seen[0].at, seen[0].person_hash, keys)
+    with transaction.atomic():
+        locks.hold(f"sightings:{row.application_id}")
+        same = Sighting.objects.filter(
+            key_hash__in=keys.values(), at=seen[0].at, application_id=row.application_id
+        )
+        if not same.exists():
+            Sighting.objects.bulk_create(seen)
+    return found
 
 
 def forget_old(batch: int = BATCH) -> int:

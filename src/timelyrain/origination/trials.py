@@ -6,15 +6,18 @@ Which model scored stands in each decision; who is scored by a challenger follow
 import json
 import logging
 import time
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from timelyrain import decisioning, risk
 from timelyrain.audit import services as audit
-from timelyrain.origination import registry
+from timelyrain.origination import registry, scores, sightings
 from timelyrain.origination.models import (
     DecisionRecord,
     ModelTrial,
@@ -32,6 +35,7 @@ from timelyrain.runtime.sagas import Data, Run
 log = logging.getLogger(__name__)
 MOST_PPM = 500_000
 """A challenger takes at most half of the applicants."""
+BANDS = (0, 100_000, 300_000, 500_000, 700_000, 900_000, 990_000)
 _FRESH_SECONDS = 5.0
 _cached: tuple[float, tuple[str, ...]] = (float("-inf"), ())
 
@@ -65,15 +69,15 @@ def challenge(model_sha256: str, share_ppm: int, by: str) -> UUID:
 
 
 def shadow(model_sha256: str, by: str) -> UUID:
-    """Let a kept model score every application after its answer has gone out (every process sees it within five seconds)."""
-    if ScoringModel.objects.filter(sha256=model_sha256, manifest__role__in=ReleaseKind.roles()).exists():
-        raise Conflict(
-            "A shadow takes the place of the model of PD, and this one gives no PD.",
-            remedy="Activate it: a policy that names its score may look at it and refuse nobody.",
-        )
+    """Let a kept model score every application after its answer has gone out (every process sees it within five seconds).
+
+    A model of fraud or oddness stands in the place of the one in force for its score, if there is one.
+    """
     try:
         with transaction.atomic():
-            registry.judge_pair({**registry.active_hashes(), "shadow": model_sha256})
+            row = ScoringModel.objects.filter(sha256=model_sha256).first()
+            place = row.kind if row and row.kind in ReleaseKind.roles() else "shadow"
+            registry.judge_pair({**registry.active_hashes(), place: model_sha256})
             return _begin(model_sha256, TrialKind.SHADOW, 0, by)
     except IntegrityError:
         raise Conflict("This model runs in the shadow already.", remedy="Look at its page.") from None
@@ -124,7 +128,7 @@ def _forget() -> None:
 
 def score(run: Run, answer: Data | None) -> Data | None:
     """The decision with each shadow model in the place of the one that scored; a saga step."""
-    row = DecisionRecord.objects.get(shard=run.shard, id=run.data["decision"])
+    row = DecisionRecord.objects.select_related("application").get(shard=run.shard, id=run.data["decision"])
     running = ModelTrial.objects.filter(kind=TrialKind.SHADOW, ended_at=None)
     digests = [d for d in running.values_list("model_sha256", flat=True) if d != row.model_sha256]
     if not digests:
@@ -136,7 +140,15 @@ def score(run: Run, answer: Data | None) -> Data | None:
         if ShadowScore.objects.filter(shard=row.shard, decision=row, model_sha256=digest).exists():
             continue
         try:
-            decision, _ = decisioning.decide_again(told, policy, evidence, registry.model(digest))
+            role = registry.kind_of(digest)
+            model = registry.model(digest)
+            if unknown := registry.unknown_features(policy, model, role):
+                raise decisioning.ScorerMismatch(f"it reads {unknown[0]}")
+            if role in ReleaseKind.roles():
+                found = _with_score(row, told, policy, evidence, model, role)
+            else:
+                decision, _ = decisioning.decide_again(told, policy, evidence, model)
+                found = {"pd_ppm": decision.pd_ppm, "outcome": decision.outcome}
         except (decisioning.RequestInvalid, decisioning.ScorerMismatch, risk.ModelRefused) as error:
             log.warning("shadow model %s cannot score decision %s: %s", digest[:12], row.id, error)
             continue
@@ -144,13 +156,66 @@ def score(run: Run, answer: Data | None) -> Data | None:
             shard=row.shard,
             decision=row,
             model_sha256=digest,
-            pd_ppm=decision.pd_ppm,
             decided_pd_ppm=json.loads(told)["outputs"]["pd_ppm"],
-            outcome=decision.outcome,
-            agrees=decision.outcome == row.outcome,
+            agrees=found["outcome"] == row.outcome,
             at=clock.now(),
+            **found,
         )
     return None
+
+
+def _with_score(
+    row: DecisionRecord,
+    told: bytes,
+    policy: decisioning.Policy,
+    evidence: decisioning.Evidence,
+    model: risk.TrainedModel,
+    role: str,
+) -> dict[str, Any]:
+    """Fields of a shadow score. The outcome is that of the decision unless its policy names the score: then it is decided with
+    this one. Velocities are those of the record, and what it does not hold is counted now.
+    """
+    record, name = json.loads(told), scores.name_of(role)
+    given = record["given"]
+    read = set(scores.velocities().names) & set(model.feature_names)
+    known = sightings.counted(row, evidence) | {one: given[one] for one in read if one in given}
+    velocities = {one: known.get(one) for one in sorted(read)}
+    ppm = scores.ppm(model, policy.engine.features([evidence]), velocities)
+    pd_ppm, outcome = record["outputs"]["pd_ppm"], row.outcome
+    if name in policy.given_names:
+        other = json.dumps({**record, "given": {**given, name: ppm}}).encode()
+        scorer = registry.model(row.model_sha256) if row.model_sha256 else None
+        decision, _ = decisioning.decide_again(other, policy, evidence, scorer)
+        pd_ppm, outcome = decision.pd_ppm, decision.outcome
+    return {
+        "pd_ppm": pd_ppm,
+        "score_ppm": ppm,
+        "decided_score_ppm": given.get(name),
+        "velocities": velocities,
+        "outcome": outcome,
+    }
+
+
+@dataclass(frozen=True)
+class Band:
+    """Shadow scores from low_ppm up to below the next band: how many, and how many of these were approved."""
+
+    low_ppm: int
+    decisions: int
+    approved: int
+
+
+def bands(model_sha256: str) -> list[Band]:
+    """How a score in the shadow falls, the highest band first; empty before there is any."""
+    edges = pairwise((*BANDS, 1_000_001))
+    inside = {low: Q(score_ppm__gte=low, score_ppm__lt=high) for low, high in edges}
+    approved = Q(decision__outcome=decisioning.Outcome.APPROVE)
+    counted = ShadowScore.objects.filter(model_sha256=model_sha256).aggregate(
+        **{f"all_{low}": Count("id", filter=of) for low, of in inside.items()},
+        **{f"approved_{low}": Count("id", filter=of & approved) for low, of in inside.items()},
+    )
+    made = [Band(low, counted[f"all_{low}"], counted[f"approved_{low}"]) for low in reversed(BANDS)]
+    return made if any(band.decisions for band in made) else []
 
 
 def shadowed(model_sha256: str) -> dict[tuple[str, str], int]:
