@@ -7,12 +7,16 @@ import numpy.typing as npt
 import pytest
 
 from tests.decisioning.applicants import AS_OF, DAY, LAW, REQUEST, applicant, default_policy, evidence
+from tests.decisioning.test_policy_definition import SMALL
 from timelyrain.decisioning import (
+    OUTCOMES,
     Decision,
     Outcome,
+    Policy,
     RequestInvalid,
     ScorerMismatch,
     decide,
+    decide_batch,
     evidence_from_json,
     features_matrix,
 )
@@ -240,3 +244,52 @@ def test_matrix_and_decision_see_the_same_features():
         features = decide(POLICY, person, REQUEST, None, 0, LAW).features
         one = np.array([np.nan if features[name] is None else features[name] for name in names], np.float64)
         assert one.tobytes() == np.where(np.isnan(matrix[row]), np.nan, matrix[row]).tobytes()
+
+
+def test_the_random_band_takes_only_whom_nothing_else_holds_back():
+    """Whom another rule declines is no random approval, and every rule that held them back stands in the reasons."""
+    band = '\n[random_approval]\nshare_ppm = 100000\nceiling_fen = 100000\nrules = ["BIG"]\n'
+    band += 'limit_fen = "yuan(900)"\nrate_ppm = "percent(9)"\n'
+    rule = SMALL[SMALL.index("[[rule]]") :].replace("{age}", "")
+    big = (
+        rule.replace("UNDER_AGE", "BIG")
+        .replace("age < 18", "request.amount_fen > 5")
+        .replace('"eligibility"', '"credit"')
+    )
+    watch = big.replace("BIG", "WATCH").replace('"decline"', '"note"')
+    policy = Policy.parse(SMALL + big + watch + band)
+    people = [applicant(1), applicant(2)]
+    people[1]["facts"]["age"] = 17
+    shown = [evidence_from_json(raw) for raw in people]
+    taken, young = (decide(policy, one, REQUEST, GOOD, 999_999, LAW) for one in shown)
+    assert (taken.outcome, taken.random_approval, taken.limit_fen, taken.rate_ppm) == (
+        Outcome.APPROVE,
+        True,
+        90_000,
+        90_000,
+    )
+    assert [reason.code for reason in taken.reasons] == ["WATCH"]
+    assert (young.outcome, young.random_approval) == (Outcome.DECLINE, False)
+    assert [reason.code for reason in young.reasons] == ["UNDER_AGE", "BIG", "WATCH"]
+    batch = decide_batch(policy, shown, [REQUEST] * 2, GOOD, [999_999] * 2, [LAW] * 2).verdicts
+    assert [OUTCOMES[code] for code in batch.outcomes] == [Outcome.APPROVE, Outcome.DECLINE]
+    assert batch.limit_fen.tolist() == [90_000, 0] and batch.rate_ppm.tolist() == [90_000, 0]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"on_list.fraud_phone": "yes"}, {"on_list.fraud_phone": 2}, {"bucket.income_multiple": 1_000_000}],
+)
+def test_what_is_handed_in_has_its_type(wrong: dict):
+    people = [evidence_from_json(applicant(1))]
+    with pytest.raises(RequestInvalid, match=next(iter(wrong))):
+        decide(POLICY, people[0], REQUEST, GOOD, 0, LAW, given=wrong)
+    with pytest.raises(RequestInvalid, match=next(iter(wrong))):
+        decide_batch(POLICY, people, [REQUEST], GOOD, [0], [LAW], given=[wrong])
+
+
+def test_an_offer_that_could_not_be_worked_out_is_not_one_of_nothing():
+    decision = decide(Policy.parse(SMALL), evidence_from_json(applicant(1)), REQUEST, None, 0, LAW)
+    (reason,) = decision.reasons
+    assert reason.code == "NO_LAWFUL_OFFER" and reason.values["rate_ppm"] is None
+    assert reason.values["law.limit_max_fen"] == LAW.limit_max_fen

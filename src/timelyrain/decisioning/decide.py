@@ -78,7 +78,7 @@ def decide(
     table = policy.engine.features([evidence]) if table is None else table
     values, known = table.numbers[0], table.known[0]
     pd_ppm, parts = _score(policy, values, known, scorer)
-    extra = {name: (given or {}).get(name) for name in policy.given_names}
+    extra = _given(policy, given or {})
     scope = _scope(policy, evidence, request, draw, context) | {"model.pd_ppm": pd_ppm} | extra
     seen = policy.engine.verdict(values, known, scope)
     quiet = frozenset(snoozed).intersection(rule.code for rule in policy.rules if rule.snooze)
@@ -89,14 +89,16 @@ def decide(
         and (rule.if_missing != "skip" or state is not None)
         and rule.code not in quiet
     )
-    limit, rate = seen["limit_fen"] or 0, seen["rate_ppm"] or 0
-    aside = policy.random_approval.rules if policy.random_approval and seen["random.taken"] else ()
-    taken = any(rule.code in aside for rule, _ in spoken)
-    if taken:
-        spoken = tuple((rule, state) for rule, state in spoken if rule.code not in aside)
-        limit, rate = seen["random.limit_fen"] or 0, seen["random.rate_ppm"] or 0
+    figures, taken = ("limit_fen", "rate_ppm"), False
+    if policy.random_approval and seen["random.taken"]:
+        aside = policy.random_approval.rules
+        others = tuple((rule, state) for rule, state in spoken if rule.code not in aside)
+        taken = len(others) < len(spoken) and all(effect(*one) == "note" for one in others)
+        if taken:  # nobody else holds this person back
+            spoken, figures = others, ("random.limit_fen", "random.rate_ppm")
+    limit, rate = (cast(int, seen[name] or 0) for name in figures)
     effects: set[Effect] = {effect(rule, state) for rule, state in spoken}
-    extra_reasons = _guard(effects, limit, rate, context)
+    extra_reasons = _guard(effects, limit, rate, context, {name: seen[name] for name in figures})
     effects.update(reason.effect for reason in extra_reasons)
     outcome = next((o for o in Outcome if o.value in effects), Outcome.APPROVE)
     offered = outcome in (Outcome.APPROVE, Outcome.REFER) and limit > 0 and 0 < rate <= context.max_rate_ppm
@@ -173,8 +175,9 @@ def decide_batch(
     columns: dict[str, Column | int | None] = {
         name: column([cast(int, scope[name]) for scope in scopes]) for name in names
     }
+    handed = None if given is None else [_given(policy, one) for one in given]
     columns |= {
-        name: column([one.get(name) for one in given]) if given is not None else None
+        name: column([one[name] for one in handed]) if handed is not None else None
         for name in policy.given_names
     }
     columns["model.pd_ppm"] = pd_ppm
@@ -263,6 +266,20 @@ def _check(policy: Policy, request: Request, draw: int, context: LawContext) -> 
         raise RequestInvalid(f"law.max_rate_ppm {context.max_rate_ppm} is over law.cap_ppm {context.cap_ppm}")
 
 
+def _given(policy: Policy, given: Mapping[str, Value]) -> dict[str, Value]:
+    """What the policy asks its caller for, None where it was not handed in."""
+    found: dict[str, Value] = {}
+    for name in policy.given_names:
+        value, kind = given.get(name), policy.verdict_types[name]
+        flag = kind.kind == "bool"
+        typed = type(value) is int or (flag and type(value) is bool)  # columns hold flags as 0 and 1
+        if value is not None and (not typed or not kind.low <= value <= kind.high):
+            wanted = "True or False" if flag else f"an integer from {kind.low} to {kind.high}"
+            raise RequestInvalid(f"{name} is {value!r}: give {wanted}, or None where it is not known")
+        found[name] = value
+    return found
+
+
 def _expect(policy: Policy, scorer: Scorer) -> None:
     unknown = [name for name in scorer.feature_names if name not in policy.features]
     if unknown:
@@ -299,7 +316,9 @@ def _factors(
     return tuple(Factor.of(policy, table, name, -part) for part, name in sorted(near)[:FACTORS])
 
 
-def _guard(effects: Collection[Effect], limit: int, rate: int, context: LawContext) -> tuple[Reason, ...]:
+def _guard(
+    effects: Collection[Effect], limit: int, rate: int, context: LawContext, figures: Mapping[str, Value]
+) -> tuple[Reason, ...]:
     """The engine's own last rule: no approval without an offer inside the law, whatever the policy says."""
     inside = 0 < limit <= context.limit_max_fen and 0 < rate <= context.max_rate_ppm
     if inside or any(effect != "note" for effect in effects):
@@ -315,6 +334,6 @@ def _guard(effects: Collection[Effect], limit: int, rate: int, context: LawConte
             "无需您操作，审核人员会联系您",
             "Nothing to do; a reviewer will contact you",
             24,
-            {"limit_fen": limit, "rate_ppm": rate, "law.max_rate_ppm": context.max_rate_ppm},
+            {**figures, "law.limit_max_fen": context.limit_max_fen, "law.max_rate_ppm": context.max_rate_ppm},
         ),
     )

@@ -46,7 +46,8 @@ class Verdicts:
 
     limit_fen, amount_fen, rate_ppm int64[n]: the offer, 0 where there is none. figures: those asked for.
     proposed_fen, proposed_ppm int64[n]: limit and price as worked out, whatever the rules say; 0 where missing.
-    band: (taken bool[n], limit_fen, rate_ppm int64[n]) of the random approval band, None where a policy has none.
+    band: (drawn bool[n], limit_fen, rate_ppm int64[n]) of the random approval band, None where a policy has none; drawn: and
+    a rule that the band sets aside holds them back, whatever other rules say.
     """
 
     codes: tuple[str, ...]
@@ -165,7 +166,7 @@ class _Plan:
             return self._given(name, here)
 
         parts = run_parts(self._steps, given)
-        outcome = np.full(end - start, _APPROVE, np.int8)
+        outcome, held = (np.full(end - start, _APPROVE, np.int8) for _ in range(2))
         aside: Bools | None = None
         if to.band is not None:
             for into, name, old in zip(to.band, _BAND, self._band or _BAND, strict=True):
@@ -179,9 +180,12 @@ class _Plan:
             rank = _rank(states, ranks)
             if code in self._silent:
                 rank = np.where(self._silent[code][here], np.int8(_APPROVE), rank)
-            if aside is not None and code in self._aside:
-                rank = np.where(aside, np.int8(_APPROVE), rank)
-            np.minimum(outcome, rank, out=outcome)
+            into = held if aside is not None and code in self._aside else outcome
+            np.minimum(into, rank, out=into)
+        if aside is not None:
+            alone: Bools = outcome == _APPROVE  # nobody else holds them back
+            aside = np.logical_and(aside, alone)
+            np.minimum(outcome, held, out=outcome, where=np.logical_not(aside))
         for name in self._figures:
             column = whole(parts[name], (end - start,))
             to.figures[name].values[here], to.figures[name].known[here] = column.values, column.known
