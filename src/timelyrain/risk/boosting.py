@@ -149,6 +149,7 @@ def fit(
 
     threads: so many fits run side by side, each on one: they never wait for each other, and their number changes no result.
     """
+    lgb = lightgbm_library()
     apart = np.empty(len(outcomes))
     rounds: list[int] = []
     with ThreadPoolExecutor(threads) as work:
@@ -161,7 +162,7 @@ def fit(
         def refit(again: int) -> str:
             mine = _seeded(params, again)
             return cast(
-                str, lightgbm_library().train(mine, _data(matrix, outcomes, mine), enough).model_to_string()
+                str, lgb.train(mine, lgb.Dataset(matrix, outcomes, params=mine), enough).model_to_string()
             )
 
         texts = list(work.map(refit, range(refits)))
@@ -184,7 +185,7 @@ def _member(
         inside = np.sort(
             np.random.default_rng(cast(int, params["seed"])).choice(inside, limit, replace=False)
         )
-    data = _data(matrix[inside], outcomes[inside], params)
+    data = lgb.Dataset(matrix[inside], outcomes[inside], params=dict(params))
     other = data.create_valid(matrix[held], outcomes[held])
     stop = lgb.early_stopping(PATIENCE, verbose=False)
     made = lgb.train(_seeded(params, fold), data, ROUNDS, valid_sets=[other], callbacks=[stop])
@@ -194,11 +195,6 @@ def _member(
 
 def _seeded(params: Mapping[str, object], number: int) -> dict[str, object]:
     return {**params, "seed": cast(int, params["seed"]) + number}
-
-
-def _data(matrix: Floats, outcomes: Ints | Floats, params: Mapping[str, object]) -> Any:
-    columns = [f"f{i}" for i in range(matrix.shape[1])]  # LightGBM forbids some characters in names
-    return lightgbm_library().Dataset(matrix, outcomes, feature_name=columns, params=dict(params))
 
 
 def _in_turn(

@@ -16,8 +16,6 @@ from .problems import TrainingDataInvalid
 from .tables import Column, Floats, Ints, Table
 from .workbench import Request, splits_of, without_leaks
 
-INNER = 3
-
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -100,7 +98,9 @@ def fit(matrix: Floats, outcomes: Floats, groups: Ints, *, seed: int, threads: i
         **PARAMS, "objective": "cross_entropy", "metric": "cross_entropy", "num_leaves": 8, "min_data_in_leaf": 40,
         "feature_fraction": 0.5, "learning_rate": 0.05, "seed": seed,
     }  # fmt: skip
-    fold = splitting.folds((outcomes > np.median(outcomes)).astype(np.int64), groups, INNER, seed)
+    fold = splitting.folds(
+        (outcomes > np.median(outcomes)).astype(np.int64), groups, splitting.INNER_FEWER, seed
+    )
     made = boosting.fit(matrix, outcomes, fold, params, threads=threads)
     slope, intercept = platt(made.apart, outcomes)
     return Shares(made.text, slope, intercept, made.rounds)

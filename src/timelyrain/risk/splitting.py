@@ -12,7 +12,8 @@ from .problems import MIN_BAD, TrainingDataInvalid
 from .tables import Column, Floats, Ints
 
 FOLDS = 5
-INNER, INNER_OF_MANY = 5, 3
+INNER, INNER_FEWER = 5, 3
+"""Inner folds; fewer where rows are many, or where one more fit would cost more than it tells."""
 ONE_SPLIT_ROWS = 60_000
 """From so many rows on a single test part of a fifth says enough, and folds would only cost time."""
 LAST_SHARE = 0.25
@@ -78,7 +79,7 @@ def by_folds(labels: Ints, groups: Ints, seed: int) -> Splits:
 
 def inner_folds(labels: Ints, groups: Ints, seed: int) -> Ints:
     """Of the training rows, by which models are stopped, calibrated and chosen; many rows need fewer."""
-    return folds(labels, groups, INNER if len(labels) < ONE_SPLIT_ROWS else INNER_OF_MANY, seed)
+    return folds(labels, groups, INNER if len(labels) < ONE_SPLIT_ROWS else INNER_FEWER, seed)
 
 
 def folds(labels: Ints, groups: Ints, count: int, seed: int) -> Ints:

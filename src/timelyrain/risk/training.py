@@ -14,8 +14,6 @@ from .metrics import metrics
 from .model import Floats, Ints, TrainedModel, data_sha256, encode
 from .problems import MIN_BAD, TrainingDataInvalid
 
-INNER = 3
-
 
 def train(
     matrix: Floats,
@@ -36,7 +34,7 @@ def train(
     part = splitting.folds(labels, np.arange(len(labels)), splitting.FOLDS, seed)
     rows, test = np.flatnonzero(part != 0), np.flatnonzero(part == 0)
     learnt, known = np.ascontiguousarray(matrix[rows]), labels[rows]
-    fold = splitting.folds(known, np.arange(len(rows)), INNER, seed)
+    fold = splitting.folds(known, np.arange(len(rows)), splitting.INNER_FEWER, seed)
     params = {**boosting.PARAMS, **boosting.directed(names, monotone), "seed": seed}
     made = boosting.fit(learnt, known, fold, params, threads=threads)
     curve = calibrating.fit(made.apart, known, fold)
