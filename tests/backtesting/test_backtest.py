@@ -357,6 +357,12 @@ def test_a_rule_that_reads_the_day_speaks_on_its_day(tmp_path: Path) -> None:
     assert told["spoke"] == 1, told
 
 
+@pytest.mark.parametrize("wrong", [{"lgd_ppm": -1}, {"funding_ppm": 10**20}, {"cost_fen": 10**10}])
+def test_what_a_loan_cannot_cost(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="give a whole number from 0"):
+        Economics(**wrong)
+
+
 def test_money_is_counted_by_hand() -> None:
     amount, rate, months = np.array([1_200_000, 0]), np.array([180_000, 0]), np.array([12, 12])
     e = Economics(funding_ppm=30_000, lgd_ppm=500_000, cost_fen=5_000)

@@ -3,8 +3,10 @@
 TIMELYRAIN_PICTURES=docs/pictures keeps the picture that the documentation shows.
 """
 
+import json
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from tests.worlds import World
 from timelyrain.console.roles import ensure_demo_users
 from timelyrain.origination import backtests, registry, releases
 from timelyrain.origination.models import Backtest, DecisionRecord, PolicyCase, PolicyDraft
+from timelyrain.runtime import clock
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = pytest.mark.skipif(
@@ -86,6 +89,10 @@ def test_a_policy_is_written_tried_approved_and_taken_back(
         told = risk.locator(".c-page").inner_text()
         cases = PolicyCase.objects.filter(retired_at=None).count()
         assert "没有错误" in told and "90 → 60" in told and f"{cases} 个案例全部通过" in told
+        another = releases.case_of(PolicyCase.objects.get(id=case)) | {"name": "由文件添加"}
+        press(risk, "添加测试案例", json.dumps(another))
+        told = risk.locator(".c-page").inner_text()
+        assert f"{cases + 1} 个案例全部通过" in told and "由文件添加" in told and "逐条规则的覆盖" in told
         past = Path(settings.HOME) / "applications" / "life.parquet"
         past.parent.mkdir(parents=True, exist_ok=True)
         write(applications(60), past)
@@ -109,10 +116,15 @@ def test_a_policy_is_written_tried_approved_and_taken_back(
         press(compliance, "启用", "now")
         assert registry.active_hashes()["policy"] == asked.against_sha256
         assert "现在由此版本决策" in compliance.content()
+        press(compliance, "回退到上一版本", "演练")
+        assert registry.active_hashes()["policy"] == before
+        press(compliance, "启用", f"{clock.now() + timedelta(days=1):%Y-%m-%dT%H:%M%z}")
+        assert registry.active_hashes()["policy"] == before
         press(compliance, "驳回或撤回", "演练")
         assert registry.active_hashes()["policy"] == before
     finally:
-        releases.retire_case(case, "ann")
+        for kept in PolicyCase.objects.filter(title__in=["信用良好的申请人", "由文件添加"], retired_at=None):
+            releases.retire_case(kept.id, "ann")
         if registry.active_hashes()["policy"] != before:
             releases.activate("policy", before, "tests")
     assert PolicyCase.objects.get(id=case).retired_at is not None

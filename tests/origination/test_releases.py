@@ -8,7 +8,7 @@ import pytest
 
 from tests import borrowers
 from tests.worlds import World
-from timelyrain.origination import errors, registry, releases
+from timelyrain.origination import errors, registry, releases, services
 from timelyrain.origination.models import DecisionRecord, PolicyCase, ReleaseStep
 from timelyrain.runtime import clock
 from timelyrain.runtime.problems import Conflict, Invalid
@@ -65,6 +65,9 @@ def test_rolling_back_and_taking_back_let_the_one_before_decide(in_force: str) -
     for digest in (first, second):
         releases.approve("policy", digest, "bob")
         releases.activate("policy", digest, "bob")
+    with pytest.raises(Invalid, match="needs a reason"):
+        releases.roll_back("policy", "cleo", "")
+    assert releases.before_present("policy") == first
     assert releases.roll_back("policy", "cleo", "too strict") == first
     assert registry.active_hashes()["policy"] == first
     releases.reject("policy", first, "cleo", "wrong as well")
@@ -108,6 +111,32 @@ def test_a_past_decision_becomes_a_case_that_a_new_version_must_pass(world: Worl
             releases.submit_policy(strict, "ann")
     finally:
         releases.retire_case(case, "ann")
+
+
+def test_a_decision_under_a_list_becomes_a_case_that_passes(world: World, in_force: str) -> None:
+    """The list of then stands in the case: it fails neither while the list holds nor after."""
+    listed = borrowers.register(world)
+    key = services.key_hash("phone", listed.person["phone"])
+    services.put_on_list("fraud_phone", key, "desk", "case 11")
+    view = borrowers.apply(listed)
+    services.take_off_list("fraud_phone", key, "desk", "the test is over")
+    decision = DecisionRecord.objects.get(shard=listed.borrower.shard, id=view.decision_id)
+    assert "ON_FRAUD_LIST" in [reason["code"] for reason in decision.reasons]
+    case = releases.case_from_decision(decision, "on a list", "ann")
+    try:
+        tried = releases.review(version("lists")).tried
+        assert tried and tried.passed and "true" in tried.coverage["ON_FRAUD_LIST"]
+    finally:
+        releases.retire_case(case, "ann")
+
+
+def test_other_rules_under_the_same_version_are_told(in_force: str) -> None:
+    source = registry.policy(in_force)
+    text = registry.default_policy_source().replace("phone_tenure_days < 90", "phone_tenure_days < 60")
+    found = releases.review(
+        re.sub(r"^version = .*$", f'version = "{source.version}"', text, count=1, flags=re.M)
+    )
+    assert found.differences[0][1].startswith(f"the version is still {source.version}")
 
 
 def test_a_policy_that_lacks_the_models_features_cannot_decide(in_force: str) -> None:

@@ -10,18 +10,24 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 PPM = 1_000_000
+MAX_COST_FEN = 10**9
 _PERCENT = re.compile(r"percent\(([\d.]+)\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Economics:
     """funding_ppm: yearly cost of the money lent. lgd_ppm: part of the principal lost with a bad loan, which is taken to
-    earn nothing. cost_fen: of making and serving one loan, good or bad.
+    earn nothing. cost_fen: of making and serving one loan, good or bad. Raises ValueError.
     """
 
     funding_ppm: int = 35_000
     lgd_ppm: int = 650_000
     cost_fen: int = 1_200
+
+    def __post_init__(self) -> None:
+        for name, most in (("funding_ppm", PPM), ("lgd_ppm", PPM), ("cost_fen", MAX_COST_FEN)):
+            if not 0 <= (value := getattr(self, name)) <= most:
+                raise ValueError(f"{name} is {value}: give a whole number from 0 to {most}")
 
     @staticmethod
     def of(source: str) -> "Economics":

@@ -41,7 +41,7 @@ from timelyrain.risk import ModelRefused
 from timelyrain.runtime.embedded import default_home
 
 from . import definitions
-from .commands import Refusal
+from .commands import Refusal, say
 
 
 def backtest(given: argparse.Namespace) -> None:
@@ -85,7 +85,7 @@ def _job(given: argparse.Namespace) -> Job:
             defaults.lgd_ppm if given.lgd_ppm is None else given.lgd_ppm,
             defaults.cost_fen if given.cost_fen is None else given.cost_fen,
         )
-    except (ApplicationsInvalid, RuleNotInForce) as error:
+    except (ValueError, RuleNotInForce) as error:  # of the file or of what a loan costs
         raise Refusal(str(error)) from None
     cache = None if given.no_cache else given.cache or default_home() / "backtests" / "features"
     return Job(applications, side_a, side_b, law, economics, cache, given.chunk_rows or CHUNK_ROWS)
@@ -124,12 +124,23 @@ def _executor(given: argparse.Namespace) -> Iterator[Executor | None]:
 
 @contextmanager
 def _progress(given: argparse.Namespace) -> Iterator[Any]:
-    """A bar on stderr: stdout belongs to results."""
+    """A bar on stderr, or a line for each tenth where nobody watches it move: stdout belongs to results."""
+    if not sys.stderr.isatty() and not given.quiet:
+        seen = -1
+
+        def line(done: int, total: int) -> None:
+            nonlocal seen
+            if (tenth := 10 * done // total) > seen:
+                seen = tenth
+                say(f"{done} / {total}")
+
+        yield line
+        return
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), disable=given.quiet) as bar:
-        task = bar.add_task("chunks", total=None)
+        task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

@@ -42,6 +42,13 @@ def show(given: argparse.Namespace) -> None:
     policies.show(given)
 
 
+def test(given: argparse.Namespace) -> int:
+    """Decide test cases under a policy; which fail, and what they have shown of each rule; exit status 1 when one fails."""
+    from . import policies
+
+    return policies.test(given)
+
+
 def diff(given: argparse.Namespace) -> None:
     """What the second policy changes of the first, in words."""
     from . import policies
@@ -113,6 +120,16 @@ def add(commands: Commands) -> None:
     shown.add_argument("policy", help=_POLICY)
     shown.add_argument("--features", action="store_true", help="the catalogue of features")
     shown.add_argument("--markdown", action="store_true")
+    tried_on = acts.add(test)
+    tried_on.add_argument("policy", help=_POLICY)
+    tried_on.add_argument(
+        "cases",
+        type=Path,
+        nargs="+",
+        metavar="CASE.json",
+        help="files of a test case or a list of them (docs/releases.md)",
+    )
+    tried_on.add_argument("--model", help="a .model file or a hash")
     for name in ("a", "b"):
         compared.add_argument(name, help=_POLICY)
 
@@ -122,13 +139,13 @@ def add(commands: Commands) -> None:
     tried = commands.add(backtest)
     _backtest(tried)
     _under_the_law(tried)
-    for act in (again, checked, shown, compared, taken, given, tried):
+    for act in (again, checked, shown, tried_on, compared, taken, given, tried):
         act.add_argument("--json", action="store_true", help="print JSON")
-    for act in (again, checked, shown, compared, taken, given):
+    for act in (again, checked, shown, tried_on, compared, taken, given):
         act.add_argument(
             "--jurisdiction", default="cn", help="policy pack in which names are looked up (usually cn)"
         )
-    for act in (one, again, checked, shown, compared, taken, given, tried):
+    for act in (one, again, checked, shown, tried_on, compared, taken, given, tried):
         act.add_argument("--language", "--lang", choices=("zh", "en"), help="usually that of the shell")
 
 

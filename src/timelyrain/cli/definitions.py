@@ -76,9 +76,10 @@ def _stored(digest: str) -> str:
     return found[0].source
 
 
-def parsed(source: str, name: str, zh: bool = False) -> Policy:
+def parsed(source: str, name: str, zh: bool = False, decided: bool = False) -> Policy:
+    """decided: it has decided before, so that checks which came later do not count."""
     try:
-        return Policy.parse(source)
+        return Policy.parse(source, activated=decided)
     except DefinitionInvalid as error:
         told = "\n".join(f"  {problem.sentence('zh' if zh else 'en')}" for problem in error.problems)
         if zh:

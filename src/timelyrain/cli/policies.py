@@ -5,15 +5,26 @@ import json
 import sys
 import tomllib
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from timelyrain.backtesting import differences
-from timelyrain.decisioning import DefinitionInvalid, Entry, Policy, entries
+from timelyrain.decisioning import (
+    STATES,
+    Case,
+    CaseInvalid,
+    DefinitionInvalid,
+    Entry,
+    Policy,
+    entries,
+    try_cases,
+)
 
 from . import definitions
+from .commands import Refusal
 
 
 def check(given: argparse.Namespace) -> int:
@@ -147,6 +158,54 @@ def _catalogue(policy: Policy, zh: bool) -> list[Part]:
     )  # fmt: skip
     rows = [row(entry) for entry in entries(policy, "zh" if zh else "en")]
     return [("特征目录" if zh else "catalogue", head, rows)]
+
+
+def test(given: argparse.Namespace) -> int:
+    """Decide test cases under a policy; which fail, and what they have shown of each rule; exit status 1 when one fails."""
+    source, zh = definitions.policy_source(given.policy, given.jurisdiction), definitions.chinese(given)
+    policy = definitions.parsed(source, given.policy, zh)
+    scorer = definitions.model(definitions.model_content(given.model))
+    tried = try_cases(policy, [case for path in given.cases for case in _cases(path)], scorer)
+    if given.json:
+        told = {
+            "passed": tried.passed,
+            "cases": [asdict(result) for result in tried.results],
+            "coverage": {code: sorted(states) for code, states in tried.coverage.items()},
+            "untried": tried.untried,
+        }
+        print(json.dumps(told, ensure_ascii=False))
+        return 0 if tried.passed else 1
+    out = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    cases = Table(*(("案例", "结果", "问题") if zh else ("case", "outcome", "problem")))
+    for result in tried.results:
+        cases.add_row(
+            escape(result.name),
+            result.outcome.value if result.outcome else "—",
+            escape("; ".join(result.problems)) or "✓",
+            style="red" if result.problems else "",
+        )
+    rules = Table(
+        *(("规则", "不成立", "成立", "无法判断") if zh else ("rule", "false", "true", "not evaluated"))
+    )
+    for code, states in tried.coverage.items():
+        rules.add_row(code, *("✓" if state in states else "—" for state in STATES))
+    out.print(cases, rules)
+    n, both = len(tried.coverage), len(tried.coverage) - len(tried.untried)
+    out.print(
+        f"{n} 条规则中 {both} 条两面都试过" if zh else f"{both} of {n} rules tried both ways", style="dim"
+    )
+    return 0 if tried.passed else 1
+
+
+def _cases(path: Path) -> list[Case]:
+    """A file of one case or of a list of them."""
+    try:
+        raw = json.loads(path.read_bytes())
+        return [Case.from_json(one) for one in (raw if isinstance(raw, list) else [raw])]
+    except CaseInvalid as error:
+        raise Refusal(f"{path}: {error}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise Refusal(f"{path} is no file of test cases ({error}): docs/releases.md shows one.") from None
 
 
 def diff(given: argparse.Namespace) -> None:

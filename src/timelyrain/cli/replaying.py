@@ -11,7 +11,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from timelyrain import decisioning
-from timelyrain.decisioning import DefinitionInvalid, Evidence, Policy, RecordInvalid, Replay
+from timelyrain.decisioning import Evidence, Policy, RecordInvalid, Replay
 from timelyrain.risk import TrainedModel
 
 from . import definitions
@@ -108,28 +108,21 @@ def _whose(cause: str) -> Iterator[None]:
 
 def _policy(given: argparse.Namespace, record: Path, digest: str) -> Policy:
     """The one named; else the one of the record: shipped, beside it, or kept by the platform."""
-    if given.policy:
-        return _decided(definitions.policy_source(given.policy, given.jurisdiction), given.policy)
-    shipped = _decided(
-        definitions.policy_source(definitions.SHIPPED, given.jurisdiction), definitions.SHIPPED
-    )
-    if shipped.sha256 == digest:
-        return shipped
+
+    def parsed(source: str, name: str) -> Policy:
+        return definitions.parsed(source, name, definitions.chinese(given), decided=True)
+
+    def named(name: str) -> Policy:
+        return parsed(definitions.policy_source(name, given.jurisdiction), name)
 
     def read(file: Path) -> Policy | None:
-        policy = _decided(file.read_text(encoding="utf-8-sig"), str(file))
+        policy = parsed(file.read_text(encoding="utf-8-sig"), str(file))
         return policy if policy.sha256 == digest else None
 
-    beside = _beside(record, "*.toml", read)
-    return beside or _decided(definitions.policy_source(digest, given.jurisdiction), digest)
-
-
-def _decided(source: str, name: str) -> Policy:
-    """A definition that decided once stays readable when checks are added later."""
-    try:
-        return Policy.parse(source, activated=True)
-    except DefinitionInvalid as error:
-        raise Refusal(f"{name}: {error}") from None
+    if given.policy:
+        return named(given.policy)
+    shipped = named(definitions.SHIPPED)
+    return shipped if shipped.sha256 == digest else _beside(record, "*.toml", read) or named(digest)
 
 
 def _evidence(record: Path, digest: str) -> Evidence:

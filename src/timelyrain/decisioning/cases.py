@@ -1,9 +1,10 @@
 """Test cases of a policy: applicants with the outcome their author expects, and which rules they have put to the test."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
+from .compilers import Value
 from .decide import RequestInvalid, Scorer, ScorerMismatch, decide
 from .decision import LawContext, Request
 from .evidence import Evidence, EvidenceInvalid, evidence_from_json
@@ -17,7 +18,9 @@ class CaseInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """reasons: codes that must speak, and no others may when `only`. limit_fen: inclusive bounds, None for any."""
+    """reasons: codes that must speak, and no others may when `only`. limit_fen: inclusive bounds, None for any. given: what
+    the policy asks its caller for (lists, experiments); snoozed: rules that do not speak for this applicant.
+    """
 
     name: str
     evidence: Evidence
@@ -28,21 +31,21 @@ class Case:
     only: bool = False
     limit_fen: tuple[int, int] | None = None
     draw: int = 500_000
+    given: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    snoozed: tuple[str, ...] = ()
 
     @staticmethod
     def from_json(raw: object) -> "Case":
-        """Reads {"name", "evidence", "request", "context", "expect": {"outcome", "reasons", "only", "limit_fen"}, "draw"}.
+        """Reads {"name", "evidence", "request", "context", "expect": {"outcome", "reasons", "only", "limit_fen"}, "draw",
+        "given", "snoozed"}; all after `expect` may be absent.
 
         Raises CaseInvalid.
         """
         if not isinstance(raw, dict):
             raise CaseInvalid(f"a test case is a JSON object, not {type(raw).__name__}")
         case = cast(dict[str, object], raw)
-        unknown = set(case) - {"name", "evidence", "request", "context", "expect", "draw"}
-        if unknown:
-            raise CaseInvalid(
-                f"unknown key {sorted(unknown)[0]!r}; known are name, evidence, request, context, expect, draw"
-            )
+        if unknown := sorted(set(case) - set(_KEYS)):
+            raise CaseInvalid(f"unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
         name = case.get("name")
         if not isinstance(name, str) or not name:
             raise CaseInvalid(f"name is {name!r}: give the case a name")
@@ -51,7 +54,9 @@ class Case:
             context = LawContext(**cast(dict[str, int], case["context"]))
             expect = dict(cast(Mapping[str, object], case["expect"]))
             outcome = Outcome(cast(str, expect.pop("outcome")))
-            reasons = tuple(str(code) for code in cast(Sequence[object], expect.pop("reasons", ())))
+            reasons = _texts(expect.pop("reasons", []))
+            given = dict(cast(Mapping[str, Value], case.get("given", {})))
+            snoozed = _texts(case.get("snoozed", []))
             only, limit = expect.pop("only", False), expect.pop("limit_fen", None)
             if expect:
                 raise CaseInvalid(f"{name}: unknown key expect.{sorted(expect)[0]}")
@@ -66,7 +71,19 @@ class Case:
         draw = case.get("draw", 500_000)
         if type(draw) is not int:
             raise CaseInvalid(f"{name}: draw is {draw!r}, give a whole number")
-        return Case(name, evidence, request, context, outcome, reasons, only is True, bounds, draw)
+        return Case(
+            name, evidence, request, context, outcome, reasons, only is True, bounds, draw, given, snoozed
+        )
+
+
+_KEYS = ("name", "evidence", "request", "context", "expect", "draw", "given", "snoozed")
+
+
+def _texts(raw: object) -> tuple[str, ...]:
+    texts = cast(list[object], raw) if isinstance(raw, list) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"{raw!r:.60} is not a list of codes")
+    return tuple(cast(list[str], texts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +112,41 @@ class Tried:
         return tuple(code for code, seen in self.coverage.items() if not {"true", "false"} <= seen)
 
 
+def _unfit(policy: Policy, given: Mapping[str, Value]) -> str:
+    """What of the given is not of the type that the policy asks for; names that it does not ask for are left alone."""
+    for name in sorted(given.keys() & set(policy.given_names)):
+        kind, value = policy.verdict_types[name], given[name]
+        fits = (
+            type(value) in ((bool,) if kind.kind == "bool" else (int,))
+            and kind.low <= int(cast(int, value)) <= kind.high
+        )
+        if value is not None and not fits:
+            wanted = (
+                "true, false" if kind.kind == "bool" else f"a whole number from {kind.low} to {kind.high}"
+            )
+            return f"given.{name} is {value!r}: give {wanted} or null"
+    return ""
+
+
 def try_cases(policy: Policy, cases: Sequence[Case], scorer: Scorer | None) -> Tried:
     """Decide every case under the policy and compare with what its author expects."""
     seen: dict[str, set[str]] = {rule.code: set() for rule in policy.rules}
     results: list[CaseResult] = []
     for case in cases:
+        if wrong := _unfit(policy, case.given):
+            results.append(CaseResult(case.name, None, (wrong,)))
+            continue
         try:
-            found = decide(policy, case.evidence, case.request, scorer, case.draw, case.context)
+            found = decide(
+                policy,
+                case.evidence,
+                case.request,
+                scorer,
+                case.draw,
+                case.context,
+                given=case.given,
+                snoozed=case.snoozed,
+            )
         except (RequestInvalid, ScorerMismatch) as error:
             results.append(CaseResult(case.name, None, (str(error),)))
             continue

@@ -9,8 +9,9 @@ from django.urls import path, reverse
 from django.utils.html import escape
 
 from timelyrain.origination import backtests, releases
+from timelyrain.origination.drafts_admin import PolicyDraftAdmin
 from timelyrain.origination.models import Backtest, BacktestState, PolicyDraft, PolicyVersion, ReleaseKind
-from timelyrain.origination.releases_admin import SUBMIT, PolicyDraftAdmin, PolicyVersionAdmin
+from timelyrain.origination.releases_admin import SUBMIT, PolicyVersionAdmin
 from timelyrain.runtime import glossary
 from timelyrain.runtime.admin import Act, ReadOnlyAdmin
 from timelyrain.runtime.glossary import words

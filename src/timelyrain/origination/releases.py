@@ -70,9 +70,15 @@ def review(source: str) -> Review:
     except decisioning.DefinitionInvalid as invalid:
         return Review(None, invalid.problems, (), (), None)
     in_force = registry.active_hashes()
-    told: Sequence[tuple[str, str]] = ()
+    told: list[tuple[str, str]] = []
     if "policy" in in_force:
         told = differences(PolicyVersion.objects.get(sha256=in_force["policy"]).source, source)
+        present = registry.policy(in_force["policy"])
+        if told and (present.name, present.version) == (policy.name, policy.version):
+            told.insert(0, (
+                f"版本号仍为 {policy.version}，与现行版本相同：请改为新的版本号",
+                f"the version is still {policy.version}, like the one in force: give it another",
+            ))  # fmt: skip
     model = registry.model(in_force["model"]) if "model" in in_force else None
     return Review(policy, (), policy.warnings, told, decisioning.try_cases(policy, cases(policy.name), model))
 
@@ -136,6 +142,8 @@ def case_from_decision(decision: DecisionRecord, title: str, by: str) -> UUID:
         "request": record["request"],
         "context": record["context"],
         "draw": record["draw"],
+        "given": record.get("given", {}),
+        "snoozed": record.get("snoozed", []),
         "expect": {
             "outcome": outputs["outcome"],
             "reasons": [r["code"] for r in outputs["reasons"]],
@@ -283,12 +291,19 @@ def _judge_from(moment: datetime) -> None:
 
 def roll_back(kind: str, by: str, note: str) -> str:
     """Activate the version that was in force before the present one; returns its hash."""
-    present = registry.active_hashes().get(kind)
-    before = _before(kind, present) if present else None
+    if not note.strip():
+        raise Invalid("A roll-back needs a reason.", field="note", remedy="Say why.")
+    before = before_present(kind)
     if before is None:
         raise Conflict(f"No {kind} was in force before the present one.", remedy="Activate an approved one.")
     activate(kind, before, by, note=note)
     return before
+
+
+def before_present(kind: str) -> str | None:
+    """The hash of what a roll-back would activate."""
+    present = registry.active_hashes().get(kind)
+    return _before(kind, present) if present else None
 
 
 def install(source: str | None = None, model: risk.TrainedModel | None = None) -> None:

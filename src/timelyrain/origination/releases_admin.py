@@ -1,6 +1,5 @@
-"""Policies, models, drafts and test cases in the console: what a version would change, what it rests on, who let it decide."""
+"""Versions of policies and models in the console: what one rests on, who let it decide, and what waits."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,11 +10,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from timelyrain import decisioning
 from timelyrain.origination import registry, releases
 from timelyrain.origination.models import (
-    PolicyCase,
-    PolicyDraft,
     PolicyVersion,
     ReleaseAct,
     ReleaseKind,
@@ -44,11 +40,11 @@ glossary.teach("activated", "已启用", "activated")
 glossary.teach("rejected", "已驳回", "rejected")
 
 
-def _who(request: HttpRequest) -> str:
+def who(request: HttpRequest) -> str:
     return request.user.get_username()
 
 
-def _text(request: HttpRequest) -> str:
+def written(request: HttpRequest) -> str:
     return request.POST.get("text", "")
 
 
@@ -65,7 +61,7 @@ def _last(row: PolicyVersion | ScoringModel) -> str:
 
 
 def _approve(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Any:
-    if releases.approve(_kind(row), row.sha256, _who(request), _text(request)) == ReleaseAct.SECONDED:
+    if releases.approve(_kind(row), row.sha256, who(request), written(request)) == ReleaseAct.SECONDED:
         return words(
             "已由第一人批准；由定时任务提交的版本仍需另一人批准。",
             "Approved by the first of two: what the schedule has submitted needs one person more.",
@@ -74,14 +70,19 @@ def _approve(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Any:
 
 
 def _reject(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Any:
-    releases.reject(_kind(row), row.sha256, _who(request), _text(request))
+    releases.reject(_kind(row), row.sha256, who(request), written(request))
     return words("已驳回。", "Rejected.")
 
 
 def _activate(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Any:
-    at = releases.activate(_kind(row), row.sha256, _who(request), _moment(_text(request)))
+    at = releases.activate(_kind(row), row.sha256, who(request), _moment(written(request)))
     local = f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
     return words(f"自 {local} 起生效。", f"It decides from {local} on.")
+
+
+def _roll_back(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Any:
+    digest = releases.roll_back(_kind(row), who(request), written(request))
+    return words(f"已回退，现在由 {digest[:12]} 决策。", f"Rolled back: {digest[:12]} decides now.")
 
 
 def _moment(text: str) -> datetime | None:
@@ -89,7 +90,8 @@ def _moment(text: str) -> datetime | None:
     if text.strip().lower() in {"", "now", "立即"}:
         return None
     try:
-        return timezone.make_aware(datetime.fromisoformat(text.strip()))
+        at = datetime.fromisoformat(text.strip())
+        return at if at.tzinfo else timezone.make_aware(at)
     except ValueError:
         raise Invalid(
             f"{text!r} is not a moment.",
@@ -127,6 +129,21 @@ ACTS = (
         ),
     ),
     Act(
+        "roll_back",
+        words("回退到上一版本", "Roll back"),
+        APPROVE,
+        _roll_back,
+        ask=words(
+            "立即恢复之前生效的版本；此版本仍为已批准，可再次启用。",
+            "What decided before this one decides again from now on. This one stays approved and may be activated again.",
+        ),
+        writes=words("原因", "Why"),
+        offered=lambda row: (
+            registry.active_hashes().get(_kind(row)) == row.sha256
+            and releases.before_present(_kind(row)) is not None
+        ),
+    ),
+    Act(
         "reject",
         words("驳回或撤回", "Reject or take back"),
         APPROVE,
@@ -142,7 +159,7 @@ ACTS = (
 
 
 def _begin_draft(request: HttpRequest, row: PolicyVersion) -> Any:
-    draft = releases.begin_draft(_text(request), row.source, _who(request))
+    draft = releases.begin_draft(written(request), row.source, who(request))
     return Panel(
         words("草稿已建立", "A draft is begun"),
         more=Link("origination.policydraft", draft, words("打开草稿", "Open the draft")),
@@ -216,7 +233,6 @@ def _rests_on(request: HttpRequest, policy: PolicyVersion) -> Panel | None:
         return None
     report = reports[-1]
     back = report.get("backtest") or {}
-    untried = report["untried_rules"]
     facts: list[tuple[str, Any]] = [("cases", report["cases"])]
     if back:
         facts += [(name, back[name]) for name in ("applications", "known", "expected_difference_fen")]
@@ -235,7 +251,7 @@ def _rests_on(request: HttpRequest, policy: PolicyVersion) -> Panel | None:
         )
         if report["differences"]
         else None,
-        text=_untried(untried),
+        text=untried(report["untried_rules"]),
         more=Link("origination.backtest", back["backtest"], words("打开回测", "Open the back-test"))
         if back
         else None,
@@ -251,7 +267,7 @@ def _share(name: Any, part: float, tone: str) -> Bar:
     return Bar(name, 1, f"{part:.2%}", part=part, tone=tone)
 
 
-def _untried(rules: list[str]) -> Any:
+def untried(rules: list[str]) -> Any:
     if not rules:
         return words("每条规则都试过成立与不成立。", "Every rule was tried both ways.")
     return words(
@@ -260,7 +276,7 @@ def _untried(rules: list[str]) -> Any:
     )
 
 
-def _code(source: str, wrong: Mapping[int, str] | None = None) -> SafeString:
+def code(source: str, wrong: Mapping[int, str] | None = None) -> SafeString:
     """A definition with numbered lines; the wrong ones (line -> tone) can be jumped to."""
     marks = wrong or {}
     lines = (
@@ -276,210 +292,7 @@ def _code(source: str, wrong: Mapping[int, str] | None = None) -> SafeString:
 
 @on_page("origination.policyversion", "origination.view_policyversion", order=10)
 def _source(request: HttpRequest, policy: PolicyVersion) -> Panel:
-    return Panel(words("规则原文", "Definition"), text=_code(policy.source), wide=True)
-
-
-# -- drafts
-
-
-def _edit(request: HttpRequest, draft: PolicyDraft) -> Any:
-    releases.change_draft(draft.id, _text(request), _who(request))
-    return words("草稿已保存，检查结果见下。", "Saved; what the checks say stands below.")
-
-
-def _submit(request: HttpRequest, draft: PolicyDraft) -> Any:
-    digest = releases.submit_draft(draft.id, _who(request), _text(request))
-    return Panel(
-        words("已提交，等待另一人批准", "Submitted: somebody else has to approve it"),
-        more=Link("origination.policyversion", digest, words("打开版本", "Open the version")),
-    )
-
-
-@admin.register(PolicyDraft)
-class PolicyDraftAdmin(ReadOnlyAdmin):
-    title = words("规则草稿", "Policy drafts")
-    columns = ("id", "title", "changed_by", "changed_at", "submitted_sha256")
-    hidden = ("source",)
-    ordering = ("-changed_at",)
-    acts = (
-        Act(
-            "edit",
-            words("编辑", "Edit"),
-            SUBMIT,
-            _edit,
-            ask=words(
-                "保存即检查；有错误也可以保存。", "Saving checks it; a draft with errors may be saved too."
-            ),
-            writes=words("规则原文（TOML）", "Definition (TOML)"),
-            begins=lambda draft: draft.source,
-        ),
-        Act(
-            "submit",
-            words("提交批准", "Submit for approval"),
-            SUBMIT,
-            _submit,
-            ask=words(
-                "有错误或测试案例未通过的草稿不能提交。",
-                "A draft with errors or failing test cases cannot be submitted.",
-            ),
-            writes=words("修改说明", "What it is for"),
-            offered=lambda draft: not draft.submitted_sha256,
-        ),
-    )
-
-
-def _reviewed(request: HttpRequest, draft: PolicyDraft) -> releases.Review:
-    """Once for all panels of a page."""
-    found = getattr(request, "review_of_draft", None)
-    if found is None:
-        found = request.review_of_draft = releases.review(draft.source)
-    return found
-
-
-def _told(found: releases.Review) -> list[tuple[decisioning.DefinitionProblem, str]]:
-    return [(problem, "bad") for problem in found.problems] + [
-        (warning, "wait") for warning in found.warnings
-    ]
-
-
-@on_page("origination.policydraft", "origination.view_policydraft", order=5)
-def _checks(request: HttpRequest, draft: PolicyDraft) -> Panel:
-    found = _reviewed(request, draft)
-    n, warned = len(found.problems), len(found.warnings)
-    said = words(f"，{warned} 个提醒", f", {warned} warning(s)") if warned else ""
-    kinds = {"bad": words("错误", "error"), "wait": words("提醒", "warning")}
-    return Panel(
-        words("静态检查", "Static checks"),
-        facts=[(name, getattr(draft, name)) for name in ("title", "begun_by", "changed_by", "changed_at")],
-        verdict=Verdict(
-            not n,
-            words(f"{n} 个错误{said}，不能启用", f"{n} error(s){said}: it cannot be activated")
-            if n
-            else words(f"没有错误{said}", f"No errors{said}"),
-        ),
-        table=Table(
-            ("state", "line", "problem", "remedy", "where", "column"),
-            [
-                (
-                    Badge(kinds[tone], tone),
-                    _to_line(p.line),
-                    words(p.what_zh, p.what),
-                    words(p.remedy_zh, p.remedy),
-                    p.where,
-                    p.column,
-                )
-                for p, tone in _told(found)
-            ],
-        )
-        if n or warned
-        else None,
-        wide=True,
-    )
-
-
-def _to_line(line: int) -> SafeString:
-    return format_html('<a class="c-link" href="#L{0}">{0}</a>', line)
-
-
-@on_page("origination.policydraft", "origination.view_policydraft", order=6)
-def _changes(request: HttpRequest, draft: PolicyDraft) -> Panel | None:
-    found = _reviewed(request, draft).differences
-    return (
-        Panel(
-            words("与现行版本的差异", "Differences from the version in force"),
-            table=Table(("difference",), [(words(*pair),) for pair in found]),
-            wide=True,
-        )
-        if found
-        else None
-    )
-
-
-@on_page("origination.policydraft", "origination.view_policydraft", order=7)
-def _tried(request: HttpRequest, draft: PolicyDraft) -> Panel | None:
-    tried = _reviewed(request, draft).tried
-    return _cases_panel(tried) if tried else None
-
-
-def _cases_panel(tried: decisioning.Tried) -> Panel:
-    failed = sum(1 for result in tried.results if result.problems)
-    total, covered = len(tried.coverage), len(tried.coverage) - len(tried.untried)
-    return Panel(
-        words("测试案例与规则覆盖", "Test cases and rules they put to the test"),
-        verdict=Verdict(
-            tried.passed and bool(tried.results),
-            words(f"{len(tried.results)} 个案例全部通过", f"{len(tried.results)} cases, all pass")
-            if tried.passed and tried.results
-            else words("还没有测试案例", "There are no test cases yet")
-            if not tried.results
-            else words(
-                f"{len(tried.results)} 个案例中 {failed} 个未通过",
-                f"{failed} of {len(tried.results)} cases fail",
-            ),
-        ),
-        bars=[
-            Bar(
-                words("两面都试过", "tried both ways"),
-                total,
-                f"{covered}/{total}",
-                part=covered,
-            )
-        ],
-        text=_untried(list(tried.untried)),
-        table=Table(
-            ("name", "outcome", "problem"),
-            [
-                (
-                    r.name,
-                    Badge(value(r.outcome.value if r.outcome else ""), "bad" if r.problems else "good"),
-                    "; ".join(r.problems),
-                )
-                for r in tried.results
-            ],
-        ),
-        wide=True,
-    )
-
-
-@on_page("origination.policydraft", "origination.view_policydraft", order=10)
-def _draft_source(request: HttpRequest, draft: PolicyDraft) -> Panel:
-    wrong = {problem.line: tone for problem, tone in reversed(_told(_reviewed(request, draft)))}
-    return Panel(words("原文", "Text"), text=_code(draft.source, wrong), wide=True)
-
-
-# -- test cases
-
-
-def _retire(request: HttpRequest, case: PolicyCase) -> Any:
-    releases.retire_case(case.id, _who(request))
-    return words("案例已停用。", "The case is retired.")
-
-
-@admin.register(PolicyCase)
-class PolicyCaseAdmin(ReadOnlyAdmin):
-    title = words("规则测试案例", "Policy test cases")
-    columns = ("id", "title", "policy_name", "made_by", "made_at", "retired_at")
-    filters = ("policy_name",)
-    acts = (
-        Act(
-            "retire",
-            words("停用", "Retire"),
-            SUBMIT,
-            _retire,
-            ask=words("停用后不再随提交运行。", "It is no longer decided with submissions."),
-            offered=lambda case: case.retired_at is None,
-        ),
-    )
-
-
-@on_page("origination.policycase", "origination.view_policycase", order=5)
-def _expected(request: HttpRequest, case: PolicyCase) -> Panel:
-    raw = releases.case_of(case)
-    return Panel(
-        words("期望", "Expected"),
-        facts=[*raw["expect"].items(), *raw["request"].items(), ("draw", raw.get("draw"))],
-        text=json.dumps(raw["evidence"].get("facts", {}), ensure_ascii=False, indent=1),
-    )
+    return Panel(words("规则原文", "Definition"), text=code(policy.source), wide=True)
 
 
 # -- the dashboard
