@@ -46,18 +46,21 @@ def _bands(request: HttpRequest, row: ScoringModel) -> Panel | None:
     found = trials.bands(row.sha256)
     if not found:
         return None
-    most = max(band.decisions for band in found)
     bars = [
         Bar(
             f"≥ {band.low_ppm / 10_000:g}%",
-            most,
+            band.decisions,
             words(
-                f"{band.decisions:,} 件，其中通过 {band.approved:,} 件",
+                f"{band.decisions:,} 件，通过 {band.approved:,} 件",
                 f"{band.decisions:,}, approved {band.approved:,}",
             ),
-            part=band.decisions,
+            part=band.approved,
             tone="wait" if band.low_ppm >= 700_000 else "plain",
         )
         for band in found
     ]
-    return Panel(words("影子分数的分布", "How its scores fall in the shadow"), bars=bars, wide=True)
+    return Panel(
+        words("影子分数的分布（实色：通过）", "How its scores fall in the shadow (solid: approved)"),
+        bars=bars,
+        wide=True,
+    )
