@@ -264,6 +264,28 @@ def test_the_position_is_right_however_toml_is_written(old: str, new: str):
     assert "771" in text.splitlines()[line - 1], (line, where)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "remedy"),
+    [
+        ('version = "1"', 'version = "1"\nversion = "2"', "keep one"),
+        ('version = "1"', 'version = "1', "close the quotes"),
+        ('version = "1"', "version = one", "write a number"),
+        ('version = "1"', 'version "1"', "write key = value"),
+        ('when = "age < 18"', 'when = "employment == "student""', "one key = value on a line"),
+        ('purposes = ["shopping", "travel"]', 'purposes = ["shopping" "travel"]', "close the bracket"),
+    ],
+)
+def test_what_is_no_toml_is_told_where_it_stands(old: str, new: str, remedy: str):
+    text = SMALL.replace(old, new, 1)
+    with pytest.raises(DefinitionInvalid) as caught:
+        Policy.parse(text)
+    (problem,) = caught.value.problems
+    assert remedy in problem.remedy and text.splitlines()[problem.line - 1] in new, problem
+    with pytest.raises(DefinitionInvalid) as caught:
+        Policy.parse(SMALL + "x = [1,")
+    assert caught.value.problems[0].line == SMALL.count("\n") + 1
+
+
 def test_the_position_points_at_the_word():
     text = SMALL.replace("age < 18", "18 > agee")
     with pytest.raises(DefinitionInvalid) as caught:

@@ -83,6 +83,13 @@ def test_every_problem_that_is_reported_has_an_entry_and_what_its_places_hold():
         "logic_sign",
         "comparison_sign",
         "single_equals",
+        "no_toml",
+        "toml_twice",
+        "toml_text",
+        "toml_value",
+        "toml_unclosed",
+        "toml_rest",
+        "toml_key",
         "unary_scaled_fraction",
         "unary_fraction",
     }  # a variable names them

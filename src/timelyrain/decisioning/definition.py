@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from .language import BAD, Constant, Node, Type, read
-from .meant import nearest
+from .meant import nearest, toml_slip
 from .positions import Positions
 from .wording import Language, Said
 
@@ -86,10 +86,7 @@ class Draft:
             self.raw: dict[str, object] = tomllib.loads(text)
             self._positions = Positions(text)
         except (ValueError, RecursionError) as error:
-            found = re.search(r"line (\d+), column (\d+)", str(error))
-            line, column = (int(found[1]), int(found[2])) if found else (1, 1)
-            problem = DefinitionProblem.at(line, column, "file", Said("no_toml", {"said": str(error)}))
-            raise DefinitionInvalid([problem]) from None
+            raise DefinitionInvalid([DefinitionProblem.at(*toml_slip(text, error))]) from None
 
         for path, offset in self._positions.places.items():
             if _HUGE.match(text, offset):  # Python would not write it again

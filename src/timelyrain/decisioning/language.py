@@ -7,6 +7,7 @@ its operands. The functions are in functions.py; docs/policy-language.md explain
 """
 
 import ast
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -14,6 +15,10 @@ from typing import Literal
 from .meant import nearest, slip, under
 from .wording import Said
 
+_FILE = "<definition>"
+warnings.filterwarnings(
+    "ignore", module=_FILE
+)  # what Python thinks of an expression is no business of stderr
 INT64 = 2**63 - 1
 MAX_LENGTH = 2_000
 MAX_DEPTH = 60
@@ -127,7 +132,7 @@ def read(source: str, names: Mapping[str, Type], want: str = "") -> tuple[Node, 
             Fault(0, Said("expression_too_long", {"found": len(source), "most": MAX_LENGTH})),
         )
     try:
-        tree = ast.parse(source, mode="eval")
+        tree = ast.parse(source, _FILE, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         column, said = slip(source, error)
         return constant(0), (Fault(column + lead, said),)

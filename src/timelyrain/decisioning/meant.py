@@ -35,6 +35,31 @@ def slip(source: str, error: Exception) -> tuple[int, Said]:
     return (at, Said("no_expression", {"said": said}))
 
 
+_TOML = (
+    (re.compile("Cannot overwrite|Duplicate|Cannot declare|Cannot mutate"), "toml_twice"),
+    (re.compile("Unterminated|Illegal character|Unescaped|Expected \"'"), "toml_text"),
+    (re.compile("Invalid value"), "toml_value"),
+    (re.compile("Unclosed"), "toml_unclosed"),
+    (re.compile("Expected newline"), "toml_rest"),
+    (re.compile("Expected '='|Invalid initial character|Invalid statement"), "toml_key"),
+)
+_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+def toml_slip(text: str, error: Exception) -> tuple[int, int, str, Said]:
+    """Line, column and where of what is no TOML, and what to write instead."""
+    said = str(error)
+    found = _PLACE.search(said)
+    line, column = 1, 1
+    if found and found[1]:
+        line, column = int(found[1]), int(found[2])
+    elif found:
+        line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
+    bare = _PLACE.sub("", said)
+    slug = next((slug for form, slug in _TOML if form.match(bare)), "no_toml")
+    return line, column, "file", Said(slug, {"said": bare})
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that somebody may have meant; '' for none. Looks at 500 that begin or end alike, so that thousands of
     errors are told in bounded time."""
