@@ -126,13 +126,11 @@ def counted(row: DecisionRecord, evidence: decisioning.Evidence) -> dict[str, in
         return {}
     keys = {one.kind: one.key_hash for one in seen}
     found = scores.counts(seen[0].at, seen[0].person_hash, keys)
-    with transaction.atomic():
-        locks.hold(f"sightings:{row.application_id}")
-        same = Sighting.objects.filter(
-            key_hash__in=keys.values(), at=seen[0].at, application_id=row.application_id
-        )
-        if not same.exists():
-            Sighting.objects.bulk_create(seen)
+    own = Sighting.objects.filter(
+        key_hash__in=keys.values(), at=seen[0].at, application_id=row.application_id
+    )
+    if not own.exists():
+        Sighting.objects.bulk_create(seen)
     return found
 
 

@@ -373,11 +373,11 @@ def carry_on(minutes: float | None = None) -> None:
 
 
 def ended(model_sha256: str) -> WatchRun | None:
-    """The latest run of a model, where it came to no watch; also while it is tried once more."""
+    """The latest run of a model, where it came to no watch and none was made by hand since; also while it is tried once more."""
     row = WatchRun.objects.filter(model_sha256=model_sha256).order_by("-on").first()
-    if row is None or row.state == BacktestState.DONE:
+    if row is None or not (row.deaths or row.state == BacktestState.FAILED):
         return None
-    return row if row.deaths or row.state == BacktestState.FAILED else None
+    return None if ModelWatch.objects.filter(model_sha256=model_sha256, on__gte=row.on).exists() else row
 
 
 def newest(model_sha256: str) -> ModelWatch | None:
