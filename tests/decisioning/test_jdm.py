@@ -6,6 +6,7 @@ import re
 import string
 import tomllib
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -535,6 +536,34 @@ def test_an_imported_table_gives_what_zen_gives(data: st.DataObject, how: str):
         empty = 0 if how in ("sum", "count") else None
         together = {"sum": sum, "max": max, "min": min, "count": len, "first": lambda all_: all_[0]}[how]
         assert row == {"risk_grade.o": together(found) if found else empty}, (point, rules)
+
+
+@pytest.mark.parametrize(
+    ("cell", "wanted"),
+    [
+        ("> date('2026-08-01')", [2, 3]),
+        ('>= d("2026-08-01")', [1, 2, 3]),
+        ("[date('2026-08-01')..date('2026-09-01'))", [1, 2]),
+        ("date('2026-08-01'), date('2026-09-01')", [1, 3]),
+        ("not in [date('2026-08-01'), date('2026-09-01')]", [0, 2]),
+        ("!= date('2026-08-01')", [0, 2, 3]),
+    ],
+)
+def test_dates_of_zen_become_days(cell: str, wanted: list[int]):
+    made = import_jdm(document([{"a": cell}]), NAMES, fields={**LOAN, "age": "today"})
+    steps = [
+        step
+        for step in Policy.parse(SMALL + made.toml, activated=True).steps
+        if step[0] == "risk_grade.cost_fen"
+    ]
+    program = compile_row(("today",), steps)
+    days = [
+        (date(2026, month, day) - date(1970, 1, 1)).days for month, day in ((7, 31), (8, 1), (8, 2), (9, 1))
+    ]
+    assert [i for i, day in enumerate(days) if program([day]) == (1,)] == wanted, made.toml
+    assert any("here it is the day" in one.what for one in made.told)
+    with pytest.raises(JdmInvalid, match="'2026-08-32' is not a date"):
+        import_jdm(document([{"a": "> date('2026-08-32')"}]), NAMES, fields={**LOAN, "age": "today"})
 
 
 def test_names_that_the_language_needs_itself_are_changed_and_told():

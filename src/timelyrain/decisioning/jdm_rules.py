@@ -58,7 +58,7 @@ class RuleReader:
             for out in outs:
                 given[out.key] = self._output(place, where, rule, out, original, hit)
             cells = [
-                self._cells(Said("at_column", {"at": where, "column": c.place}), rule, c, original)
+                self._cells(place, Said("at_column", {"at": where, "column": c.place}), rule, c, original)
                 for c in columns
             ]
             if any(cell is None for cell in cells):
@@ -79,7 +79,9 @@ class RuleReader:
             self.report.refuse(place, "jdm_no_rule_fits")
         return rows
 
-    def _cells(self, where: Said, rule: Json, column: Column, original: Json) -> list[object] | None:
+    def _cells(
+        self, place: Said, where: Said, rule: Json, column: Column, original: Json
+    ) -> list[object] | None:
         raw = rule.get(column.id, "")
         if not isinstance(raw, str):
             self.report.refuse(where, "jdm_no_cell", value=raw)
@@ -94,6 +96,8 @@ class RuleReader:
             if before is not None and column.scale == 1 and zen_cell(before, column.kind) == text:
                 return [before]
             test = read_unary(text, column.kind, column.scale)
+            if column.kind.unit == "date" and "(" in text and "'" in text.replace('"', "'"):
+                self.report.differ(Said("at_column", {"at": place, "column": column.place}), "jdm_date")
             if "," in text and test.spans == (domain(column.kind),):
                 self.report.keep(where, "jdm_comma", text=text)
             return cast(list[object], our_cells(test, column.kind))

@@ -2,16 +2,19 @@
 
 What zen 2.1 does, found by asking it: `and`, `or` and the comma, which is an `or`, are read strictly from left to right; a
 comparison or range over null fails, and a cell that fails makes its row not fit; `!= 5` and `not in [5]` do fit null.
+`date('2026-08-01')` is its midnight in UTC, in seconds since 1970; `d('2026-08-01')` orders dates written as texts.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
 from .checks import domain
+from .functions import EPOCH
 from .language import INT64, Constant, Type, read
 from .tables import split_range
 from .wording import Said
@@ -25,6 +28,9 @@ _TOKEN = re.compile(
 _LISTED = frozenset("-0123456789'")
 """How our cells begin that may be listed with commas."""
 _LITERALS = ("true", "false", "null")
+_DAYS = ("date", "d")
+_DAY = ["word", "mark", "text", "mark"]
+"""How a date is written: date('2026-08-01')."""
 _FLIPPED = {"<=": ">", ">=": "<", "<": ">=", ">": "<="}
 
 
@@ -163,8 +169,8 @@ class _Reader:
         opened = self.take("[", "(")
         if not opened:
             raise Unreadable("unary_no_list", word=self.peek())
-        first = self.tokens[self.at + 1].text if self.at + 1 < len(self.tokens) else ""
-        if first == "..":
+        after = self.at + (len(_DAY) if self.peek() in _DAYS and self.kind.unit == "date" else 1)
+        if after < len(self.tokens) and self.tokens[after].text == "..":
             return self.range(opened)
         if opened == "(":
             raise Unreadable("unary_bracket")
@@ -205,6 +211,10 @@ class _Reader:
 
     def number(self) -> int:
         here = self.tokens[self.at] if self.at < len(self.tokens) else Token("", "")
+        call = self.tokens[self.at : self.at + len(_DAY)]
+        if self.kind.unit == "date" and here.text in _DAYS and [word.kind for word in call] == _DAY:
+            self.at += len(_DAY)
+            return _day(call[2].text[1:-1])
         if here.kind != "number":
             raise self.odd(here, "a number")
         self.at += 1
@@ -255,6 +265,14 @@ class _Reader:
     def outside(self, spans: Sequence[Span]) -> tuple[Span, ...]:
         low, high = self.domain
         return _complement(spans, low, high)
+
+
+def _day(text: str) -> int:
+    """Days since 1970 of a written date."""
+    try:
+        return (date.fromisoformat(text) - EPOCH).days
+    except ValueError:
+        raise Unreadable("no_date", value=text) from None
 
 
 def _clipped(span: Span, within: Span) -> tuple[Span, ...]:
