@@ -35,7 +35,9 @@ def test_cases_say_what_they_expect_and_which_rules_they_tried() -> None:
     other = copy.deepcopy(raws[0])
     other["expect"] = {"outcome": "approve", "reasons": ["NOT_THERE"], "limit_fen": [1, 2]}
     (result,) = try_cases(POLICY, [Case.from_json(other)], None).results
-    assert "got refer" in result.problems[0] and "expected reason NOT_THERE" in result.problems[1]
+    (zh, en), (_, second), (_, third) = result.problems
+    assert zh.startswith("应为 approve，实为 refer") and "expected approve, got refer" in en
+    assert "expected reason NOT_THERE" in second and "is not from 1 to 2" in third
 
 
 def test_lists_and_snoozes_are_part_of_a_case() -> None:
@@ -48,7 +50,7 @@ def test_lists_and_snoozes_are_part_of_a_case() -> None:
     assert try_cases(POLICY, [Case.from_json(raw) for raw in (listed, quiet)], None).passed
     wrong = listed | {"given": {"on_list.fraud_phone": "yes"}}
     (result,) = try_cases(POLICY, [Case.from_json(wrong)], None).results
-    assert result.problems == ("given.on_list.fraud_phone is 'yes': give true, false or null",)
+    assert result.problems[0][1] == "given.on_list.fraud_phone is 'yes': give true, false or null"
 
 
 @pytest.mark.parametrize(

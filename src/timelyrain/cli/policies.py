@@ -181,7 +181,7 @@ def test(given: argparse.Namespace) -> int:
         cases.add_row(
             escape(result.name),
             result.outcome.value if result.outcome else "—",
-            escape("; ".join(result.problems)) or "✓",
+            escape("; ".join(words[not zh] for words in result.problems)) or "✓",
             style="red" if result.problems else "",
         )
     rules = Table(

@@ -88,11 +88,11 @@ def _texts(raw: object) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """problems: what came out otherwise than expected; none when the case passes."""
+    """problems: what came out otherwise than expected, (zh, en); none when the case passes."""
 
     name: str
     outcome: Outcome | None
-    problems: tuple[str, ...]
+    problems: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Tried:
         return tuple(code for code, seen in self.coverage.items() if not {"true", "false"} <= seen)
 
 
-def _unfit(policy: Policy, given: Mapping[str, Value]) -> str:
+def _unfit(policy: Policy, given: Mapping[str, Value]) -> tuple[str, str] | None:
     """What of the given is not of the type that the policy asks for; names that it does not ask for are left alone."""
     for name in sorted(given.keys() & set(policy.given_names)):
         kind, value = policy.verdict_types[name], given[name]
@@ -124,8 +124,11 @@ def _unfit(policy: Policy, given: Mapping[str, Value]) -> str:
             wanted = (
                 "true, false" if kind.kind == "bool" else f"a whole number from {kind.low} to {kind.high}"
             )
-            return f"given.{name} is {value!r}: give {wanted} or null"
-    return ""
+            return (
+                f"given.{name} 为 {value!r}：应为 {wanted} 或 null",
+                f"given.{name} is {value!r}: give {wanted} or null",
+            )
+    return None
 
 
 def try_cases(policy: Policy, cases: Sequence[Case], scorer: Scorer | None) -> Tried:
@@ -148,24 +151,33 @@ def try_cases(policy: Policy, cases: Sequence[Case], scorer: Scorer | None) -> T
                 snoozed=case.snoozed,
             )
         except (RequestInvalid, ScorerMismatch) as error:
-            results.append(CaseResult(case.name, None, (str(error),)))
+            results.append(CaseResult(case.name, None, ((str(error), str(error)),)))
             continue
         for line in found.trace:
             seen[line.code].add(line.state)
         spoken = [reason.code for reason in found.reasons]
         problems = [
-            f"expected reason {code}, which did not speak" for code in case.reasons if code not in spoken
+            (f"应有原因 {code}，但它没有出现", f"expected reason {code}, which did not speak")
+            for code in case.reasons
+            if code not in spoken
         ]
         if found.outcome is not case.outcome:
+            wanted, came, why = case.outcome.value, found.outcome.value, ", ".join(spoken)
             problems.insert(
                 0,
-                f"expected {case.outcome.value}, got {found.outcome.value} ({', '.join(spoken) or 'no reason'})",
+                (
+                    f"应为 {wanted}，实为 {came}（{why or '没有原因'}）",
+                    f"expected {wanted}, got {came} ({why or 'no reason'})",
+                ),
             )
         if case.only:
-            problems += [f"unexpected reason {code}" for code in spoken if code not in case.reasons]
+            more = [code for code in spoken if code not in case.reasons]
+            problems += [(f"多出原因 {code}", f"unexpected reason {code}") for code in more]
         if case.limit_fen and not case.limit_fen[0] <= found.limit_fen <= case.limit_fen[1]:
-            problems.append(
-                f"limit {found.limit_fen} fen is not from {case.limit_fen[0]} to {case.limit_fen[1]}"
-            )
+            low, high = case.limit_fen
+            problems.append((
+                f"额度 {found.limit_fen} 分不在 {low} 至 {high} 之间",
+                f"limit {found.limit_fen} fen is not from {low} to {high}",
+            ))  # fmt: skip
         results.append(CaseResult(case.name, found.outcome, tuple(problems)))
     return Tried(tuple(results), {code: frozenset(states) for code, states in seen.items()})

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
 from django.utils.html import escape
 
+from timelyrain.drawing import yuan
 from timelyrain.origination import backtests, releases
 from timelyrain.origination.drafts_admin import PolicyDraftAdmin
 from timelyrain.origination.models import Backtest, BacktestState, PolicyDraft, PolicyVersion, ReleaseKind
@@ -15,7 +16,7 @@ from timelyrain.origination.releases_admin import SUBMIT, PolicyVersionAdmin
 from timelyrain.runtime import glossary
 from timelyrain.runtime.admin import Act, ReadOnlyAdmin
 from timelyrain.runtime.glossary import words
-from timelyrain.runtime.panels import As, Bar, Link, Panel, Table, Verdict, on_page
+from timelyrain.runtime.panels import Bar, Link, Panel, Table, Verdict, on_page
 
 for _word, _zh, _en in (
     ("begun", "等待计算", "waits for the worker"),
@@ -132,29 +133,22 @@ def _result(request: HttpRequest, row: Backtest) -> Panel:
     result: Any = row.result
     a, b, change = result["a"], result["b"], result["difference"]
 
-    def share(value: float | None) -> Any:
-        return As("rate_ppm", None if value is None else round(value * 1e6))
+    def share(value: float) -> str:
+        return f"{value:.2%}"
 
-    rows = [
-        (
-            words("通过率", "approved"),
-            *(share(x["approval"][0]) for x in (a, b)),
-            share(change["approval"][0]),
-        ),
-        (
-            words("坏账率", "bad of known"),
-            *(share(x["bad_rate"][0]) for x in (a, b)),
-            share(change["bad_rate"][0]),
-        ),
-    ]
-    for measure, zh, en in (
-        ("expected_fen", "预期利润", "expected profit"),
-        ("realised_fen", "实现利润", "realised profit"),
+    rows: list[tuple[Any, ...]] = []
+    for measure, zh, en, tell in (
+        ("approval", "通过率", "approved", share),
+        ("bad_rate", "坏账率", "bad of known", share),
+        ("expected_fen", "预期利润", "expected profit", yuan),
+        ("realised_fen", "实现利润", "realised profit", yuan),
     ):
-        known = result["known"] or measure == "expected_fen"
-        rows.append(
-            (words(zh, en), *(As("fen_fen", x[measure][0] if known else None) for x in (a, b, change)))
-        )
+        known = result["known"] or measure != "realised_fen"
+        found = [x[measure] for x in (a, b, change)]
+        told = ["—" if not known or x[0] is None else tell(x[0]) for x in found]
+        _, low, high = change[measure]
+        ends = "—" if not known or low is None else f"{tell(low)} … {tell(high)}"
+        rows.append((words(zh, en), *told, ends))
     bars = [
         Bar(words(f"{zh} {side}", f"{en} {side}"), 1, f"{part:.2%}", part=part, tone=tone)
         for measure, zh, en, tone in (
@@ -164,4 +158,6 @@ def _result(request: HttpRequest, row: Backtest) -> Panel:
         for side, found in (("A", a), ("B", b))
         if (part := found[measure][0]) is not None
     ]
-    return Panel(title, bars=bars, table=Table(("meaning", "A", "B", "B − A"), rows), more=more, wide=True)
+    return Panel(
+        title, bars=bars, table=Table(("meaning", "A", "B", "B − A", "95 %"), rows), more=more, wide=True
+    )

@@ -12,7 +12,7 @@ from timelyrain import decisioning
 from timelyrain.decisioning import STATES
 from timelyrain.origination import releases
 from timelyrain.origination.models import PolicyCase, PolicyDraft
-from timelyrain.origination.releases_admin import SUBMIT, code, untried, who, written
+from timelyrain.origination.releases_admin import SUBMIT, code, who, written
 from timelyrain.runtime.admin import Act, ReadOnlyAdmin
 from timelyrain.runtime.glossary import value, words
 from timelyrain.runtime.panels import Badge, Bar, Link, Panel, Table, Verdict, on_page
@@ -40,7 +40,7 @@ def _add_case(request: HttpRequest, draft: PolicyDraft) -> Any:
         releases.add_case(found.name, json.loads(written(request)), who(request))
     except (ValueError, RecursionError) as error:  # CaseInvalid among them
         raise Invalid(
-            f"This is no test case: {error}", field="text", remedy="docs/releases.md shows one."
+            f"This is no test case: {error}.", field="text", remedy="docs/releases.md shows one."
         ) from None
     return words("测试案例已保存，结果见下。", "The test case is kept; how it fares stands below.")
 
@@ -187,14 +187,13 @@ def _cases_panel(tried: decisioning.Tried) -> Panel:
                 part=covered,
             )
         ],
-        text=untried(list(tried.untried)),
         table=Table(
             ("name", "outcome", "problem"),
             [
                 (
                     r.name,
                     Badge(value(r.outcome.value if r.outcome else ""), "bad" if r.problems else "good"),
-                    "; ".join(r.problems),
+                    words("；".join(zh for zh, _ in r.problems), "; ".join(en for _, en in r.problems)),
                 )
                 for r in tried.results
             ],
@@ -216,7 +215,12 @@ def _covered(request: HttpRequest, draft: PolicyDraft) -> Panel | None:
     return Panel(
         words("逐条规则的覆盖", "Coverage of each rule"),
         table=Table(
-            ("rule", *STATES),
+            (
+                words("规则", "rule"),
+                words("不成立", "false"),
+                words("成立", "true"),
+                words("无法判断", "not evaluated"),
+            ),
             [(rule, *(seen(states, state) for state in STATES)) for rule, states in tried.coverage.items()],
         ),
         wide=True,

@@ -181,7 +181,9 @@ def submit_policy(source: str, by: str, note: str = "") -> str:
             remedy="Mend them; each says its line, column and remedy.",
         )
     if found.tried and not found.tried.passed:
-        failed = [f"{r.name}: {'; '.join(r.problems)}" for r in found.tried.results if r.problems]
+        failed = [
+            f"{r.name}: {'; '.join(en for _, en in r.problems)}" for r in found.tried.results if r.problems
+        ]
         raise errors.PolicyUnfit(
             f"{len(failed)} test cases fail: {' | '.join(failed)}",
             remedy="Mend the definition, or retire a case that is no longer meant.",
