@@ -1,11 +1,13 @@
 """Definitions: all errors at once, each with a position and a remedy; the default policy as it ships."""
 
 import re
+from pathlib import Path
 
 import pytest
 
-from tests.decisioning.applicants import POLICY_FILE, default_policy
-from timelyrain.decisioning import DefinitionInvalid, Policy
+from tests.decisioning.applicants import LAW, POLICY_FILE, REQUEST, default_policy, evidence
+from timelyrain.decisioning import DefinitionInvalid, Policy, decide
+from timelyrain.decisioning.schema import FACTS
 
 SMALL = """
 name = "small"
@@ -223,6 +225,12 @@ def test_what_holds_a_name_before_its_dot_is_declared_once():
     assert any(what == "'grade' is already declared" for _, _, what in problems(SMALL + card))
 
 
+def test_a_figure_named_by_another_unit_is_a_warning():
+    text = SMALL + MORE.replace('"of_more"', '"share_ppm"').replace('"more.points"', '"income_fen // 2"')
+    (warning,) = (one for one in Policy.parse(text).warnings if one.slug == "unit_of_name")
+    assert warning.what == "'share_ppm' ends in _ppm and is in fen"
+
+
 def test_each_problem_is_told_once():
     """An absent key is not a wrong one too."""
     text = SMALL.replace('then = "decline"\n', "").replace('if_missing = "more_evidence"\n', "")
@@ -284,6 +292,20 @@ def test_what_is_no_toml_is_told_where_it_stands(old: str, new: str, remedy: str
     with pytest.raises(DefinitionInvalid) as caught:
         Policy.parse(SMALL + "x = [1,")
     assert caught.value.problems[0].line == SMALL.count("\n") + 1
+
+
+def test_the_whole_policy_of_the_guide_is_in_order_and_decides():
+    guide = (Path(__file__).parents[2] / "docs/policy-language.md").read_text(encoding="utf-8")
+    text = next(
+        part for part in re.findall(r"```toml\n(.*?)```", guide, re.S) if part.startswith('name = "first"')
+    )
+    policy = Policy.parse(text)
+    assert not policy.warnings
+    known = decide(policy, evidence(1), REQUEST, None, 0, LAW, given={"on_list.fraud_phone": False})
+    listed = decide(policy, evidence(1), REQUEST, None, 0, LAW, given={"on_list.fraud_phone": True})
+    assert (known.outcome.value, listed.outcome.value) == ("approve", "decline")
+    facts = guide.split("Facts are ")[1].split(";")[0]
+    assert set(re.findall(r"`(\w+)`", facts)) == set(FACTS)
 
 
 def test_the_position_points_at_the_word():

@@ -300,6 +300,9 @@ class PolicyReader:
         if block.flag("show", False):
             self.shown.add(name)
         block.done()
+        ending = unit_of(name)
+        if ending and node.type.kind == "int" and node.type.unit not in ("", ending):
+            block.report("name", "unit_of_name", warn=True, name=name, ending=ending, unit=node.type.unit)
         self._known(block, "formula", node)
         self._step(block, name, node)
 

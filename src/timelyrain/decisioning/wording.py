@@ -367,6 +367,8 @@ WORDING: dict[str, tuple[Words, Words]] = {
     "always_true": (("{code} is true whenever it is evaluated",
                      "make it depend on something, unless it is meant to stop everybody"),
                     ("{code} 只要能求值就成立", "请让它取决于某个值，除非本来就要拦住所有人")),
+    "unit_of_name": (("{name!r} ends in _{ending} and is in {unit}", "name it by its unit"),
+                     ("{name!r} 以 _{ending} 结尾，单位却是 {unit}", "请按单位命名")),
     "unused_figure": (("figure {name!r} is not used", "remove it, or set show = true"),
                       ("指标 {name!r} 没有用到", "请删去，或写 show = true")),
     "unused_table": (("{name!r} is not used", "remove it, or read it in a figure or rule"),
