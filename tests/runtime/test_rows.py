@@ -85,7 +85,7 @@ def test_nothing_is_kept_when_something_is_raised(
 def test_what_is_sent_together_is_kept_together_and_a_constraint_names_itself() -> None:
     one, other = saga(), saga()
     with rows.together():
-        rows.relaxed()
+        locks.hold_relaxed("one and other")
         rows.insert(one, other)
     assert kept(one) and kept(other)
     other.id = uuid4()

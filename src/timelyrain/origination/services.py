@@ -158,12 +158,13 @@ def _begin(new: Application, borrower: Borrower) -> tuple[Application, customers
     """
     since, most = new.submitted_at - timedelta(days=1), law.number("applications_per_day")
     with rows.together():
-        rows.relaxed()  # the decision brings it along
-        locks.hold(f"applications:{new.borrower_id}")  # requests at once are counted one after the other
-        rows.execute(_BEGIN, [*(getattr(new, name) for name in _ASKED), since, most])
-        found = rows.select_later(Application, _RECENT, [new.shard, new.borrower_id, since, new.id])
+        # Requests at once are counted one after the other. The decision brings to disk what is kept here.
+        locks.hold_relaxed(f"applications:{new.borrower_id}")
+        begun = rows.execute(_BEGIN, [*(getattr(new, name) for name in _ASKED), since, most])
         person = sources.open_person(borrower)
-    recent = found()
+    if begun.rowcount == 1:
+        return new, person
+    recent = rows.select(Application, _RECENT, [new.shard, new.borrower_id, since, new.id])
     if application := next((a for a in recent if a.id == new.id), None):
         return application, person
     raise errors.TooManyApplications(

@@ -48,17 +48,6 @@ def together() -> Iterator[None]:
             raise
 
 
-def relaxed() -> None:
-    """Let the transaction at hand (see `together`) commit without waiting for the disk.
-
-    The server's log is written in order: whatever is committed later and waited for brings this with it. A power cut before that
-    takes both. Only for what is of no use without something later.
-    """
-    if connections["default"].in_atomic_block:
-        raise RuntimeError("a transaction that others began is theirs to relax")
-    execute("SELECT set_config('synchronous_commit', 'off', true)")
-
-
 def insert(*rows: models.Model) -> None:
     """Insert new rows of one model, whole, in one statement. No signals, no defaults of the database."""
     statement, writers = _insertion(type(rows[0]), len(rows))
