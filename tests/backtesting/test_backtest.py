@@ -283,6 +283,14 @@ def test_a_file_that_is_none_or_is_damaged_is_told(tmp_path: Path) -> None:
         backtest(job(path), tmp_path / "out")
 
 
+def test_applications_older_than_the_law_are_told(tmp_path: Path) -> None:
+    work = replace(job(write(applications(8), tmp_path / "x.parquet")), law=Law(((AS_OF - 100 * DAY, LAW),)))
+    result = json.loads(canonical_json(backtest(work, tmp_path / "out")))
+    older = int((pl.read_parquet(tmp_path / "x.parquet")["at"] < AS_OF - 100 * DAY).sum())
+    assert result["before_law"] == older > 0 and result["inputs"]["law_from"] == "2025-08-17"
+    assert f"{older} applications are older than 2025-08-17" in report(result)
+
+
 def test_what_a_file_does_not_hold_is_told(tmp_path: Path) -> None:
     """A fact and a source without a column, ids that stand twice, people who are not named: decided, and said."""
     path = write(applications(8) * 2, tmp_path / "some.parquet")

@@ -11,6 +11,10 @@ import pytest
 from tests.backtesting.files import applications, write
 from tests.decisioning.applicants import POLICY_FILE, applicant
 from timelyrain.cli import main
+from timelyrain.decisioning import SOURCES
+from timelyrain.decisioning.decision import plain
+from timelyrain.origination.limits import limits_over_time
+from timelyrain.policies import load_pack
 
 SOURCE = POLICY_FILE.read_text(encoding="utf-8")
 
@@ -100,6 +104,23 @@ def test_a_record_finds_what_it_names_beside_it(timelyrain: Shell, tmp_path: Pat
     evidence.write_text("{}")
     done = timelyrain("replay", record, "--evidence", evidence, "--json")
     assert (done.returncode, json.loads(done.stdout)["cause"]) == (2, "data")
+
+
+def test_decide_takes_the_law_of_the_lenders_day(timelyrain: Shell, tmp_path: Path) -> None:
+    """The first moments of a day in China are the day before in UTC; evidence older than the law known is decided, and it is said."""
+    pack = load_pack("cn")
+    law = limits_over_time(pack, pack.products()[0], "consumer_finance")
+    for as_of, told in ((law.begins, False), (law.begins - 1, True), (1_700_000_000, True)):
+        raw = applicant(3) | {
+            "as_of": as_of,
+            "events": {},
+            "facts": {"age": 30},
+            "missing": list(SOURCES[2:]),
+        }
+        (tmp_path / "e.json").write_text(json.dumps(raw))
+        done = timelyrain("decide", "--evidence", tmp_path / "e.json", "--json")
+        assert done.returncode == 0 and ("older than the law known here" in done.stderr) == told
+        assert json.loads(done.stdout)["context"] == plain(law.at(as_of))
 
 
 def test_policy_check_shows_everything(timelyrain: Shell, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
 import numpy as np
@@ -82,6 +83,15 @@ class Law:
     """Limits of the law by date: (first moment in epoch seconds, limits from then on), ascending."""
 
     periods: tuple[tuple[int, LawContext], ...]
+
+    @property
+    def begins(self) -> int:
+        """The first moment of which the limits are known."""
+        return self.periods[0][0]
+
+    def first_day(self, utc_offset_minutes: int) -> str:
+        zone = timezone(timedelta(minutes=utc_offset_minutes))
+        return f"{datetime.fromtimestamp(self.begins, zone):%Y-%m-%d}"
 
     def at(self, moment: int) -> LawContext:
         return self.periods[self._place(np.array([moment]))[0]][1]

@@ -125,6 +125,12 @@ def _cautions(result: Result) -> str:
             f"{n:,} 份申请与其他申请同号，各计一次：若为重复行，请去重后重跑。",
             f"{n:,} applications bear an id that stood before them and count once more: if rows are doubled, write the file without them.",
         ))  # fmt: skip
+    if n := result.get("before_law"):
+        day = result["inputs"]["law_from"]
+        lines.append(both(
+            f"{n:,} 份申请早于 {day}：此前的法定上限不在规则包中，按该日的上限决策。",
+            f"{n:,} applications are older than {day}, the first day whose legal limits the pack knows: those limits were taken.",
+        ))  # fmt: skip
     if absent := ", ".join(result["inputs"]["applications"].get("absent", ())):
         lines.append(both(f"文件中没有以下列，所有人均按缺失处理：{absent}。", f"Not in the file, so missing for everybody: {absent}."))  # fmt: skip
     for name, found in result["groups"].items():

@@ -115,7 +115,7 @@ def backtest(
     left = [number for number in job.numbers if number not in begun]
     _compute(job, left, chunks, workers, executor, lambda done: progress(done, len(job.numbers)))
     tally = Tally.of(len(job.a.policy.rules), len(job.b.policy.rules))
-    ids = np.zeros(job.applications.rows, np.uint64)
+    ids, before_law = np.zeros(job.applications.rows, np.uint64), 0
     for number in job.numbers:
         rows = chunks.get(number)
         if rows is None:  # changed on disk since it was written: made again
@@ -124,8 +124,9 @@ def backtest(
             assert rows is not None
         _add(tally, job, rows)
         ids[number * job.chunk_rows :][: len(rows)] = rows["id"].hash().to_numpy()
+        before_law += int((rows["at"] < job.law.begins).sum())
     result = results(job.a.policy, job.b.policy, tally) | {
-        "repeated_ids": len(ids) - len(np.unique(ids)), "job": job.sha256, "inputs": inputs(job),
+        "repeated_ids": len(ids) - len(np.unique(ids)), "before_law": before_law, "job": job.sha256, "inputs": inputs(job),
     }  # fmt: skip
     (out / "result.json").write_bytes(canonical_json(result))
     return result
@@ -143,6 +144,7 @@ def inputs(job: Job) -> Mapping[str, object]:
         "a": _named(job.a),
         "b": _named(job.b),
         "economics": asdict(job.economics),
+        "law_from": job.law.first_day(job.applications.utc_offset_minutes),
         "engine": ENGINE,
     }
 

@@ -195,6 +195,10 @@ def _tell(result: Mapping[str, Any], zh: bool) -> None:
     absent = ", ".join(result["inputs"]["applications"]["absent"])
     for said, words in (
         (absent, ("文件中没有，均按缺失处理", "not in the file, so missing for everybody")),
+        (
+            result["before_law"],
+            ("早于规则包所知法定上限的申请", "applications older than the legal limits known here"),
+        ),
         (result["repeated_ids"], ("同号的申请", "applications whose id stood before")),
         (result["later_events"], ("晚于申请、未计入的事件", "events later than their application, left out")),
     ):

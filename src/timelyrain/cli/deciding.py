@@ -20,11 +20,11 @@ from timelyrain.decisioning import (
     ScorerMismatch,
     decision_record,
 )
-from timelyrain.origination.limits import limits_on
+from timelyrain.origination.limits import limits_over_time
 from timelyrain.policies import RuleNotInForce
 
 from . import definitions
-from .commands import Refusal
+from .commands import Refusal, say
 
 REQUEST = {"amount_fen": 2_000_000, "instalments": 12}
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
@@ -51,7 +51,11 @@ def decide(given: argparse.Namespace) -> None:
     _judge(policy, handed)
     try:
         request = Request(**({"purpose": policy.purposes[0]} | REQUEST | told))
-        context = limits_on(pack, product, given.licence, definitions.moment(evidence.as_of).date())
+        law = limits_over_time(pack, product, given.licence, policy.aggregation.utc_offset_minutes)
+        if evidence.as_of < law.begins:
+            first = law.first_day(policy.aggregation.utc_offset_minutes)
+            say(f"the evidence is older than the law known here: the limits of {first} are taken")
+        context = law.at(evidence.as_of)
         decision = decisioning.decide(policy, evidence, request, scorer, given.draw, context, given=handed)
     except TypeError:
         raise Refusal(f"--request {told} is not amount_fen, instalments and purpose.") from None

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +134,6 @@ def pack_and_product(given: argparse.Namespace) -> tuple[Pack, Product]:
         return pack, pack.product(given.product) if given.product else pack.products()[0]
     except (policies.PackInvalid, policies.RuleUnknown) as error:
         raise Refusal(str(error)) from None
-
-
-def moment(as_of: int) -> datetime:
-    return datetime.fromtimestamp(as_of, UTC)
 
 
 def json_object(text: str) -> dict[str, Any]:
