@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from tests.conftest import superuser_dsn
-from timelyrain.runtime import clock, rows
+from timelyrain.runtime import clock, locks, rows
 from timelyrain.runtime.models import Saga, SagaTrace
 
 pytestmark = pytest.mark.usefixtures("platform")
