@@ -234,6 +234,7 @@ def test_rows_in_chunks_of_any_size(past: Path, model: bytes, tmp_path: Path) ->
         (lambda f: f.drop("bank_flow.amount_fen"), "no column 'bank_flow.amount_fen'"),
         (lambda f: f.with_columns(amount_fen=pl.lit("much")), "'amount_fen' is String, not whole numbers"),
         (lambda f: f.with_columns(pl.lit(1.5).alias("fact.age")), "'fact.age' is Float64"),
+        (lambda f: f.with_columns(pl.col("outcome_bad").cast(pl.Float64)), "convert_dtypes()"),
         (lambda f: f.with_columns(pl.lit(1.5).alias("bank_flow.amount_fen")), "not a list of whole numbers"),
         (lambda f: f.head(0), "has no rows"),
         (lambda f: f.with_columns(pl.lit(999).alias("fact.age")), "application t-0: fact.age is 999: known are whole numbers from 0 to 130"),

@@ -152,8 +152,12 @@ class Applications:
             shown = "; ".join(problems[:12]) + (
                 f"; and {len(problems) - 12} more" if len(problems) > 12 else ""
             )
+            floats = (
+                " pandas makes floats of whole numbers with nulls: call convert_dtypes() before to_parquet."
+            )
             raise ApplicationsInvalid(
                 f"{path}: {shown}. docs/sandbox.md says which columns a file of applications has."
+                + (floats if "Float" in shown else "")
             )
 
         def cut(usual: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
