@@ -11,6 +11,8 @@ from tests.decisioning.test_decide import FixedScorer
 from tests.decisioning.test_policy_definition import SMALL, line_of, problems
 from timelyrain.decisioning import Policy, decide, evidence_from_json
 from timelyrain.decisioning.compilers import compile_row
+from timelyrain.decisioning.definition import Draft
+from timelyrain.decisioning.tables import read_table
 
 TABLE = """
 [[table]]
@@ -179,6 +181,29 @@ def test_a_long_table_means_what_its_cells_say_in_both_compilers(hit: str):
         }.get(hit, values[0] if values else None)  # fmt: skip
         row = (hits[0] + 1 if hits else None,) if hit in ("first", "unique") else ()
         assert program([age, 2, score]) == (*row, found)
+
+
+def test_a_file_of_costly_tables_is_refused_as_a_whole():
+    """Each table alone is small enough; a thousand of them would keep a reader busy for minutes."""
+    rng = random.Random(3)
+    columns = ("request.amount_fen", "request.instalments", "law.cap_ppm", "draw", "law.limit_max_fen")
+    on = ", ".join(f'c{i} = "{name}"' for i, name in enumerate(columns))
+    rows = "\n".join(
+        "{ " + ", ".join(f'c{i} = "not {rng.randrange(1, 100)}"' for i in range(5)) + f", out = {row} }},"
+        for row in range(16)
+    )
+    table = '[[table]]\nname = "t{0}"\nhit = "sum"\non = {{ {1} }}\nrows = [\n{2}]\n'
+    count = 300_000 // states(SMALL + table.format(0, on, rows)) + 2
+    told = problems(SMALL + "".join(table.format(i, on, rows) for i in range(count)))
+    assert {what for _, _, what in told} == {"too many combinations to analyse"} and len(told) <= 3
+
+
+def states(text: str) -> int:
+    draft = Draft(text)
+    (block,) = [block for block in draft.blocks("table") if block.text("name") == "t0"]
+    read_table(block, "t0", Policy.parse(SMALL).verdict_types, {})
+    assert draft.spent and not draft.problems
+    return draft.spent.states
 
 
 @pytest.mark.parametrize("kind", ["steps", "bins", "same", "crossed", "too many"])

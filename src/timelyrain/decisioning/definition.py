@@ -65,12 +65,20 @@ class DefinitionInvalid(ValueError):
         super().__init__("definition refused:\n" + "\n".join(f"  {problem}" for problem in self.problems))
 
 
+@dataclass(slots=True)
+class Spent:
+    """states: sets of rows looked at so far, over all tables of a file."""
+
+    states: int = 0
+
+
 class Draft:
     """A definition being read. Blocks report problems here; `finish` raises if there were any."""
 
     def __init__(self, text: str, activated: bool = False):
         text = text.removeprefix("\ufeff").replace("\r\n", "\n")
         self._activated = activated
+        self.spent = None if activated else Spent()
         if len(text) > MAX_BYTES:
             raise DefinitionInvalid(
                 [
@@ -192,6 +200,11 @@ class Block:
 
     def report(self, key: Key, slug: str, /, warn: bool = False, **values: object) -> None:
         self._draft.collect(self.header, self.index, key, Said(slug, values), warn=warn)
+
+    @property
+    def spent(self) -> Spent | None:
+        """What the tables of this file have asked for so far; None where nobody counts."""
+        return self._draft.spent
 
     def line(self, key: Key) -> int:
         return self._draft.place(self.header, self.index, key)[0]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from .definition import KEYWORDS, RESERVED, Draft
+from .definition import KEYWORDS, RESERVED, Draft, Spent
 from .jdm import (
     BARE,
     COLLECTED,
@@ -91,7 +91,7 @@ class _Import:
         self.nodes: dict[str, Node] = {}
         self.blocks: list[str] = []
         self.tables: list[str] = []
-        self.cells = 0
+        self.cells, self.spent = 0, Spent()
         self.collected: dict[str, dict[str, tuple[str, str, Said]]] = {}  # path -> output -> call, key, place
         self.used: set[str] = set()
         self.seen: set[str] = set()  # fields, outputs and expressions that a mapping or scale may name
@@ -367,7 +367,8 @@ class _Import:
         if any(cell is None for box in boxes for cell in box):
             return True, rows, False
         cells = [[cast(Cell, cell) for cell in box] for box in boxes]
-        visit = Visit([segments(c.kind, [box[i] for box in cells]) for i, c in enumerate(columns)], cells)
+        axes = [segments(c.kind, [box[i] for box in cells]) for i, c in enumerate(columns)]
+        visit = Visit(axes, cells, self.spent)
         if not visit.run():
             self.report.differ(place, "jdm_not_analysed")
             return False, rows, True

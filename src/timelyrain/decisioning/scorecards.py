@@ -112,7 +112,7 @@ def _characteristic(
         return line, Constant(BAD, 0), None
     boxes = [[cell] for cell in cells]
     axes = [segments(on.type, cells)]
-    visit = Visit(axes, boxes)
+    visit = Visit(axes, boxes, block.spent)
     if len(rows) > MAX_ROWS or not visit.run():
         block.report("bins", "too_many_bins", found=len(rows), most=MAX_ROWS)
         return line, Constant(BAD, 0), None

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from .checks import Direction, direction, domain
-from .definition import Block
+from .definition import Block, Spent
 from .language import Constant, Node, Type
 
 MAX_STATES = 100_000
 MAX_STEPS = 2_000_000
 """Sets of rows that are left, and their combinations with a segment: what bounds memory and time, to a few seconds."""
+MAX_OF_FILE = 3 * MAX_STATES
+"""Sets of all tables of a file together."""
 MAX_GAPS = 10
 MAX_SHOWN = 12
 """Combinations without a row that are told, and ranges of one column in each."""
@@ -48,8 +50,11 @@ def segments(kind: Type, cells: Sequence[Cell]) -> list[int]:
 class Visit:
     """Every combination of segments: rows that are hit, pairs that meet, combinations that no row fits."""
 
-    def __init__(self, axes: Sequence[Sequence[int]], boxes: Sequence[Sequence[Cell]]):
-        self.axes = axes
+    def __init__(
+        self, axes: Sequence[Sequence[int]], boxes: Sequence[Sequence[Cell]], spent: Spent | None = None
+    ):
+        """spent: what the tables of the same file have asked for before."""
+        self.axes, self._spent = axes, spent or Spent()
         self.masks = [_masks(axis, [row[i] for row in boxes]) for i, axis in enumerate(axes)]
         """For each segment of each column the rows that fit there, as bits."""
         self.rows = len(boxes)
@@ -86,7 +91,8 @@ class Visit:
             return True
         self._seen.add((axis, alive))
         self._steps += len(self.masks[axis])
-        if len(self._seen) > MAX_STATES or self._steps > MAX_STEPS:
+        self._spent.states += 1
+        if len(self._seen) > MAX_STATES or self._steps > MAX_STEPS or self._spent.states > MAX_OF_FILE:
             return False
         alike: dict[int, list[int]] = {}
         for i, mask in enumerate(self.masks[axis]):

@@ -103,7 +103,7 @@ def read_table(
     ]
     nodes = list(columns.values())
     axes = [segments(node.type, [row[i] for row in boxes]) for i, node in enumerate(nodes)]
-    visit = Visit(axes, boxes)
+    visit = Visit(axes, boxes, block.spent)
     if not visit.run():
         block.report("rows", "table_too_wide")
         return nothing

@@ -260,8 +260,8 @@ WORDING: dict[str, tuple[Words, Words]] = {
     "output_name": (("{name!r:.62} can be no output",
                      "name it like a figure: letters, digits and _; not `row`, not a word of Python"),
                     ("{name!r:.62} 不能作输出名", "请像指标那样命名：字母、数字和 _；不能用 `row` 或 Python 的关键字")),
-    "table_too_wide": (("too many combinations to analyse", "split the table in two"),
-                       ("组合太多，无法逐一检查", "请把表拆成两张")),
+    "table_too_wide": (("too many combinations to analyse", "split the table in two; all tables of a file are counted together"),
+                       ("组合太多，无法逐一检查", "请把表拆成两张；同一文件的各表合计")),
     "no_cell": (("{value!r} is no cell", "write a text such as '>= 5', '1..5' or '-'"),
                 ("{value!r} 不是单元格", "请写文本，例如 '>= 5'、'1..5' 或 '-'")),
     "never_missing": (("this column is never missing", "leave the row out"),
@@ -460,7 +460,7 @@ class _Filler(Formatter):
             case Teller():
                 return value.told(self.language)[format_spec == "remedy"]
             case tuple():
-                words = [self._word(str(word))[:LONGEST] for word in cast(tuple[object, ...], value)]
+                words = [self._word(str(word))[:300] for word in cast(tuple[object, ...], value)]
                 return (", " if self.language == "en" else "、").join(words)
             case str():
                 return format(self._word(value), format_spec or f".{LONGEST}")
