@@ -66,6 +66,15 @@ def test_expressions_that_would_hurt_are_refused_or_read(when: str, tmp_path: Pa
     assert not Path("pwned").exists()
 
 
+@pytest.mark.parametrize("form", ["(age > {0} and (age < 100 or {1}))", "(age > {0} if {1} else age < 50)"])
+def test_conditions_inside_conditions_are_checked_in_bounded_time(form: str):
+    """What can be told of them doubles with each level: where the effort ends, nothing is claimed."""
+    condition = WHEN
+    for level in range(25):
+        condition = form.format(level, condition)
+    assert Policy.parse(SMALL.replace(WHEN, condition))
+
+
 def test_thousands_of_errors_are_all_told():
     figure = '[[figure]]\nname = "f{0}"\nformula = "agee + {0} + foo{0}"\nzh = "a"\nen = "b"\n'
     told = problems(SMALL + "".join(figure.format(i) for i in range(1_500)))
@@ -73,6 +82,17 @@ def test_thousands_of_errors_are_all_told():
     chain = '[[figure]]\nname = "g{0}"\nformula = "{1} + 1"\nzh = "a"\nen = "b"\n'
     text = "".join(chain.format(i, "age" if not i else f"g{i - 1}") for i in range(1_000))
     assert len(Policy.parse(SMALL + text).figures) == len(POLICY.figures) + 1_000
+
+
+def test_a_long_list_is_not_told_whole_a_thousand_times():
+    rows = "".join(f'{{ below = {i + 1}, name = "text{i}" }}, ' for i in range(4_000))
+    table = f'[[table]]\nname = "long"\non = "request.amount_fen"\nrows = [{rows}]\n'
+    figure = (
+        '[[figure]]\nname = "f{0}"\nformula = "1 if long.name == \'nothing\' else 2"\nzh = "a"\nen = "b"\n'
+    )
+    with pytest.raises(DefinitionInvalid) as caught:
+        Policy.parse(SMALL + table + "".join(figure.format(i) for i in range(1_000)))
+    assert len(caught.value.problems) == 1_000 and len(str(caught.value)) < 1_000_000
 
 
 def test_a_cell_or_header_made_to_be_slow_is_told_at_once():

@@ -59,31 +59,44 @@ def _hull(a: Range | None, b: Range | None) -> Range | None:
 
 def possible(node: Node, want: bool) -> bool:
     """False only when the condition can never be `want`, whatever the inputs within their bounds."""
-    return narrow(node, want, {}) is not None
+    return narrow(node, want, {}, Effort()) is not None
 
 
-def narrow(node: Node, want: bool, box: Box) -> Box | None:
-    """A box that holds every point of `box` where the condition is `want`; None when there is none."""
+@dataclass(slots=True)
+class Effort:
+    """Parts that may still be looked at. Conditions inside conditions are looked at again and again: twice for each level."""
+
+    left: int = 5_000
+
+
+def narrow(node: Node, want: bool, box: Box, effort: Effort) -> Box | None:
+    """A box that holds every point of `box` where the condition is `want`; None when there is none.
+
+    Once the effort is spent the answer is the wider one, the box itself.
+    """
+    effort.left -= 1
+    if effort.left < 0:
+        return box
     match node:
         case Constant(value=value):
             return box if bool(value) == want else None
         case Name():
             return _only(node, frozenset((int(want),)), box)
         case Apply(op="not", args=(arg,)):
-            return narrow(arg, not want, box)
+            return narrow(arg, not want, box, effort)
         case Apply(op="and" | "or" as op, args=args) if (op == "and") == want:
             found: Box | None = box
             for arg in (*args, *args):  # twice: a later part may narrow an earlier one
-                found = None if found is None else narrow(arg, want, found)
+                found = None if found is None else narrow(arg, want, found, effort)
             return found
         case Apply(op="and" | "or", args=args):
-            return _either([narrow(arg, want, box) for arg in args])
+            return _either([narrow(arg, want, box, effort) for arg in args])
         case Apply(op="if", args=(test, a, b)):
-            yes, no = narrow(test, True, box), narrow(test, False, box)
+            yes, no = narrow(test, True, box, effort), narrow(test, False, box, effort)
             ways = [(yes, a), (no, b)]
-            return _either([narrow(arg, want, way) for way, arg in ways if way is not None])
+            return _either([narrow(arg, want, way, effort) for way, arg in ways if way is not None])
         case Apply(op="coalesce", args=args):
-            return _either([narrow(arg, want, box) for arg in args])
+            return _either([narrow(arg, want, box, effort) for arg in args])
         case Apply(op="missing", args=(arg,)):
             return _missing(arg, want, box)
         case Apply(op="in", args=(subject, *options)):

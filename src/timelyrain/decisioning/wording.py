@@ -383,6 +383,8 @@ WORDING: dict[str, tuple[Words, Words]] = {
 # fmt: on
 LONGEST = 80
 """Characters of a value that are shown where its place names no other number."""
+MOST_WORDS = 50
+"""Words of a list that are shown: thousands of problems may each name the same long list."""
 _CHINESE = {
     "plain": "无单位",
     "plain numbers": "无单位的数",
@@ -460,7 +462,9 @@ class _Filler(Formatter):
             case Teller():
                 return value.told(self.language)[format_spec == "remedy"]
             case tuple():
-                words = [self._word(str(word))[:300] for word in cast(tuple[object, ...], value)]
+                given = cast(tuple[object, ...], value)
+                words = [self._word(str(word))[:300] for word in given[:MOST_WORDS]]
+                words += ["…"] if len(given) > MOST_WORDS else []
                 return (", " if self.language == "en" else "、").join(words)
             case str():
                 return format(self._word(value), format_spec or f".{LONGEST}")
