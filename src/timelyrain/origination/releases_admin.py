@@ -319,14 +319,21 @@ def _waiting() -> Panel | None:
     ]
     if not waits:
         return None
-    pages = {"policy": "origination.policyversion", "model": "origination.scoringmodel"}
+    scored = "origination.scoringmodel"  # of every kind but policies
     return Panel(
         words("待批准或待生效的规则与模型", "Policies and models that wait"),
         verdict=Verdict(False, words(f"{len(waits)} 项", f"{len(waits)}")),
         table=Table(
             ("kind", "act", "by", "effective_at"),
             [
-                (Link(pages[s.kind], s.sha256, value(s.kind)), value(s.act), s.by, s.effective_at)
+                (
+                    Link(
+                        "origination.policyversion" if s.kind == "policy" else scored, s.sha256, value(s.kind)
+                    ),
+                    value(s.act),
+                    s.by,
+                    s.effective_at,
+                )
                 for s in waits
             ],
         ),
