@@ -101,6 +101,8 @@ def test_a_policy_is_written_tried_approved_and_taken_back(
         backtests.run(asked.id)  # as the worker would
         risk.goto(address + _page("policydraft", PolicyDraft.objects.get(title="放宽在网时长").id))
         press(risk, "提交批准", "误伤率高，放宽至 60 天")
+        risk.reload()
+        assert risk.locator(f"a[href*='{asked.against_sha256}']:has-text('打开提交的版本')").count() == 1
         risk.goto(address + _page("backtest", asked.id))
         press(risk, "附于待批准的版本")
         compliance.goto(f"{address}/console/")
@@ -118,8 +120,10 @@ def test_a_policy_is_written_tried_approved_and_taken_back(
         assert "现在由此版本决策" in compliance.content()
         press(compliance, "回退到上一版本", "演练")
         assert registry.active_hashes()["policy"] == before
+        assert "已批准，现在不参与决策" in compliance.content()
         press(compliance, "启用", f"{clock.now() + timedelta(days=1):%Y-%m-%dT%H:%M%z}")
         assert registry.active_hashes()["policy"] == before
+        assert f"自 {clock.now() + timedelta(days=1):%Y-%m-%d}" in compliance.content()
         press(compliance, "驳回或撤回", "演练")
         assert registry.active_hashes()["policy"] == before
     finally:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -207,10 +208,10 @@ def _tell(result: Mapping[str, Any], zh: bool) -> None:
     for name, found in result["groups"].items():
         for side in ("a", "b"):
             if found[side]["below"]:
-                values = ", ".join(found[side]["below"])
+                values = escape(", ".join(found[side]["below"]))
                 out.print(
-                    f"{side.upper()}：{name} {values} 的通过率低于最高群体的五分之四"
+                    f"{side.upper()}：{escape(name)} {values} 的通过率低于最高群体的五分之四"
                     if zh
-                    else f"{side.upper()}: {name} {values}: approved at under four fifths of the highest rate",
+                    else f"{side.upper()}: {escape(name)} {values}: approved at under four fifths of the highest rate",
                     style="yellow",
                 )

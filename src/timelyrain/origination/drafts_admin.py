@@ -135,6 +135,9 @@ def _checks(request: HttpRequest, draft: PolicyDraft) -> Panel:
         )
         if n or warned
         else None,
+        more=Link("origination.policyversion", digest, words("打开提交的版本", "Open the version submitted"))
+        if (digest := draft.submitted_sha256)
+        else None,
         wide=True,
     )
 

@@ -222,6 +222,8 @@ def attach(kind: str, digest: str, report: dict[str, Any], by: str) -> None:
     with transaction.atomic():
         locks.hold(f"release:{kind}")
         last = _expect(kind, digest, ReleaseAct.SUBMITTED)
+        if last.report.get("backtest") == report:
+            raise Conflict("This back-test lies beside the version already.", remedy="Look at its page.")
         _write(
             kind, digest, ReleaseAct.SUBMITTED, last.by, last.note, None, {**last.report, "backtest": report}
         )

@@ -185,6 +185,23 @@ class PolicyVersionAdmin(ReadOnlyAdmin):
     )
 
 
+def _standing(last: ReleaseStep, decides: bool) -> Verdict:
+    if decides:
+        return Verdict(True, words("现在由此版本决策", "This version decides now"))
+    if last.act in (ReleaseAct.SUBMITTED, ReleaseAct.SECONDED):
+        said = words(
+            "等待另一人批准；现在不参与决策", "Waits for somebody else's approval; it decides nothing"
+        )
+    elif last.act == ReleaseAct.REJECTED:
+        said = words("已驳回或撤回，不参与决策", "Rejected or taken back: it decides nothing")
+    elif last.effective_at and last.effective_at > clock.now():
+        local = f"{timezone.localtime(last.effective_at):%Y-%m-%d %H:%M:%S}"
+        said = words(f"自 {local} 起由此版本决策", f"It will decide from {local} on")
+    else:
+        said = words("已批准，现在不参与决策", "Approved; it decides nothing now")
+    return Verdict(False, said)
+
+
 def _life(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Panel:
     kind = _kind(row)
     found = releases.steps(kind, row.sha256)
@@ -201,14 +218,7 @@ def _life(request: HttpRequest, row: PolicyVersion | ScoringModel) -> Panel:
         return Panel(title, text=words("尚未提交批准，不参与决策。", "Never submitted: it decides nothing."))
     return Panel(
         title,
-        verdict=Verdict(True, words("现在由此版本决策", "This version decides now"))
-        if decides
-        else Verdict(
-            False,
-            words("等待另一人批准；现在不参与决策", "Waits for somebody else's approval; it decides nothing"),
-        )
-        if found[-1].act in (ReleaseAct.SUBMITTED, ReleaseAct.SECONDED)
-        else None,
+        verdict=_standing(found[-1], decides),
         steps=[Step(name, _TONES[ReleaseAct(s.act)], s.by) for name, s in zip(named, found, strict=True)],
         table=Table(
             ("act", "by", "at", "effective_at", "note"),
