@@ -561,7 +561,9 @@ def test_dates_of_zen_become_days(cell: str, wanted: list[int]):
         (date(2026, month, day) - date(1970, 1, 1)).days for month, day in ((7, 31), (8, 1), (8, 2), (9, 1))
     ]
     assert [i for i, day in enumerate(days) if program([day]) == (1,)] == wanted, made.toml
-    assert any("here it is the day" in one.what for one in made.told)
+    assert any("here it is the day" in one.what for one in made.told) and "date('2026-08-01')" in made.toml
+    again = import_jdm(export_jdm(SMALL + made.toml, "risk_grade").json, NAMES)
+    assert again.toml == made.toml
     with pytest.raises(JdmInvalid, match="'2026-08-32' is not a date"):
         import_jdm(document([{"a": "> date('2026-08-32')"}]), NAMES, fields={**LOAN, "age": "today"})
 

@@ -8,7 +8,7 @@ comparison or range over null fails, and a cell that fails makes its row not fit
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
@@ -25,7 +25,7 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<text>'[^']*'|\"[^\"]*\")|(?P<number>-?\s*\d+(?:_\d+)*(?:\.\d+)?(?![\w]))|(?P<mark>\.\.|<=|>=|==|!=|[<>\[\](),])"
     r"|(?P<word>\$\w*|[^\W\d]\w*)|(?P<other>[\w.]+|\S))"
 )
-_LISTED = frozenset("-0123456789'")
+_LISTED = frozenset("-0123456789'd")
 """How our cells begin that may be listed with commas."""
 _LITERALS = ("true", "false", "null")
 _DAYS = ("date", "d")
@@ -162,7 +162,7 @@ class _Reader:
         value = self.number()
         low, high = self.domain
         spans = {"<": (low, value - 1), "<=": (low, value), ">": (value + 1, high), ">=": (value, high)}
-        return Test(_clipped(spans[mark], self.domain), None, f"{mark} {value}")
+        return Test(_clipped(spans[mark], self.domain), None, f"{mark} {self.shown(value)}")
 
     def members(self) -> Test:
         """A range or a list."""
@@ -199,7 +199,7 @@ class _Reader:
             raise Unreadable("unary_open_end")
         ended = self.closed("]", ")")
         span = (low + (opened == "("), high - (ended == ")"))
-        plain = f"{low}..{high}"
+        plain = f"{self.shown(low)}..{self.shown(high)}"
         ours = plain if (opened, ended) == ("[", "]") else f"{opened}{plain}{ended}"
         return Test(_clipped(span, self.domain), None, ours if span[0] <= span[1] else "")
 
@@ -220,6 +220,12 @@ class _Reader:
         self.at += 1
         return scaled(here.text, self.scale)
 
+    def shown(self, value: int) -> str:
+        """A number in our words: a day as a date."""
+        if self.kind.unit != "date" or not self.domain[0] <= value <= self.domain[1]:
+            return str(value)
+        return f"date('{EPOCH + timedelta(value)}')"
+
     def literal(self) -> Test:
         here = self.tokens[self.at] if self.at < len(self.tokens) else Token("", "")
         if here.text == "null" and here.kind == "word":
@@ -228,7 +234,7 @@ class _Reader:
         match self.kind.kind:
             case "int":
                 value = self.number()
-                return Test(_clipped((value, value), self.domain), False, str(value))
+                return Test(_clipped((value, value), self.domain), False, self.shown(value))
             case "enum":
                 return self.word(here)
             case _:
