@@ -135,6 +135,8 @@ def test_the_hash_is_of_content_not_of_layout():
         ("age < 18", "missing(agees) or age in agees", "unknown name 'agees'"),
         ("age < 18", "age = 18", "one = does not compare"),
         ("age < 18", "age > 3 && age < 18", "'&&' is not in the language"),
+        ("age < 18", "age < 18 AND age > 3", "'AND' is not in the language"),
+        ("age < 18", "age == null", "unknown name 'null'"),
         ("age < 18", "age => 18", "'=>' is not in the language"),
         ("age < 18", "（age < 18）", "'（' is not the sign '('"),
         ("age < 18", "age ≤ 18", "'≤' is not the sign '<='"),

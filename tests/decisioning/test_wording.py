@@ -101,6 +101,7 @@ def test_every_problem_that_is_reported_has_an_entry_and_what_its_places_hold():
     [
         ("age < 18", "agee < 18", ("没有 'agee' 这个名称", "是否想写 'age'？")),
         ("age < 18", "age < 18 and age + today > 0", ("+ 混用了单位 无单位、date", "请统一单位，或用 share() 与 ratio_ppm()")),
+        ("age < 18", "id_match == true", ("没有 'true' 这个名称", "是否想写 'True'？")),
         ('stage = "eligibility"', 'stage = "heaven"',
          ("没有 'heaven' 这个选项", "请从这些中选：eligibility、fraud、credit、affordability、limit、price")),
     ],

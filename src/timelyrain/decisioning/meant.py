@@ -12,7 +12,7 @@ _TWINS = {"≥": ">=", "≤": "<=", "≠": "!=", "×": "*", "÷": "//", "、": "
     "“”‘’", "'"
 )
 _SLIPS = (
-    (re.compile(r"&&|\|\||!(?!=)"), "logic_sign"),
+    (re.compile(r"&&|\|\||!(?!=)|\b(?:AND|OR|NOT)\b"), "logic_sign"),
     (re.compile(r"<>|=>|=<"), "comparison_sign"),
     (re.compile(r"(?<![=!<>])=(?!=)"), "single_equals"),
 )
@@ -60,9 +60,15 @@ def toml_slip(text: str, error: Exception) -> tuple[int, int, str, Said]:
     return line, column, "file", Said(slug, {"said": bare})
 
 
+FOREIGN = {"true": "True", "false": "False", "null": "missing(x)", "none": "missing(x)", "NULL": "missing(x)"}
+"""What other languages call what ours has."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that somebody may have meant; '' for none. Looks at 500 that begin or end alike, so that thousands of
     errors are told in bounded time."""
+    if name in FOREIGN:
+        return FOREIGN[name]
     alike = (one for one in known if one[:1] == name[:1] or one[-2:] == name[-2:])
     return next(iter(get_close_matches(name[:200], islice(alike, 500), 1)), "")
 
