@@ -163,6 +163,19 @@ def test_a_model_of_unknown_features_is_not_activated(in_force: str, tmp_path: P
         releases.submit_model_file(path, "ann")
 
 
+@pytest.mark.parametrize("predicts", ["loss given default", "chance of prepayment in a month"])
+def test_what_predicts_no_default_never_decides(in_force: str, predicts: str) -> None:
+    model = small(23 + len(predicts))
+    other = risk.TrainedModel.from_bytes(model.content, {**model.manifest, "predicts": predicts})
+    digest = releases.submit_model(other, "ann")
+    releases.approve("model", digest, "bob")
+    with pytest.raises(errors.PolicyUnfit, match=f"predicts {predicts}"):
+        releases.activate("model", digest, "bob")
+    with pytest.raises(errors.PolicyUnfit, match=f"predicts {predicts}"):
+        trials.shadow(digest, "ann")
+    assert registry.active_hashes()["model"] == in_force
+
+
 SORTS = (
     ({}, "PD · boosted trees", "违约概率 PD · 提升树"),
     ({"algorithm": "scorecard"}, "PD · scorecard", "违约概率 PD · 评分卡"),

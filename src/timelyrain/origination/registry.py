@@ -148,7 +148,13 @@ def judge_pair(hashes: Mapping[str, str]) -> None:
     for kind, digest in hashes.items():
         if kind == "policy":
             continue
-        unknown = unknown_features(policy_, _scorer(digest), kind)
+        scorer = _scorer(digest)
+        if predicts := scorer.manifest.get("predicts"):
+            raise errors.PolicyUnfit(
+                f"The model {digest[:12]} predicts {predicts}: a policy decides by the chance of default.",
+                remedy="Activate a model of `timelyrain risk train`.",
+            )
+        unknown = unknown_features(policy_, scorer, kind)
         if unknown:
             more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
             raise errors.PolicyUnfit(
