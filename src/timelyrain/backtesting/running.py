@@ -2,8 +2,16 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -186,14 +194,21 @@ def _computed(
             try:
                 finished, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
-            except BrokenProcessPool:
+            except _gone():
                 raise BacktestStopped(
-                    "A worker process died (out of memory?): go on with --resume and fewer --workers."
+                    "Who computed is gone (out of memory, or the cluster was lost): what is done stays; go on with --resume, "
+                    "and fewer --workers."
                 ) from None
             except BaseException:
                 for future in running:
                     future.cancel()
                 raise
+
+
+def _gone() -> tuple[type[BaseException], ...]:
+    """What a future raises when its computer is lost; Dask's own is known where Dask is used."""
+    distributed = sys.modules.get("distributed")
+    return BrokenProcessPool, CancelledError, *((distributed.KilledWorker,) if distributed else ())
 
 
 @contextmanager
