@@ -1,5 +1,6 @@
 """The WSGI application: `granian --interface wsgi timelyrain.wsgi:application`."""
 
+import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -10,3 +11,7 @@ application = get_wsgi_application()
 from timelyrain.origination.services import warm  # noqa: E402 (its tables are known from here on)
 
 warm()
+
+# What is there by now stays: looking through all of it for garbage would stop the requests for a fifth of a second, every while.
+gc.collect()
+gc.freeze()
