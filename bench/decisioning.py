@@ -318,7 +318,7 @@ def measure() -> Sequence[Claim]:
     raw = json.dumps(applicant(1), separators=(",", ":")).encode()
     one, anew, growth = rule_change(policy, 10_000_000)
     features = median(lambda: policy.engine.features([next(people)]))
-    rules = rules_alone()
+    others, rules, zen = peers.features(policy, applicant(1)), rules_alone(), peers.zen(RULE_TEXTS, list(RULE_FIELDS))
     walks = itertools.cycle(np.nan_to_num(features_matrix(policy, applicants(16))[0]))
     rows = np.repeat(np.stack([next(walks) for _ in range(16)]), 250, axis=0)
     catalogue = (
@@ -333,9 +333,12 @@ def measure() -> Sequence[Claim]:
         Claim("processor time of the same, without numba", elsewhere("processor", TIMELYRAIN_NUMBA="0"), "µs",
               "the same in another process"),
         Claim("features alone, from 2,000 raw events", features, "µs", f"median; {len(policy.catalogue):,} features",
-              peers=peers.features(policy, applicant(1))),
+              peers=others),
+        *(Claim(f"{name}: its time by ours", needed / features, "times", "same run", at_least=40 if "pandas" in name else 10_000)
+          for name, needed in others.items() if name.startswith(("pandas, ", "featuretools"))),
         Claim("rules alone, 30 over 20 fields", rules, "µs", "median; zen-engine evaluates the same 30 expressions",
-              peers={"zen-engine": peers.zen(RULE_TEXTS, list(RULE_FIELDS))}),
+              peers={"zen-engine": zen}),
+        Claim("zen-engine: its time by ours, rules alone", zen / rules, "times", "same run", at_least=50),
         Claim("model with reasons, one row of 500 trees", median(lambda: scorer.trees.walk(next(walks)), 1.0), "µs",
               "median; bit-equal to predict", peers=peers.lightgbm_row(scorer, rows)),
         Claim("model, many rows, one core", len(rows) / best(lambda: scorer.pds(rows), 5), "rows/s", "best of 5",

@@ -140,6 +140,7 @@ _STATISTICS: dict[str, Callable[[Any], Any]] = {
     "max": lambda s: s.max(), "std": lambda s: s.std(ddof=0), "distinct": lambda s: s.nunique(),
     "periods": lambda s: s.nunique(), "last": lambda s: s.iloc[-1:], "first": lambda s: s.iloc[:1],
     "recency": lambda s: s.iloc[-1:],
+    "slope": lambda s: s.sum(), "sum_slope": lambda s: s.sum(), "count_slope": lambda s: s.count(),  # less than they are
 }  # fmt: skip
 
 
