@@ -78,7 +78,7 @@ def features(policy: Policy, raw: dict[str, Any]) -> dict[str, float]:
         "polars group_by of events already sorted into families": _microseconds(lambda: _polars(long)),
         "duckdb GROUP BY of events already sorted into families": _duckdb(long),
         f"featuretools, all tables, {made:,} features": slow,
-        f"featuretools, for as many features ({count:,})": slow / made * count,
+        f"featuretools, for as many aggregates ({count:,})": slow / made * count,
     }
 
 
