@@ -199,8 +199,8 @@ def test_a_hundred_thousand_events_at_the_extremes():
     st.integers(1, 10_000),
 )
 def test_slopes_are_exact_however_many_and_however_steep(pairs: list[tuple[int, int]], times: int):
-    parts = zip(*((1, t, t * t, x, t * x) for t, x in pairs), strict=True)
-    expected = slope_of(*map(sum, parts), PERIOD)
+    n, ts, tts, xs, txs = map(sum, zip(*((1, t, t * t, x, t * x) for t, x in pairs), strict=True))
+    expected = slope_of(n, ts, tts, xs, txs, PERIOD)
     assert expected == fitted([t for t, _ in pairs], [PERIOD * x for _, x in pairs])
     if (compiled := kernels()) is not None and expected is not None:
         times = times if max(abs(x) for _, x in pairs) <= 10**7 else 1

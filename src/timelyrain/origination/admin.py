@@ -12,7 +12,6 @@ from timelyrain import decisioning
 from timelyrain.audit import services as audit
 from timelyrain.origination import backtests_admin as backtests_admin  # registers its pages
 from timelyrain.origination import explanation_admin as explanation_admin  # registers its pages
-from timelyrain.origination import models_admin as models_admin  # registers its pages
 from timelyrain.origination import (
     lists_admin,
     registry,
@@ -22,6 +21,7 @@ from timelyrain.origination import (
     shadows_admin,
     standing_admin,
 )
+from timelyrain.origination import models_admin as models_admin  # registers its pages
 from timelyrain.origination import scores_admin as scores_admin  # registers its pages
 from timelyrain.origination import watching_admin as watching_admin  # registers its pages
 from timelyrain.origination.models import (
