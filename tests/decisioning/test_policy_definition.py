@@ -113,6 +113,8 @@ def test_the_hash_is_of_content_not_of_layout():
         ),
         ('value = "amount_fen"\n', 'once = ["slope"]\n', "slope without a value"),
         ('windows = [30, 90, "all"]', "windows = [30, 90, 0]", "0 is not a window"),
+        ('windows = [30, 90, "all"]', "windows = []", "[] is not a window"),
+        ('windows = [30, 90, "all"]', "windows = 30", "30 is not a list"),
         ('name = "income_fen"', 'name = "Income"', "'Income' is not a name"),
         ('name = "income_fen"', 'name = "age"', "'age' is already declared"),
         ("salary_sum_90d // 3", "salary_sum_60d // 3", "unknown name 'salary_sum_60d'"),

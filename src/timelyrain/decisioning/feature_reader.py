@@ -135,6 +135,8 @@ class FeatureReader:
 
     def _windows(self, block: Block) -> tuple[int, ...]:
         windows: list[int] = []
+        if block.raw("windows") == []:
+            block.report("windows", "no_window", value=[])
         for item in block.items("windows"):
             days = ALL_TIME if item == "all" else item
             if type(days) is not int or not 1 <= days <= ALL_TIME or days in windows:

@@ -12,10 +12,11 @@ from .policy import Policy
 from .texts import encode
 
 FORMAT = 2
-ENGINE = "2"
+ENGINE = "3"
 """Version of the meaning of definitions and of this record. Raise it with any change that could change a decision.
 
 2: the annualised rate of the offer stands in the outputs; features are hashed as arrays; a model's parts are added tree by tree.
+3: a random approval is of whom only its own rules held back; a missing offer is shown as missing.
 """
 
 Cause = Literal["data", "rule", "model", "engine"]
