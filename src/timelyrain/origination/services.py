@@ -10,7 +10,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from timelyrain import decisioning, risk
 from timelyrain.audit import services as audit
@@ -41,7 +41,7 @@ from timelyrain.origination.standing import (
 from timelyrain.runtime import clock, law, locks, rows, sagas, turns
 from timelyrain.runtime.crypto import encrypt
 from timelyrain.runtime.ids import new_id
-from timelyrain.runtime.problems import Conflict, Invalid, NotFound, Problem
+from timelyrain.runtime.problems import Conflict, Invalid, NotFound
 from timelyrain.sources import queries as source_queries
 from timelyrain.sources import services as sources
 
@@ -75,23 +75,25 @@ _STATES = {
 
 
 def warm() -> None:
-    """Decide once on nothing, so that the first applicant does not wait until programs and models are ready."""
+    """Decide once on nothing, so that the first applicant does not wait until programs and models are ready.
+
+    Whatever stands in the way is told to whoever applies: here it must not keep the pages away that mend it.
+    """
     try:
         found = registry.in_force_later()()
         policy, model = registry.active(None, found)
         registry.scorers(policy, found)
-    except (Problem, DatabaseError) as missing:
-        log.warning("not warmed up: %s", missing)
-        return
-    now, product = clock.now(), queries.products()[0]
-    missing = [*decisioning.SOURCES]
-    nothing = {"as_of": int(now.timestamp()), "facts": {}, "events": {}, "missing": missing}
-    evidence = decisioning.evidence_from_json(nothing)
-    request = Request(product.min_amount_fen, product.instalments[0], product.purposes[0].code)
-    limits = limits_on(law.pack(), law.pack().product(product.id), settings.LENDER["licence"], clock.today())
-    decision = decisioning.decide(policy, evidence, request, model, 0, limits)
-    decisioning.decision_record(decision, policy, evidence, request, model, 0, limits)
-    connection.close()
+        product = law.pack().product(queries.products()[0].id)
+        limits = limits_on(law.pack(), product, settings.LENDER["licence"], clock.today())
+        nothing = {"as_of": int(clock.now().timestamp()), "facts": {}, "events": {}}
+        evidence = decisioning.evidence_from_json({**nothing, "missing": [*decisioning.SOURCES]})
+        request = Request(product.min_amount_fen, product.instalments[0], policy.purposes[0])
+        decision = decisioning.decide(policy, evidence, request, model, 0, limits)
+        decisioning.decision_record(decision, policy, evidence, request, model, 0, limits)
+    except Exception as trouble:
+        log.warning("not warmed up: %s", trouble)
+    finally:
+        connection.close()
 
 
 def submit_application(
