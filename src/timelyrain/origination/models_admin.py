@@ -337,9 +337,7 @@ def _scoring() -> Panel | None:
             if problem
             else Badge(words("一致", "as approved"), "good")
         )
-        rows.append(
-            (value(kind), Link("origination.scoringmodel", digest, digest[:12]), _share(auc)[1], state)
-        )
+        rows.append((Link("origination.scoringmodel", digest, value(kind)), _share(auc)[1], state))
     if not running:
         return None
     return Panel(
@@ -352,6 +350,6 @@ def _scoring() -> Panel | None:
         )
         if wrong
         else None,
-        table=Table(("kind", "model_sha256", "AUC", "state"), rows),
+        table=Table(("kind", "AUC", "state"), rows),
         text="; ".join(wrong),
     )
