@@ -3,9 +3,11 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
+import polars as pl
 import pytest
 
 from tests.backtesting.files import applications, write
@@ -16,6 +18,7 @@ from timelyrain.decisioning.decision import plain
 from timelyrain.origination.limits import limits_over_time
 from timelyrain.policies import load_pack
 
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 SOURCE = POLICY_FILE.read_text(encoding="utf-8")
 
 
@@ -183,15 +186,52 @@ def test_backtest_says_where_the_page_is(timelyrain: Shell, tmp_path: Path) -> N
     assert again.stdout.encode() == (out / "result.json").read_bytes() + b"\n"
 
 
+BACKTEST = ("backtest", "--policy", "consumer_credit", "--against")
+TRY = ("decide", "--evidence", "{e.json}")
+
+
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "en", "zh"),
     [
-        (("backtest", "--policy", "nowhere", "--against", "nowhere", "--applications", "x"), "neither a file nor a policy"),
-        (("backtest", "--policy", "consumer_credit", "--against", "consumer_credit", "--applications", "x"), "cannot be read as Parquet"),
-        (("decide", "--evidence", "x"), "cannot be read"),
-        (("policy", "diff", "consumer_credit", "law"), ""),
+        ((*BACKTEST, "nowhere", "--applications", "x"), "neither a file nor a policy", "也没有这个策略"),
+        ((*BACKTEST, "consumer_credit", "--applications", "x"), "cannot be read as Parquet", "无法作为 Parquet 读取"),
+        ((*BACKTEST, "consumer_credit", "--applications", "{some.parquet}"), "no column 'purpose'", "缺少列 'purpose'"),
+        ((*BACKTEST, "consumer_credit", "--applications", "{old.parquet}"), "purpose None is not one of", "没有用途 None"),
+        ((*BACKTEST, "consumer_credit", "--applications", "{whole.parquet}", "--lgd-ppm", "-1"), "lgd_ppm is -1", "lgd_ppm 为 -1"),
+        ((*BACKTEST, "consumer_credit", "--applications", "{whole.parquet}", "--licence", "none"), "no limits for licence 'none'", "没有对牌照 'none'"),
+        (("decide", "--evidence", "x"), "cannot be read", "请给出 JSON 的证据"),
+        (("decide", "--evidence", "{bad.json}"), "facts.age: '31' is not an integer", "facts.age：'31' 不是整数；请写 0 到 130 的整数"),
+        (("decide", "--evidence", "{bad.json}"), "facts: unknown name 'shoe'", "没有 'shoe' 这个名称"),
+        (("decide", "--evidence", "{bad.json}"), "bank_flow: a list is not an object", "bank_flow：列表 不是对象"),
+        ((*TRY, "--model", "{bad.json}"), "not a model file", "模型不能使用"),
+        ((*TRY, "--request", "[]"), "is no JSON object", "不是 JSON 对象"),
+        ((*TRY, "--request", '{"amount": 1}'), "is not amount_fen", "不是 amount_fen"),
+        ((*TRY, "--request", '{"purpose": "moon"}'), "use one of", "request.purpose 为 'moon'"),
+        ((*TRY, "--draw", "-1"), "draw is -1", "draw 为 -1"),
+        ((*TRY, "--given", '{"moon": 1}'), "not for 'moon'", "没有 'moon'"),
+        ((*TRY, "--product", "moon"), "no product 'moon'", "没有产品 'moon'"),
+        (("replay", "{bad.json}"), "is no decision record", "不是决策记录"),
+        (("replay", "moon"), "neither a file nor the id", "既不是文件，也不是决策的编号"),
+        (("policy", "test", "consumer_credit", "{bad.json}"), "unknown key 'as_of'", "没有 'as_of' 这个键"),
+        (("policy", "diff", "consumer_credit", "law"), "definition refused", "定义有误"),
     ],
 )  # fmt: skip
-def test_refusals_are_sentences(arguments: tuple[str, ...], message: str, timelyrain: Shell) -> None:
-    done = timelyrain(*arguments)
-    assert message in done.stderr and "Traceback" not in done.stderr
+def test_refusals_are_sentences_in_the_readers_language(
+    arguments: tuple[str, ...], en: str, zh: str, timelyrain: Shell, tmp_path: Path
+) -> None:
+    raw = applicant(1)
+    (tmp_path / "e.json").write_text(json.dumps(raw), encoding="utf-8")
+    raw["facts"] |= {"age": "31", "shoe": 43}
+    raw["events"]["bank_flow"] = []
+    (tmp_path / "bad.json").write_text(json.dumps(raw), encoding="utf-8")
+    whole = pl.read_parquet(write(applications(2), tmp_path / "whole.parquet"))
+    whole.drop("purpose").write_parquet(tmp_path / "some.parquet")
+    whole.with_columns(pl.lit(None, pl.String).alias("purpose")).write_parquet(tmp_path / "old.parquet")
+    given = [
+        str(tmp_path / word[1:-1]) if word[1:-1].endswith((".json", ".parquet")) else word
+        for word in arguments
+    ]
+    for language, said in (("en", en), ("zh", zh)):
+        done = timelyrain(*given, "--language", language)
+        assert done.returncode and said in done.stderr and "Traceback" not in done.stderr, done.stderr
+        assert language == "zh" or not CHINESE.search(done.stderr)

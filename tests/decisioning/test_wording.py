@@ -12,10 +12,21 @@ from tests.decisioning.test_policy_definition import SMALL
 from timelyrain import decisioning
 from timelyrain.decisioning import DefinitionInvalid, Policy
 from timelyrain.decisioning.jdm_wording import JDM
-from timelyrain.decisioning.wording import WORDING, Said
+from timelyrain.decisioning.wording import ENTRIES as ALL
+from timelyrain.decisioning.wording import Said
 
-ALL = WORDING | JDM
-REPORTERS = ("report", "fault", "Said", "refuse", "refusal", "differ", "keep", "Unreadable")
+REPORTERS = (
+    "_say",
+    "_refused",
+    "report",
+    "fault",
+    "Said",
+    "refuse",
+    "refusal",
+    "differ",
+    "keep",
+    "Unreadable",
+)
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 

@@ -6,7 +6,7 @@ Reads files and writes a folder; no Django, no clock. `backtest` is the whole of
 from .applications import Applications, Batch, Past, PastApplication, batch_of
 from .columns import ApplicationsInvalid
 from .deciding import KernelMismatch, Law, Side
-from .economics import Economics
+from .economics import Economics, EconomicsInvalid
 from .page import report
 from .running import CHUNK_ROWS, BacktestStopped, Job, backtest, canonical_json, inputs
 from .versions import differences
@@ -18,6 +18,7 @@ __all__ = [
     "BacktestStopped",
     "Batch",
     "Economics",
+    "EconomicsInvalid",
     "Job",
     "KernelMismatch",
     "Law",

@@ -26,6 +26,7 @@ from .statistics import BUCKETS
 Ints = npt.NDArray[np.int64]
 GROUPS = ("sex", "age_band", "region")
 SEGMENTS = ("purpose", "instalments")
+MOST_PROBLEMS = 12
 AGES = ((18, 24), (25, 34), (35, 44), (45, 54))
 
 
@@ -143,21 +144,29 @@ class Applications:
                 raise IsADirectoryError("it is a folder")
             schema = dict(pl.scan_parquet(path, glob=False).collect_schema())
         except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            name, why = f"{str(path)!r:.200}", f"{str(error).splitlines()[0]:.200}"
             raise ApplicationsInvalid(
-                f"{str(path)!r:.200} cannot be read as Parquet ({str(error).splitlines()[0]:.200}): give one Parquet file of "
-                "applications; a CSV or Excel file cannot hold their events."
+                f"{name} cannot be read as Parquet ({why}): give one Parquet file of applications; a CSV or Excel file "
+                "cannot hold their events.",
+                f"{name} 无法作为 Parquet 读取（{why}）：请给出一个申请的 Parquet 文件；CSV 或 Excel 装不下事件。",
             ) from None
         problems = wrong(schema, (*GROUPS, *SEGMENTS, *groups, *segments), (*groups, *segments))
         if problems:
-            shown = "; ".join(problems[:12]) + (
-                f"; and {len(problems) - 12} more" if len(problems) > 12 else ""
-            )
+            more = len(problems) - MOST_PROBLEMS
+            also = (f"; and {more} more", f"；另有 {more} 个") if more > 0 else ("", "")
+            en = "; ".join(words for words, _ in problems[:MOST_PROBLEMS]) + also[0]
+            zh = "；".join(words for _, words in problems[:MOST_PROBLEMS]) + also[1]
             floats = (
-                " pandas makes floats of whole numbers with nulls: call convert_dtypes() before to_parquet."
+                (
+                    " pandas makes floats of whole numbers with nulls: call convert_dtypes() before to_parquet.",
+                    "pandas 会把带空值的整数变成小数：to_parquet 之前请调用 convert_dtypes()。",
+                )
+                if "Float" in en
+                else ("", "")
             )
             raise ApplicationsInvalid(
-                f"{path}: {shown}. docs/sandbox.md says which columns a file of applications has."
-                + (floats if "Float" in shown else "")
+                f"{path}: {en}. docs/sandbox.md says which columns a file of applications has.{floats[0]}",
+                f"{path}：{zh}。申请文件有哪些列，见 docs/sandbox.md。{floats[1]}",
             )
 
         def cut(usual: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
@@ -167,7 +176,9 @@ class Applications:
             path, cut(GROUPS, groups), cut(SEGMENTS, segments), utc_offset_minutes, absent(schema)
         )
         if not found.rows:
-            raise ApplicationsInvalid(f"{path} has no rows: there is nothing to decide.")
+            raise ApplicationsInvalid(
+                f"{path} has no rows: there is nothing to decide.", f"{path} 没有行：没有可决策的申请。"
+            )
         return found
 
     @property
@@ -189,15 +200,18 @@ class Applications:
         try:
             frame = pl.scan_parquet(self.path, glob=False).slice(start, n).collect()
         except (OSError, pl.exceptions.PolarsError) as error:
+            why = f"{str(error).splitlines()[0]:.200}"
             raise ApplicationsInvalid(
-                f"{self.path}: rows {start} to {start + n} cannot be read ({str(error).splitlines()[0]:.200}): "
-                "the file is damaged, or was changed meanwhile; write it again."
+                f"{self.path}: rows {start} to {start + n} cannot be read ({why}): "
+                "the file is damaged, or was changed meanwhile; write it again.",
+                f"{self.path}：第 {start} 至 {start + n} 行无法读取（{why}）：文件已损坏，或中途被改动；请重新写出。",
             ) from None
         ids = frame["application_id"].cast(pl.String)
         if ids.null_count():
+            row = start + (ids.is_null().arg_max() or 0)
             raise ApplicationsInvalid(
-                f"{self.path}: application_id is null in row {start + (ids.is_null().arg_max() or 0)} (counted from 0): "
-                "give each application its own."
+                f"{self.path}: application_id is null in row {row} (counted from 0): give each application its own.",
+                f"{self.path}：第 {row} 行（从 0 数起）的 application_id 为空：请给每份申请一个编号。",
             )
         people = frame["person"].cast(pl.String).fill_null(ids) if "person" in frame.columns else ids
         ids, people = ids.to_list(), people.to_list()

@@ -14,6 +14,7 @@ from timelyrain.decisioning import (
     ENGINE,
     OUTCOMES,
     STATES,
+    Bilingual,
     Column,
     Evidence,
     LawContext,
@@ -35,7 +36,7 @@ PD = "model.pd_ppm"
 SNOOZED = "snoozed"
 
 
-class KernelMismatch(RuntimeError):
+class KernelMismatch(Bilingual, RuntimeError):
     """The columns decided otherwise than the online kernel: nothing of this back-test may be believed."""
 
 
@@ -118,7 +119,8 @@ def features(side: Side, evidences: Sequence[Evidence], names: Sequence[str]) ->
         pd = scores(policy, table, side.scorer)
     except ScorerMismatch as error:
         raise ApplicationsInvalid(
-            f"{error}: give the model that was trained for this policy (--model)."
+            f"{error}: give the model that was trained for this policy (--model).",
+            f"{error.told('zh')}：请给出为此策略训练的模型（--model）。",
         ) from None
     return pl.DataFrame([_series(name, table[name]) for name in names] + [_series(PD, pd)])
 
@@ -206,7 +208,8 @@ def check_one(side: Side, batch: Batch, row: int, law: Law, decided: Decided) ->
     columns = (OUTCOMES[decided.outcome[row]].value, *money, pd, *decided.states[:, row].tolist())
     if told != columns:
         raise KernelMismatch(
-            f"application {batch.ids[row]}: decided {told} online and {columns} in columns; report this as a defect"
+            f"application {batch.ids[row]}: decided {told} online and {columns} in columns; report this as a defect",
+            f"申请 {batch.ids[row]}：逐条决策为 {told}，按列决策为 {columns}；请作为缺陷上报",
         )
 
 
@@ -221,12 +224,14 @@ def _column(series: pl.Series) -> Column:
 
 def _purposes(policy: Policy, rows: pl.DataFrame) -> Ints:
     codes = {name: code for code, name in enumerate(policy.purposes)}
-    found = rows["purpose"].replace_strict(codes, default=-1, return_dtype=pl.Int64).to_numpy()
+    named = rows["purpose"].cast(pl.String)  # one run of nulls has no type of its own
+    found = named.replace_strict(codes, default=-1, return_dtype=pl.Int64).to_numpy()
     if (found < 0).any():
         row = int(np.argmax(found < 0))
         raise ApplicationsInvalid(
             f"application {rows['id'][row]}: purpose {rows['purpose'][row]!r} is not one of {policy.name}: "
-            f"{', '.join(policy.purposes)}"
+            f"{', '.join(policy.purposes)}",
+            f"申请 {rows['id'][row]}：{policy.name} 没有用途 {rows['purpose'][row]!r}，可用的有 {'、'.join(policy.purposes)}",
         )
     return found
 
@@ -239,7 +244,8 @@ def _check(policy: Policy, rows: pl.DataFrame, given: Mapping[str, Ints]) -> Non
         if domain.kind == "int" and wrong.any():
             row = int(np.argmax(wrong))
             raise ApplicationsInvalid(
-                f"application {rows['id'][row]}: {name} is {values[row]}: give a whole number from {domain.low} to {domain.high}"
+                f"application {rows['id'][row]}: {name} is {values[row]}: give a whole number from {domain.low} to {domain.high}",
+                f"申请 {rows['id'][row]}：{name} 为 {values[row]}：请给出 {domain.low} 到 {domain.high} 的整数",
             )
     for name in policy.given_names:
         if (column := f"given.{name}") in rows.columns:
@@ -248,5 +254,7 @@ def _check(policy: Policy, rows: pl.DataFrame, given: Mapping[str, Ints]) -> Non
             for row in wrong.arg_true().head(1).to_list():
                 raise ApplicationsInvalid(
                     f"application {rows['id'][row]}: {column} is {rows[column][row]}: give a whole number from {domain.low} "
-                    f"to {domain.high}, or null where it is not known"
+                    f"to {domain.high}, or null where it is not known",
+                    f"申请 {rows['id'][row]}：{column} 为 {rows[column][row]}：请给出 {domain.low} 到 {domain.high} 的整数，"
+                    "未知时为空",
                 )

@@ -8,16 +8,22 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
+from timelyrain.decisioning import Bilingual
+
 Ints = npt.NDArray[np.int64]
 PPM = 1_000_000
 MAX_COST_FEN = 10**9
 _PERCENT = re.compile(r"percent\(([\d.]+)\)")
 
 
+class EconomicsInvalid(Bilingual, ValueError):
+    """What a loan is said to cost is outside its range."""
+
+
 @dataclass(frozen=True, slots=True)
 class Economics:
     """funding_ppm: yearly cost of the money lent. lgd_ppm: part of the principal lost with a bad loan, which is taken to
-    earn nothing. cost_fen: of making and serving one loan, good or bad. Raises ValueError.
+    earn nothing. cost_fen: of making and serving one loan, good or bad. Raises EconomicsInvalid.
     """
 
     funding_ppm: int = 35_000
@@ -27,7 +33,10 @@ class Economics:
     def __post_init__(self) -> None:
         for name, most in (("funding_ppm", PPM), ("lgd_ppm", PPM), ("cost_fen", MAX_COST_FEN)):
             if not 0 <= (value := getattr(self, name)) <= most:
-                raise ValueError(f"{name} is {value}: give a whole number from 0 to {most}")
+                raise EconomicsInvalid(
+                    f"{name} is {value}: give a whole number from 0 to {most}",
+                    f"{name} 为 {value}：请给出 0 到 {most} 的整数",
+                )
 
     @staticmethod
     def of(source: str) -> "Economics":

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from timelyrain.decisioning import ENGINE, Policy
+from timelyrain.decisioning import ENGINE, Bilingual, Policy
 
 from .applications import Batch, Past
 from .chunks import Chunks, packed
@@ -40,7 +40,7 @@ _BASE = ("id", "at", "amount_fen", "instalments", "purpose", "draw", "bad", "los
 _MONEY = ("limit_fen", "amount_fen", "rate_ppm", "pd_ppm", "expected_fen", "realised_fen")
 
 
-class BacktestStopped(RuntimeError):
+class BacktestStopped(Bilingual, RuntimeError):
     """A back-test cannot begin or go on; the message says what to do."""
 
 
@@ -113,7 +113,8 @@ def backtest(
     chunks, named = Chunks(out / "chunks"), out / "job.json"
     if named.exists() and named.read_bytes() != job.identity:
         raise BacktestStopped(
-            f"{out} holds another back-test (another file, policy, model or law): choose another folder."
+            f"{out} holds another back-test (another file, policy, model or law): choose another folder.",
+            f"{out} 里是另一次回测（文件、策略、模型或法定上限不同）：请换一个文件夹。",
         )
     if not resume:
         chunks.clear()
@@ -197,7 +198,8 @@ def _computed(
             except _gone():
                 raise BacktestStopped(
                     "Who computed is gone (out of memory, or the cluster was lost): what is done stays; go on with --resume, "
-                    "and fewer --workers."
+                    "and fewer --workers.",
+                    "计算进程已不在（内存不足，或集群失联）：已完成的部分保留；请用 --resume 继续，并减少 --workers。",
                 ) from None
             except BaseException:
                 for future in running:

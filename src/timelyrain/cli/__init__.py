@@ -9,7 +9,7 @@ from timelyrain.runtime.embedded import DatabaseError
 from timelyrain.runtime.processes import ProcessError
 
 from . import books, contract, decisions, platform, risk
-from .commands import Commands, Refusal
+from .commands import Commands, Refusal, chinese
 
 GROUPS = (platform, books, contract, decisions, risk)
 
@@ -63,7 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         return given.run(given) or 0
-    except (DatabaseError, ProcessError, Refusal) as error:
+    except Refusal as refusal:
+        print(refusal.zh if chinese(given) else refusal, file=sys.stderr)
+        return 1
+    except (DatabaseError, ProcessError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -25,6 +25,7 @@ from timelyrain.backtesting import (
     ApplicationsInvalid,
     BacktestStopped,
     Economics,
+    EconomicsInvalid,
     Job,
     KernelMismatch,
     Side,
@@ -42,7 +43,7 @@ from timelyrain.risk import ModelRefused
 from timelyrain.runtime.embedded import default_home
 
 from . import definitions
-from .commands import Refusal, say
+from .commands import Refusal, chinese, say
 
 
 def backtest(given: argparse.Namespace) -> None:
@@ -57,21 +58,23 @@ def backtest(given: argparse.Namespace) -> None:
             page = out / "report.html"
             page.write_text(report(result, differences(job.a.source, job.b.source)), encoding="utf-8")
         except (ApplicationsInvalid, BacktestStopped, KernelMismatch) as error:
-            raise Refusal(str(error)) from None
+            raise definitions.refused(error) from None
         except OSError as error:
+            where, why = error.filename or out, error.strerror or error
             raise Refusal(
-                f"{error.filename or out} cannot be written ({error.strerror or error}): make room or choose another --out "
-                "or --cache; what is done stays, go on with --resume."
+                f"{where} cannot be written ({why}): make room or choose another --out or --cache; what is done stays, "
+                "go on with --resume.",
+                f"{where} 无法写入（{why}）：请腾出空间，或换一个 --out 或 --cache；已完成的部分保留，请用 --resume 继续。",
             ) from None
     if given.json:
         sys.stdout.write(canonical_json(result).decode() + "\n")
     else:
-        _tell(result, definitions.chinese(given))
+        _tell(result, chinese(given))
     print(f"• {page}", file=sys.stderr)
 
 
 def _job(given: argparse.Namespace) -> Job:
-    model = definitions.model_content(given.model)
+    model = definitions.model_content(given.model, chinese(given))
     side_a, side_b = (
         _side(name, definitions.model_content(own) if own else model, given.jurisdiction)
         for name, own in ((given.policy, None), (given.against, given.model_against))
@@ -86,8 +89,10 @@ def _job(given: argparse.Namespace) -> Job:
             defaults.lgd_ppm if given.lgd_ppm is None else given.lgd_ppm,
             defaults.cost_fen if given.cost_fen is None else given.cost_fen,
         )
-    except (ValueError, RuleNotInForce) as error:  # of the file or of what a loan costs
-        raise Refusal(str(error)) from None
+    except (ApplicationsInvalid, EconomicsInvalid) as error:
+        raise definitions.refused(error) from None
+    except RuleNotInForce as error:
+        raise definitions.lawless(error, given) from None
     cache = None if given.no_cache else given.cache or default_home() / "backtests" / "features"
     return Job(applications, side_a, side_b, law, economics, cache, given.chunk_rows or CHUNK_ROWS)
 
@@ -98,9 +103,9 @@ def _side(name: str, model: bytes | None, jurisdiction: str) -> Side:
     try:
         assert side.policy and (model is None or side.scorer)  # read here once, where a problem can be told
     except DefinitionInvalid as error:
-        raise Refusal(f"{name}: {error}") from None
+        raise definitions.faulty(error, name) from None
     except ModelRefused as error:
-        raise Refusal(str(error)) from None
+        raise definitions.no_model(error) from None
     return side
 
 
@@ -113,12 +118,16 @@ def _executor(given: argparse.Namespace) -> Iterator[Executor | None]:
         from dask.distributed import Client
     except ImportError:
         raise Refusal(
-            "Dask is not installed here: install timelyrain[cluster], or leave --dask away."
+            "Dask is not installed here: install timelyrain[cluster], or leave --dask away.",
+            "这里没有安装 Dask：请安装 timelyrain[cluster]，或不用 --dask。",
         ) from None
     try:
         client = Client(given.dask, timeout=10)
     except (OSError, ValueError) as error:
-        raise Refusal(f"No Dask scheduler answers at {given.dask} ({error}).") from None
+        raise Refusal(
+            f"No Dask scheduler answers at {given.dask} ({error}): look at its address, or leave --dask away.",
+            f"{given.dask} 没有 Dask 调度器应答（{error}）：请核对地址，或不用 --dask。",
+        ) from None
     with client:
         yield client.get_executor()
 

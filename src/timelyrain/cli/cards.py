@@ -8,8 +8,7 @@ from typing import Any
 
 from timelyrain import drawing, risk
 
-from .commands import Commands, Refusal, say
-from .definitions import chinese
+from .commands import Commands, Refusal, chinese, say
 
 CARD = """
 what is written

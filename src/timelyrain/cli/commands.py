@@ -14,7 +14,11 @@ Run = Callable[[argparse.Namespace], int | None]
 
 
 class Refusal(Exception):
-    """What was asked cannot be done; the message says why and what to do instead."""
+    """What was asked cannot be done; the message says why and what to do instead. zh: the same in Chinese."""
+
+    def __init__(self, en: str, zh: str = ""):
+        super().__init__(en)
+        self.zh = zh or en
 
 
 class Commands:
@@ -39,6 +43,12 @@ class Commands:
     def group(self, name: str, text: str) -> "Commands":
         """`timelyrain NAME ACT`."""
         return Commands(self._under.add_parser(name, help=text, description=text), "ACT")
+
+
+def chinese(given: argparse.Namespace) -> bool:
+    """The reader's language: --language, else that of the shell."""
+    asked = getattr(given, "language", None)
+    return (asked or os.environ.get("LC_ALL") or os.environ.get("LANG") or "").startswith("zh")
 
 
 def say(sentence: str) -> None:

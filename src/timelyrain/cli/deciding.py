@@ -24,7 +24,7 @@ from timelyrain.origination.limits import limits_over_time
 from timelyrain.policies import RuleNotInForce
 
 from . import definitions
-from .commands import Refusal, say
+from .commands import Refusal, chinese, say
 
 REQUEST = {"amount_fen": 2_000_000, "instalments": 12}
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
@@ -42,9 +42,10 @@ EFFECTS_ZH = {code: zh for code, (zh, _, _) in DEEDS.items()} | {"note": "提示
 def decide(given: argparse.Namespace) -> None:
     """Decide on one person's evidence and say why; needs no database."""
     source = definitions.policy_source(given.policy, given.jurisdiction)
-    policy = definitions.parsed(source, given.policy, definitions.chinese(given))
+    zh = chinese(given)
+    policy = definitions.parsed(source, given.policy)
     evidence = definitions.evidence(given.evidence)
-    scorer = definitions.model(definitions.model_content(given.model))
+    scorer = definitions.model(definitions.model_content(given.model, zh))
     pack, product = definitions.pack_and_product(given)
     told = definitions.json_object(given.request) if given.request else {}
     handed = definitions.json_object(given.given) if given.given else {}
@@ -54,46 +55,68 @@ def decide(given: argparse.Namespace) -> None:
         law = limits_over_time(pack, product, given.licence, policy.aggregation.utc_offset_minutes)
         if evidence.as_of < law.begins:
             first = law.first_day(policy.aggregation.utc_offset_minutes)
-            say(f"the evidence is older than the law known here: the limits of {first} are taken")
+            say(
+                f"证据早于这里已知的法定上限：按 {first} 的上限"
+                if zh
+                else f"the evidence is older than the law known here: the limits of {first} are taken"
+            )
         context = law.at(evidence.as_of)
         decision = decisioning.decide(policy, evidence, request, scorer, given.draw, context, given=handed)
     except TypeError:
-        raise Refusal(f"--request {told} is not amount_fen, instalments and purpose.") from None
-    except (RequestInvalid, ScorerMismatch, RuleNotInForce) as error:
-        raise Refusal(str(error)) from None
+        raise Refusal(
+            f"--request {told} is not amount_fen, instalments and purpose.",
+            f"--request {told} 不是 amount_fen、instalments 和 purpose。",
+        ) from None
+    except (RequestInvalid, ScorerMismatch) as error:
+        raise definitions.refused(error) from None
+    except RuleNotInForce as error:
+        raise definitions.lawless(error, given) from None
     record = decision_record(decision, policy, evidence, request, scorer, given.draw, context)
     if given.record:
         try:
             given.record.write_bytes(record)
         except (OSError, ValueError) as error:
-            raise Refusal(f"{given.record} cannot be written ({error}): name another file.") from None
+            raise Refusal(
+                f"{given.record} cannot be written ({error}): name another file.",
+                f"{given.record} 无法写入（{error}）：请换一个文件。",
+            ) from None
     if given.json:
         sys.stdout.write(record.decode() + "\n")
     else:
-        _explain(decision, source, request, definitions.chinese(given))
+        _explain(decision, source, request, zh)
     if given.what_if:
         ways = decisioning.what_would_change(
             policy, evidence, request, scorer, context, given=handed, terms=product.instalments,
             amounts=range(product.min_amount_fen, product.max_amount_fen + 1, product.step_fen),
         )  # fmt: skip
-        _what_if(decision, ways, definitions.chinese(given))
+        _what_if(decision, ways, zh)
 
 
 def _judge(policy: Policy, handed: dict[str, Any]) -> None:
     """What is handed in has names the policy asks for and values of their types."""
     for name, value in handed.items():
         if name not in policy.given_names:
-            asked = ", ".join(policy.given_names) or "nothing"
-            raise Refusal(f"--given: {policy.name} asks for {asked}, not for {name!r}.")
+            names = policy.given_names
+            raise Refusal(
+                f"--given: {policy.name} asks for {', '.join(names) or 'nothing'}, not for {name!r}.",
+                f"--given：{policy.name} 要的是 {'、'.join(names) or '（无）'}，没有 {name!r}。",
+            )
         kind = policy.verdict_types[name]
-        wanted = "true or false" if kind.kind == "bool" else f"a whole number from {kind.low} to {kind.high}"
+        en, zh = (
+            ("true or false", " true、false")
+            if kind.kind == "bool"
+            else (f"a whole number from {kind.low} to {kind.high}", f" {kind.low} 到 {kind.high} 的整数")
+        )
         fits = (
             type(value) is bool
             if kind.kind == "bool"
             else type(value) is int and kind.low <= value <= kind.high
         )
         if value is not None and not fits:
-            raise Refusal(f"--given: {name} is {value!r}: give {wanted}, or null.")
+            raise Refusal(
+                f"--given: {name} is {value!r}: give {en}, or null.",
+                f"--given：{name} 为 {value!r}：请给出{zh} 或 null。",
+            )
 
 
 def _explain(decision: Decision, source: str, request: Request, zh: bool) -> None:

@@ -24,13 +24,13 @@ from timelyrain.decisioning import (
 )
 
 from . import definitions
-from .commands import Refusal
+from .commands import Refusal, chinese
 
 
 def check(given: argparse.Namespace) -> int:
     """All that is wrong with a definition, with line, column and remedy; exit status 1 when it cannot be activated."""
     source = definitions.policy_source(given.policy, given.jurisdiction)
-    zh = definitions.chinese(given)
+    zh = chinese(given)
     language = "zh" if zh else "en"
     try:
         policy = Policy.parse(source)
@@ -55,8 +55,8 @@ def check(given: argparse.Namespace) -> int:
 def show(given: argparse.Namespace) -> None:
     """What a policy says: its rules, figures and tables, or its catalogue of features."""
     source = definitions.policy_source(given.policy, given.jurisdiction)
-    zh = definitions.chinese(given)
-    policy = definitions.parsed(source, given.policy, zh)
+    zh = chinese(given)
+    policy = definitions.parsed(source, given.policy)
     parts = _catalogue(policy, zh) if given.features else _contents(policy, source, zh)
     if given.json:
         print(
@@ -162,9 +162,9 @@ def _catalogue(policy: Policy, zh: bool) -> list[Part]:
 
 def test(given: argparse.Namespace) -> int:
     """Decide test cases under a policy; which fail, and what they have shown of each rule; exit status 1 when one fails."""
-    source, zh = definitions.policy_source(given.policy, given.jurisdiction), definitions.chinese(given)
-    policy = definitions.parsed(source, given.policy, zh)
-    scorer = definitions.model(definitions.model_content(given.model))
+    source, zh = definitions.policy_source(given.policy, given.jurisdiction), chinese(given)
+    policy = definitions.parsed(source, given.policy)
+    scorer = definitions.model(definitions.model_content(given.model, zh))
     tried = try_cases(policy, [case for path in given.cases for case in _cases(path)], scorer)
     if given.json:
         told = {
@@ -203,17 +203,20 @@ def _cases(path: Path) -> list[Case]:
         raw = json.loads(path.read_bytes())
         return [Case.from_json(one) for one in (raw if isinstance(raw, list) else [raw])]
     except CaseInvalid as error:
-        raise Refusal(f"{path}: {error}") from None
+        raise Refusal(f"{path}: {error}", f"{path}：{error.told('zh')}") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise Refusal(f"{path} is no file of test cases ({error}): docs/releases.md shows one.") from None
+        raise Refusal(
+            f"{path} is no file of test cases ({error}): docs/releases.md shows one.",
+            f"{path} 不是测试案例的文件（{error}）：docs/releases.md 有样例。",
+        ) from None
 
 
 def diff(given: argparse.Namespace) -> None:
     """What the second policy changes of the first, in words."""
     sources = [definitions.policy_source(name, given.jurisdiction) for name in (given.a, given.b)]
-    zh = definitions.chinese(given)
+    zh = chinese(given)
     for name, source in zip((given.a, given.b), sources, strict=True):
-        definitions.parsed(source, name, zh)
+        definitions.parsed(source, name)
     found = differences(*sources)
     if given.json:
         print(json.dumps([{"zh": a, "en": b} for a, b in found], ensure_ascii=False))

@@ -15,7 +15,7 @@ from timelyrain.decisioning import Evidence, Policy, RecordInvalid, Replay
 from timelyrain.risk import TrainedModel
 
 from . import definitions
-from .commands import Refusal, load_django
+from .commands import Refusal, chinese, load_django
 
 CAUSES = {
     "data": ("证据与记录中的不同", "the evidence is not the one of the record"),
@@ -38,14 +38,14 @@ MOST_FILES = 200
 class NotReplayable(Refusal):
     """Something of the record is not at hand or cannot be read; cause: whose it is."""
 
-    def __init__(self, cause: str | None, sentence: str):
-        super().__init__(sentence)
+    def __init__(self, cause: str | None, en: str, zh: str):
+        super().__init__(en, zh)
         self.cause = cause
 
 
 def replay(given: argparse.Namespace) -> int:
     """Decide a recorded decision again; 0 when equal byte for byte, 1 with the cause when not, 2 when it cannot be replayed."""
-    zh = definitions.chinese(given)
+    zh = chinese(given)
     try:
         found, digest = _replayed(given)
     except Refusal as refusal:
@@ -53,7 +53,7 @@ def replay(given: argparse.Namespace) -> int:
         if given.json:
             print(json.dumps({"equal": False, "cause": cause, "differences": [], "problem": str(refusal)}))
         lead = f"{'无法重放' if zh else 'cannot be replayed'}: {f'{cause}: ' if cause else ''}"
-        print(f"{lead}{refusal}", file=sys.stderr)
+        print(f"{lead}{refusal.zh if zh else refusal}", file=sys.stderr)
         return 2
     if given.json:
         told = {"equal": found.equal, "cause": found.cause, "differences": found.differences}
@@ -81,9 +81,13 @@ def _replayed(given: argparse.Namespace) -> tuple[Replay, str]:
         if not (scored is None or definitions.is_hash(scored)):
             raise TypeError("model is no hash")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        why = f"it has no {error}" if isinstance(error, KeyError) else f"{error}"
+        why, zh = (
+            (f"it has no {error}", f"没有 {error}") if isinstance(error, KeyError) else (str(error),) * 2
+        )
         raise NotReplayable(
-            None, f"{path} is no decision record ({why:.200}): give what `decide --record` wrote."
+            None,
+            f"{path} is no decision record ({why:.200}): give what `decide --record` wrote.",
+            f"{path} 不是决策记录（{zh:.200}）：请给出 `decide --record` 写出的文件。",
         ) from None
     with _whose("rule"):
         policy = _policy(given, path, rule)
@@ -94,7 +98,7 @@ def _replayed(given: argparse.Namespace) -> tuple[Replay, str]:
     try:
         found = decisioning.replay(record, policy, evidence, scorer)
     except RecordInvalid as error:
-        raise NotReplayable(None, str(error)) from None
+        raise NotReplayable(None, error.told("en"), error.told("zh")) from None
     return found, hashlib.sha256(record).hexdigest()
 
 
@@ -103,14 +107,14 @@ def _whose(cause: str) -> Iterator[None]:
     try:
         yield
     except Refusal as refusal:
-        raise NotReplayable(cause, str(refusal)) from None
+        raise NotReplayable(cause, str(refusal), refusal.zh) from None
 
 
 def _policy(given: argparse.Namespace, record: Path, digest: str) -> Policy:
     """The one named; else the one of the record: shipped, beside it, or kept by the platform."""
 
     def parsed(source: str, name: str) -> Policy:
-        return definitions.parsed(source, name, definitions.chinese(given), decided=True)
+        return definitions.parsed(source, name, decided=True)
 
     def named(name: str) -> Policy:
         return parsed(definitions.policy_source(name, given.jurisdiction), name)
@@ -133,7 +137,8 @@ def _evidence(record: Path, digest: str) -> Evidence:
     found = _beside(record, "*.json", read)
     if found is None:
         raise Refusal(
-            f"No file beside {record} or here is the evidence that it names ({digest[:12]}): give it with --evidence."
+            f"No file beside {record} or here is the evidence that it names ({digest[:12]}): give it with --evidence.",
+            f"{record} 旁边和当前目录都没有它所指的证据（{digest[:12]}）：请用 --evidence 给出。",
         )
     return found
 
@@ -170,12 +175,15 @@ def _from_database(given: argparse.Namespace) -> tuple[Replay, str]:
         decision_id = UUID(given.record)
     except ValueError:
         raise NotReplayable(
-            None, f"{given.record!r:.200} is neither a file nor the id of a decision."
+            None,
+            f"{given.record!r:.200} is neither a file nor the id of a decision.",
+            f"{given.record!r:.200} 既不是文件，也不是决策的编号。",
         ) from None
     if given.policy or given.evidence or given.model:
         raise NotReplayable(
             None,
             "A decision of the platform is replayed from what is stored: leave --policy, --evidence and --model away.",
+            "平台的决策按所存的内容重放：请不要给 --policy、--evidence 和 --model。",
         )
     definitions.need_platform()
     load_django()
@@ -186,6 +194,6 @@ def _from_database(given: argparse.Namespace) -> tuple[Replay, str]:
     try:
         return services.replay_decision(decision_id), queries.decision_row(decision_id).record_sha256
     except ModelRefused as refused:
-        raise NotReplayable("model", str(refused)) from None
+        raise NotReplayable("model", str(refused), f"模型不能使用（{refused}）") from None
     except Problem as problem:
-        raise NotReplayable(None, str(problem)) from None
+        raise NotReplayable(None, str(problem), f"平台拒绝了（{problem}）") from None

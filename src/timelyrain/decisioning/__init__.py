@@ -46,6 +46,7 @@ from .record import ENGINE, RecordInvalid, Replay, decide_again, decision_record
 from .schema import LATER_SOURCES
 from .states import State, StateInvalid, merge
 from .verdicts import OUTCOMES, STATES, Columns, Outcome, Verdicts, column, verdicts
+from .wording import Bilingual, Language
 
 __all__ = [
     "ENGINE",
@@ -60,6 +61,7 @@ __all__ = [
     "STATES",
     "TABLES",
     "Batch",
+    "Bilingual",
     "Case",
     "CaseInvalid",
     "CaseResult",
@@ -81,6 +83,7 @@ __all__ = [
     "Figure",
     "Imported",
     "JdmInvalid",
+    "Language",
     "LawContext",
     "Outcome",
     "Policy",

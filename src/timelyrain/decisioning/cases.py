@@ -10,9 +10,10 @@ from .decision import LawContext, Request
 from .evidence import Evidence, EvidenceInvalid, evidence_from_json
 from .policy import Policy
 from .verdicts import Outcome
+from .wording import Bilingual
 
 
-class CaseInvalid(ValueError):
+class CaseInvalid(Bilingual, ValueError):
     """A test case cannot be read; the message names the key and what belongs there."""
 
 
@@ -42,13 +43,19 @@ class Case:
         Raises CaseInvalid.
         """
         if not isinstance(raw, dict):
-            raise CaseInvalid(f"a test case is a JSON object, not {type(raw).__name__}")
+            kind = type(raw).__name__
+            raise CaseInvalid(
+                f"a test case is a JSON object, not {kind}", f"测试案例应是 JSON 对象，不是 {kind}"
+            )
         case = cast(dict[str, object], raw)
         if unknown := sorted(set(case) - set(_KEYS)):
-            raise CaseInvalid(f"unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
+            raise CaseInvalid(
+                f"unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}",
+                f"没有 {unknown[0]!r} 这个键；可用的有：{'、'.join(_KEYS)}",
+            )
         name = case.get("name")
         if not isinstance(name, str) or not name:
-            raise CaseInvalid(f"name is {name!r}: give the case a name")
+            raise CaseInvalid(f"name is {name!r}: give the case a name", f"name 为 {name!r}：请给案例起名")
         try:
             request = Request(**cast(dict[str, int], case["request"]))  # pyright: ignore[reportArgumentType]
             context = LawContext(**cast(dict[str, int], case["context"]))
@@ -58,19 +65,24 @@ class Case:
             given = dict(cast(Mapping[str, Value], case.get("given", {})))
             snoozed = _texts(case.get("snoozed", []))
             only, limit = expect.pop("only", False), expect.pop("limit_fen", None)
-            if expect:
-                raise CaseInvalid(f"{name}: unknown key expect.{sorted(expect)[0]}")
             bounds = (
                 None if limit is None else (int(cast(list[int], limit)[0]), int(cast(list[int], limit)[1]))
             )
             evidence = evidence_from_json(cast(Mapping[str, object], case["evidence"]))
         except EvidenceInvalid as error:
-            raise CaseInvalid(f"{name}: {error}") from None
+            raise CaseInvalid(f"{name}: {error}", f"{name}：{error.told('zh')}") from None
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise CaseInvalid(f"{name}: {error!r} is absent or of the wrong form") from None
+            raise CaseInvalid(
+                f"{name}: {error!r} is absent or of the wrong form", f"{name}：{error!r} 缺失或写法不对"
+            ) from None
+        if expect:
+            odd = f"expect.{sorted(expect)[0]}"
+            raise CaseInvalid(f"{name}: unknown key {odd}", f"{name}：没有 {odd} 这个键")
         draw = case.get("draw", 500_000)
         if type(draw) is not int:
-            raise CaseInvalid(f"{name}: draw is {draw!r}, give a whole number")
+            raise CaseInvalid(
+                f"{name}: draw is {draw!r}, give a whole number", f"{name}：draw 为 {draw!r}，请给出整数"
+            )
         return Case(
             name, evidence, request, context, outcome, reasons, only is True, bounds, draw, given, snoozed
         )
@@ -151,7 +163,7 @@ def try_cases(policy: Policy, cases: Sequence[Case], scorer: Scorer | None) -> T
                 snoozed=case.snoozed,
             )
         except (RequestInvalid, ScorerMismatch) as error:
-            results.append(CaseResult(case.name, None, ((str(error), str(error)),)))
+            results.append(CaseResult(case.name, None, ((error.told("zh"), error.told("en")),)))
             continue
         for line in found.trace:
             seen[line.code].add(line.state)

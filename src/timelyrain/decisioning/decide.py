@@ -18,17 +18,18 @@ from .language import PPM
 from .policy import Effect, Policy
 from .texts import effect
 from .verdicts import Outcome, Verdicts, column, verdicts
+from .wording import Bilingual
 
 FACTORS = 4
 """Principal factors named from the model, as adverse-action practice has it."""
 _MADE_FROM = "velocity_"
 
 
-class RequestInvalid(ValueError):
+class RequestInvalid(Bilingual, ValueError):
     """The request, the draw or the context is outside its domain."""
 
 
-class ScorerMismatch(ValueError):
+class ScorerMismatch(Bilingual, ValueError):
     """The model reads features that the policy does not have."""
 
 
@@ -257,13 +258,20 @@ def _check(policy: Policy, request: Request, draw: int, context: LawContext) -> 
     for name, value in ranges.items():
         domain = policy.verdict_types[name]
         if type(value) is not int or not domain.low <= value <= domain.high:
-            raise RequestInvalid(f"{name} is {value!r}: give an integer from {domain.low} to {domain.high}")
+            raise RequestInvalid(
+                f"{name} is {value!r}: give an integer from {domain.low} to {domain.high}",
+                f"{name} 为 {value!r}：请给出 {domain.low} 到 {domain.high} 的整数",
+            )
     if request.purpose not in policy.purposes:
         raise RequestInvalid(
-            f"request.purpose is {request.purpose!r}: use one of {', '.join(policy.purposes)}"
+            f"request.purpose is {request.purpose!r}: use one of {', '.join(policy.purposes)}",
+            f"request.purpose 为 {request.purpose!r}：请从这些中选：{'、'.join(policy.purposes)}",
         )
     if context.max_rate_ppm > context.cap_ppm:
-        raise RequestInvalid(f"law.max_rate_ppm {context.max_rate_ppm} is over law.cap_ppm {context.cap_ppm}")
+        raise RequestInvalid(
+            f"law.max_rate_ppm {context.max_rate_ppm} is over law.cap_ppm {context.cap_ppm}",
+            f"law.max_rate_ppm {context.max_rate_ppm} 高于 law.cap_ppm {context.cap_ppm}",
+        )
 
 
 def _given(policy: Policy, given: Mapping[str, Value]) -> dict[str, Value]:
@@ -275,7 +283,11 @@ def _given(policy: Policy, given: Mapping[str, Value]) -> dict[str, Value]:
         typed = type(value) is int or (flag and type(value) is bool)  # columns hold flags as 0 and 1
         if value is not None and (not typed or not kind.low <= value <= kind.high):
             wanted = "True or False" if flag else f"an integer from {kind.low} to {kind.high}"
-            raise RequestInvalid(f"{name} is {value!r}: give {wanted}, or None where it is not known")
+            wanted_zh = " True 或 False" if flag else f" {kind.low} 到 {kind.high} 的整数"
+            raise RequestInvalid(
+                f"{name} is {value!r}: give {wanted}, or None where it is not known",
+                f"{name} 为 {value!r}：请给出{wanted_zh}，未知时给 None",
+            )
         found[name] = value
     return found
 
@@ -284,7 +296,8 @@ def _expect(policy: Policy, scorer: Scorer) -> None:
     unknown = [name for name in scorer.feature_names if name not in policy.features]
     if unknown:
         raise ScorerMismatch(
-            f"model {scorer.sha256[:12]} reads {unknown[0]!r}, which {policy.name} does not have"
+            f"model {scorer.sha256[:12]} reads {unknown[0]!r}, which {policy.name} does not have",
+            f"模型 {scorer.sha256[:12]} 要读 {unknown[0]!r}，而 {policy.name} 没有",
         )
 
 
@@ -296,7 +309,10 @@ def _score(
     at = policy.engine.model_places(scorer.feature_names)
     if at is None:
         _expect(policy, scorer)
-        raise ScorerMismatch(f"model {scorer.sha256[:12]} reads what {policy.name} does not have")
+        raise ScorerMismatch(
+            f"model {scorer.sha256[:12]} reads what {policy.name} does not have",
+            f"模型 {scorer.sha256[:12]} 要读的特征，{policy.name} 没有",
+        )
     vector = values[at].astype(np.float64)
     vector[~known[at]] = np.nan
     score = scorer.score(vector)

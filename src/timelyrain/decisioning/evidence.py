@@ -25,6 +25,7 @@ from .schema import (
     Field,
     Table,
 )
+from .wording import Bilingual, Language, Said
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -37,12 +38,29 @@ MAX_BRACKETS = 1_000
 MAX_PROBLEMS = 50
 
 
-class EvidenceInvalid(ValueError):
+class EvidenceInvalid(Bilingual, ValueError):
     """Evidence was refused. `problems` lists all that was found (at most 50), each with the value and the remedy."""
 
-    def __init__(self, problems: tuple[str, ...]):
-        super().__init__("evidence refused: " + "; ".join(problems))
-        self.problems = problems
+    def __init__(self, found: tuple[tuple[str, Said], ...]):
+        """found: where, and what is wrong there."""
+        Exception.__init__(self, found)
+        self._found = found
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return self.sentences()
+
+    def sentences(self, language: Language = "en") -> tuple[str, ...]:
+        colon, semicolon = (": ", "; ") if language == "en" else ("：", "；")
+        return tuple(
+            f"{where}{colon if where else ''}{semicolon.join(said.told(language))}"
+            for where, said in self._found
+        )
+
+    def told(self, language: Language = "en") -> str:
+        if language == "zh":
+            return "证据被拒绝：" + "；".join(self.sentences("zh"))
+        return "evidence refused: " + "; ".join(self.problems)
 
 
 PLACES: Mapping[str, int] = {name: at for at, name in enumerate(TABLES)}
@@ -139,20 +157,21 @@ def decode(field: Field, code: int | None) -> int | bool | str | None:
 
 def _load(data: bytes) -> Mapping[str, object]:
     if len(data) > MAX_BYTES:
-        raise EvidenceInvalid((f"{len(data)} bytes is too large: send at most {MAX_BYTES}",))
+        raise _refused("evidence_bytes", found=len(data), most=MAX_BYTES)
     if (found := data.count(b"[") + data.count(b"{")) > MAX_BRACKETS:
-        raise EvidenceInvalid(
-            (f"{found} lists and objects: not readable as evidence, which is columns of plain values",)
-        )
+        raise _refused("evidence_brackets", found=found, most=MAX_BRACKETS)
     try:
         value = json.loads(data, parse_constant=_no_constant, object_pairs_hook=_no_twins)
     except (ValueError, RecursionError) as error:
-        raise EvidenceInvalid(
-            (f"not readable as JSON ({error}): send one UTF-8 JSON object, nested 4 deep",)
-        ) from None
+        raise _refused("evidence_no_json", said=str(error)) from None
     if not isinstance(value, dict):
-        raise EvidenceInvalid((f"the top is a {type(value).__name__}: send one JSON object",))
+        raise _refused("evidence_top", value=_show(value))
     return cast(dict[str, object], value)
+
+
+def _refused(slug: str, **values: object) -> EvidenceInvalid:
+    """For what is wrong with the whole."""
+    return EvidenceInvalid((("", Said(slug, values)),))
 
 
 def _no_constant(text: str) -> object:
@@ -170,7 +189,7 @@ class _Reading:
     """One pass over raw evidence, collecting problems."""
 
     def __init__(self) -> None:
-        self.problems: list[str] = []
+        self.problems: list[tuple[str, Said]] = []
 
     def whole(self, raw: Mapping[str, object]) -> Evidence:
         self._only(raw, ("as_of", "facts", "events", "missing"), "top")
@@ -190,8 +209,8 @@ class _Reading:
         _ = evidence.packed
         return evidence
 
-    def _say(self, problem: str) -> None:
-        self.problems.append(problem)
+    def _say(self, where: str, slug: str, **values: object) -> None:
+        self.problems.append((where, Said(slug, values)))
 
     def _only(
         self, raw: Mapping[str, object], known: Mapping[str, object] | tuple[str, ...], where: str
@@ -200,18 +219,18 @@ class _Reading:
             if len(self.problems) >= MAX_PROBLEMS:
                 return
             if name not in known:
-                self._say(f"{where}: unknown name {str(name)[:40]!r}; known are {', '.join(known)}")
+                self._say(where, "evidence_unknown", name=str(name)[:40], known=tuple(known))
 
     def _object(self, raw: object, where: str) -> Mapping[str, object]:
         if isinstance(raw, Mapping):
             return cast(Mapping[str, object], raw)
-        self._say(f"{where}: {_show(raw)} is not an object")
+        self._say(where, "evidence_no_object", value=_show(raw))
         return {}
 
     def _missing(self, raw: object, silent: Iterable[str]) -> tuple[str, ...]:
         names = _list(raw)
         if names is None or any(name not in SOURCES for name in names):
-            self._say(f"missing: {_show(raw)} is not a list of sources; known are {', '.join(SOURCES)}")
+            self._say("missing", "evidence_no_sources", value=_show(raw), known=SOURCES)
             return ()
         return tuple(sorted({str(name) for name in names}.union(silent)))
 
@@ -220,24 +239,22 @@ class _Reading:
             return None
         source = FACTS[name].source
         if source in missing:
-            self._say(
-                f"facts.{name}: {_show(raw)} given although source {source!r} is listed as missing; send null"
-            )
+            self._say(f"facts.{name}", "evidence_silent_fact", value=_show(raw), source=source)
         return self._code(FACTS[name], raw, f"facts.{name}")
 
     def _code(self, field: Field, raw: object, where: str) -> int | None:
         if field.kind == "enum":
             if isinstance(raw, str) and raw in field.values:
                 return field.values.index(raw)
-            self._say(f"{where}: {_show(raw)} is not one of {', '.join(field.values)}")
+            self._say(where, "evidence_no_choice", value=_show(raw), known=field.values)
         elif field.kind == "bool":
             if isinstance(raw, bool):
                 return int(raw)
-            self._say(f"{where}: {_show(raw)} is not true or false")
+            self._say(where, "evidence_no_flag", value=_show(raw))
         elif type(raw) is not int:
-            self._say(f"{where}: {_show(raw)} is not an integer")
+            self._say(where, "evidence_no_integer", value=_show(raw), low=field.low, high=field.high)
         elif not field.low <= raw <= field.high:
-            self._say(f"{where}: {_show(raw)} is outside {field.low} to {field.high}")
+            self._say(where, "evidence_range", value=_show(raw), low=field.low, high=field.high)
         else:
             return raw
         return None
@@ -248,9 +265,7 @@ class _Reading:
         nothing: dict[str, list[object]] = {column: [] for column in table.columns}
         if raw is None:
             if table.source not in missing and not table.later:
-                self._say(
-                    f"{where}: absent; send its columns (they may be empty) or list {table.source!r} as missing"
-                )
+                self._say(where, "evidence_no_table", source=table.source)
             return nothing
         columns = self._object(raw, where)
         self._only(columns, table.columns, where)
@@ -261,18 +276,18 @@ class _Reading:
             if values is not None:
                 lists[column] = values
             else:
-                self._say(f"{where}.{column}: {_show(columns.get(column))} is not a list")
+                self._say(f"{where}.{column}", "evidence_no_list", value=_show(columns.get(column)))
         lengths = {len(values) for values in lists.values()}
         if len(lists) < len(needed):
             return nothing
         if len(lengths) > 1:
-            self._say(f"{where}: columns of different length {sorted(lengths)}; a row needs a value in each")
+            self._say(where, "evidence_lengths", lengths=sorted(lengths))
             return nothing
         if max(lengths) > MAX_ROWS:
-            self._say(f"{where}: {max(lengths)} rows; send at most {MAX_ROWS}")
+            self._say(where, "evidence_rows", found=max(lengths), most=MAX_ROWS)
             return nothing
         if max(lengths) and table.source in missing:
-            self._say(f"{where}: has rows although source {table.source!r} is listed as missing; send none")
+            self._say(where, "evidence_silent_rows", source=table.source)
         absent: list[object] = [0] * max(lengths)
         return {column: lists.get(column, absent) for column in table.columns}
 
@@ -300,23 +315,29 @@ class _Reading:
             if not {*map(type, raw)} <= {str} or not {*raw} <= codes.keys():
                 bad = [v for v in raw if not isinstance(v, str) or v not in codes]
                 if bad:
-                    self._say(f"{where}: {_show(bad[0])} is not one of {', '.join(field.values)}")
+                    self._say(where, "evidence_no_choice", value=_show(bad[0]), known=field.values)
                     return None
             return np.array([codes[v] for v in cast(list[str], raw)], np.int64)
         if not {*map(type, raw)} <= {int}:
             odd = next(i for i, v in enumerate(raw) if type(v) is not int)
-            self._say(f"{where}[{odd}]: {_show(raw[odd])} is not an integer")
+            self._say(
+                f"{where}[{odd}]",
+                "evidence_no_integer",
+                value=_show(raw[odd]),
+                low=field.low,
+                high=field.high,
+            )
             return None
         numbers = cast(list[int], raw)
         if numbers and not (field.low <= min(numbers) and max(numbers) <= field.high):
             odd = next(i for i, v in enumerate(numbers) if not field.low <= v <= field.high)
-            self._say(f"{where}[{odd}]: {_show(numbers[odd])} is outside {field.low} to {field.high}")
+            self._say(
+                f"{where}[{odd}]", "evidence_range", value=_show(numbers[odd]), low=field.low, high=field.high
+            )
             return None
         values = np.array(numbers, np.int64)
         if field.unit == "fen" and int(np.abs(values).sum()) > MAX_TOTAL_FEN:
-            self._say(
-                f"{where}: adds up to more than {MAX_TOTAL_FEN} fen in absolute value; no one person does"
-            )
+            self._say(where, "evidence_total", most=MAX_TOTAL_FEN)
             return None
         return values
 
@@ -326,14 +347,12 @@ class _Reading:
             return
         if (at[1:] < at[:-1]).any():
             row = int(np.argmax(at[1:] < at[:-1])) + 1
-            self._say(f"{where}.at[{row}]: {int(at[row])} is before the row above; send events oldest first")
+            self._say(f"{where}.at[{row}]", "evidence_order", value=int(at[row]))
         elif int(at[-1]) > as_of:
-            self._say(
-                f"{where}.at[{len(at) - 1}]: {int(at[-1])} is after as_of {as_of}; the future is not evidence"
-            )
+            self._say(f"{where}.at[{len(at) - 1}]", "evidence_future", value=int(at[-1]), as_of=as_of)
         closed = arrays.get("closed")
         if closed is not None and ((closed > as_of) | ((closed > 0) & (closed < at))).any():
-            self._say(f"{where}.closed: a closing time after as_of or before its opening; send 0 while open")
+            self._say(f"{where}.closed", "evidence_closed")
 
 
 def _speaks(source: str, facts: Mapping[str, object], events: Mapping[str, object]) -> bool:

@@ -10,6 +10,7 @@ from .decision import Decision, LawContext, Request, plain
 from .evidence import Evidence
 from .policy import Policy
 from .texts import encode
+from .wording import Bilingual
 
 FORMAT = 2
 ENGINE = "3"
@@ -31,7 +32,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 """Of the parts of a record."""
 
 
-class RecordInvalid(ValueError):
+class RecordInvalid(Bilingual, ValueError):
     """The bytes are not a decision record of a format this engine reads."""
 
 
@@ -88,9 +89,7 @@ def replay(record: bytes, policy: Policy, evidence: Evidence, scorer: Scorer | N
         again = _again(told, policy, evidence, scorer)[1]
     except (KeyError, TypeError, RequestInvalid, ScorerMismatch) as error:
         if cause is None or isinstance(error, (KeyError, TypeError)):
-            raise RecordInvalid(
-                f"not a decision record ({error}): pass the bytes of decision_record"
-            ) from None
+            raise _no_record(error) from None
         return Replay(False, cause, ("outputs",))
     if again == record:
         return Replay(True, None, ())
@@ -107,11 +106,14 @@ def decide_again(
     """
     told = _parse(record)
     if told["format"] != FORMAT:
-        raise RecordInvalid(f"a record of format {told['format']}; this engine decides again from {FORMAT}")
+        raise RecordInvalid(
+            f"a record of format {told['format']}; this engine decides again from {FORMAT}",
+            f"记录的格式为 {told['format']}；本引擎只重新决策格式 {FORMAT}",
+        )
     try:
         return _again(told, policy, evidence, scorer)
     except (KeyError, TypeError) as error:
-        raise RecordInvalid(f"not a decision record ({error}): pass the bytes of decision_record") from None
+        raise _no_record(error) from None
 
 
 def _again(
@@ -154,15 +156,23 @@ def _parse(record: bytes) -> dict[str, object]:
     try:
         value = json.loads(record)
     except (ValueError, RecursionError) as error:
-        raise RecordInvalid(f"not a decision record: {error}; pass the bytes of decision_record") from None
+        raise _no_record(error) from None
     told = cast(dict[str, object], value) if isinstance(value, dict) else {}
     odd = [name for name, kinds in _KINDS.items() if name in told and type(told[name]) not in kinds]
     form, needed = told.get("format", 0), {"outputs"}
     if form != FORMAT:  # made by another engine: enough to say so
         needed |= {"definition", "evidence"}
     if odd or cast(int, form) < 1 or not needed <= told.keys():
-        raise RecordInvalid(f"not a decision record of format {FORMAT}; pass the bytes of decision_record")
+        raise _no_record(Bilingual(f"not of format {FORMAT}", f"不是格式 {FORMAT}"))
     return told
+
+
+def _no_record(why: Exception) -> RecordInvalid:
+    also = why.told("zh") if isinstance(why, Bilingual) else why
+    return RecordInvalid(
+        f"not a decision record ({why}): pass the bytes of decision_record",
+        f"不是决策记录（{also}）：请给出 decision_record 的字节",
+    )
 
 
 def _differences(told: Mapping[str, object], now: Mapping[str, object]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Literal, Protocol, cast, runtime_checkable
 
+from .evidence_wording import EVIDENCE
 from .jdm_wording import JDM, Words
 
 Language = Literal["en", "zh"]
@@ -381,6 +382,8 @@ WORDING: dict[str, tuple[Words, Words]] = {
                      "请声明 [[source]] name = {source!r}，写明它没有数据时怎么办")),
 }
 # fmt: on
+ENTRIES = WORDING | EVIDENCE | JDM
+"""All that the room can say is wrong."""
 LONGEST = 80
 """Characters of a value that are shown where its place names no other number."""
 MOST_WORDS = 50
@@ -410,14 +413,31 @@ _CHINESE = {
     "none": "无",
     "field": "字段",
     "nested too deep": "嵌套太深",
+    "NaN is not a value; write null for missing": "NaN 不是值；缺失请写 null",
+    "a huge integer": "巨大的整数",
+    "a dict": "对象",
+    "a list": "列表",
     "a key stands twice in one object": "同一对象里一个键出现两次",
     "expected 'else' after 'if' expression": "if 之后缺少 else",
 }
 
 
+class Bilingual(Exception):
+    """A refusal in English, which is its text, and in Chinese."""
+
+    def __init__(self, en: str, zh: str = ""):
+        super().__init__(en, zh or en)  # both, so that it comes back whole from another process
+
+    def told(self, language: Language = "en") -> str:
+        return self.args[language == "zh"]
+
+    def __str__(self) -> str:
+        return self.told()
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One entry of WORDING with what its places hold; a tuple is shown as a list of words."""
+    """One entry of ENTRIES with what its places hold; a tuple is shown as a list of words."""
 
     slug: str
     values: Mapping[str, object]
@@ -425,7 +445,7 @@ class Said:
     def told(self, language: Language = "en") -> Words:
         """(what, remedy)."""
         filler = _Filler(language)
-        what, remedy = (WORDING.get(self.slug) or JDM[self.slug])[language == "zh"]
+        what, remedy = ENTRIES[self.slug][language == "zh"]
         return filler.vformat(what, (), self.values), filler.vformat(remedy, (), self.values)
 
     @property
