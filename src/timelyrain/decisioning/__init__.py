@@ -36,12 +36,13 @@ from .evidence import (
     canonical_bytes,
     evidence_from_json,
 )
+from .feature_reader import Feature
 from .jdm import JdmInvalid, Told
 from .jdm_export import Exported, export_jdm
 from .jdm_import import Imported, import_jdm
-from .parts import PolicyList
+from .parts import Figure, PolicyList, Rule
 from .phrases import Cause, causes, model_spoke, phrase, shown, theme
-from .policy import Feature, Figure, Policy, Rule
+from .policy import Policy
 from .record import ENGINE, RecordInvalid, Replay, decide_again, decision_record, replay
 from .schema import LATER_SOURCES
 from .states import State, StateInvalid, merge

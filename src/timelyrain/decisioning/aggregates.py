@@ -41,7 +41,6 @@ OF_KEYS: tuple[Stat, ...] = ("count", "recency", "first", "periods", "distinct",
 """Statistics that need no number."""
 SUMMED_BY_TIME: tuple[Stat, ...] = ("slope", "sum_slope")
 """Statistics of values times their times."""
-DAY = 86_400
 ALL_TIME = 36_600
 """A window of a hundred years: everything."""
 

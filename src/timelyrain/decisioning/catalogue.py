@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Literal
 
 from .aggregates import ALL_TIME
 from .events import OF_NOTHING
 from .evidence import canonical_json
-from .policy import Feature, Policy
+from .feature_reader import Feature
+from .policy import Policy
+from .wording import Language
 
-Language = Literal["zh", "en"]
 _SOURCES = {
     "application": ("申请资料", "the application"),
     "identity": ("身份核验", "the identity registry"),

@@ -15,6 +15,7 @@ from .decide import Scorer, decide
 from .decision import Decision, LawContext, Request
 from .evidence import Evidence, Ints
 from .language import PPM
+from .parts import FORMATS
 from .policy import Policy
 from .schema import MAX_TOTAL_FEN, TABLES
 from .verdicts import Outcome
@@ -379,5 +380,4 @@ def _flow(value: str) -> int:
     return _code("bank_flow", "kind", value)
 
 
-def _yuan(fen: int) -> str:
-    return f"{fen // 100:,}"
+_yuan = FORMATS["yuan"]

@@ -249,17 +249,17 @@ def direction(node: Node, moves: Mapping[str, Direction]) -> Direction:
         case "neg" | "not":
             return _flip(ways[0])
         case "add" | "min" | "max" | "and" | "or":
-            return _join(*ways)
+            return join(*ways)
         case "sub" | "gt" | "ge":
-            return _join(ways[0], _flip(ways[1]))
+            return join(ways[0], _flip(ways[1]))
         case "lt" | "le":
-            return _join(_flip(ways[0]), ways[1])
+            return join(_flip(ways[0]), ways[1])
         case "abs":
             return _times(ways[0], node.args[0])
         case "mul":
-            return _join(_times(ways[0], node.args[1]), _times(ways[1], node.args[0]))
+            return join(_times(ways[0], node.args[1]), _times(ways[1], node.args[0]))
         case "div" if _sign(node.args[1]) == 1 and node.args[1].type.low > 0:
-            return _join(ways[0], _flip(_times(ways[1], node.args[0])))
+            return join(ways[0], _flip(_times(ways[1], node.args[0])))
         case "if":
             return _branch(ways, node.args[1], node.args[2])
         case "coalesce" if not node.args[0].type.nullable:
@@ -272,7 +272,8 @@ def _flip(way: Direction) -> Direction:
     return None if way is None else -way
 
 
-def _join(*ways: Direction) -> Direction:
+def join(*ways: Direction) -> Direction:
+    """The way of a sum of what moves these ways."""
     moving = {way for way in ways if way != 0}
     return 0 if not moving else moving.pop() if len(moving) == 1 else None
 
@@ -293,12 +294,12 @@ def _branch(ways: list[Direction], a: Node, b: Node) -> Direction:
     """if test then a else b. A test that turns from true to false moves the value from a to b, and the reverse."""
     test, first, second = ways
     if test == 0:
-        return _join(first, second)
+        return join(first, second)
     if test is None or first is None or second is None:
         return None
     before, after = (span(a, {}), span(b, {})) if test < 0 else (span(b, {}), span(a, {}))
     if before is None or after is None:
-        return _join(first, second)
+        return join(first, second)
     if before[1] <= after[0] and first >= 0 and second >= 0:
         return 1
     if before[0] >= after[1] and first <= 0 and second <= 0:

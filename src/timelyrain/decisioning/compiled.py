@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from functools import cache
 from threading import Thread
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -172,4 +172,4 @@ def _conditions(table: TablePlan) -> tuple[list[int], list[Words]]:
 def compiled_sweep(plan: Plan) -> CompiledSweep | None:
     """None where the compiled loop cannot be had."""
     module = kernels()
-    return None if module is None or not plan.tables else CompiledSweep(plan, cast(Any, module))
+    return None if module is None or not plan.tables else CompiledSweep(plan, module)

@@ -186,12 +186,8 @@ def run_parts(steps: Sequence[tuple[str, Node]], given: Callable[[str], Part]) -
         for name, node in steps:
             named[name] = part(node)
     found = dict(named)
-    for kept in (
-        named,
-        read,
-        done,
-    ):  # `part` refers to itself: what it holds would wait for the garbage collector
-        kept.clear()
+    for kept in (named, read, done):
+        kept.clear()  # `part` refers to itself: what it holds would wait for the garbage collector
     return found
 
 
@@ -235,8 +231,6 @@ def apply(op: str, args: Sequence[Part]) -> Part:
     match op:
         case "and" | "or":
             return _kleene(args, op == "and")
-        case "not":
-            return np.logical_not(a), known
         case "if":
             then, otherwise = args[1:]
             chosen = _both(known, _choose(a, then[1], otherwise[1]))

@@ -15,7 +15,8 @@ from .decision import Decision, Factor, LawContext, Reason, Request
 from .engine import FeatureTable
 from .evidence import Bools, Evidence, Ints
 from .language import PPM
-from .policy import Effect, Policy
+from .parts import Effect
+from .policy import Policy
 from .texts import effect
 from .verdicts import Outcome, Verdicts, column, verdicts
 from .wording import Bilingual

@@ -8,7 +8,8 @@ from typing import cast
 from .compilers import Value
 from .engine import FeatureTable
 from .language import PPM, Type
-from .policy import Effect, Policy, Rule
+from .parts import Effect, Rule, fill
+from .policy import Policy
 from .pricing import PriceGrid
 from .scorecards import Scorecard
 from .texts import LACKING, STATES, UNKNOWN, effect, encode
@@ -166,15 +167,7 @@ class Decision:
             "explanation": self.explanation,
             "random_approval": self.random_approval,
             "factors": [plain(factor) for factor in self.factors],
-            "trace": [
-                {
-                    "code": rule.code,
-                    "stage": rule.stage,
-                    "state": STATES[self.seen[rule.code]],
-                    "values": _values(self.policy, rule, self.seen),
-                }
-                for rule in self.policy.rules
-            ],
+            "trace": [plain(line) for line in self.trace],
         }
 
     def outputs_json(self) -> str:
@@ -197,7 +190,7 @@ class Decision:
         return self.outputs() | {"features": self.features}
 
 
-def plain(value: "Reason | Factor | Request | LawContext") -> dict[str, object]:
+def plain(value: Reason | TraceLine | Factor | Request | LawContext) -> dict[str, object]:
     """The fields by name."""
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
@@ -225,10 +218,10 @@ def _reason(rule: Rule, state: Value, values: Mapping[str, Shown]) -> Reason:
         rule.stage,
         effect(rule, state),
         STATES[state],
-        lacking["zh"] + rule.render(rule.zh, values, UNKNOWN["zh"]),
-        lacking["en"] + rule.render(rule.en, values, UNKNOWN["en"]),
-        rule.render(rule.change_zh, values, UNKNOWN["zh"]),
-        rule.render(rule.change_en, values, UNKNOWN["en"]),
+        lacking["zh"] + fill(rule.zh, values, UNKNOWN["zh"]),
+        lacking["en"] + fill(rule.en, values, UNKNOWN["en"]),
+        fill(rule.change_zh, values, UNKNOWN["zh"]),
+        fill(rule.change_en, values, UNKNOWN["en"]),
         rule.c1,
         values,
     )
@@ -242,7 +235,6 @@ def _points(card: Scorecard, seen: Mapping[str, Value]) -> dict[str, object]:
 
 def _prices(grid: PriceGrid, seen: Mapping[str, Value]) -> dict[str, object]:
     """Columns by rate; profit in fen, rounded down from the millionths in which rates were compared."""
-    floor, cap = seen[f"{grid.name}.floor"], seen[f"{grid.name}.cap"]
     profits = [seen[name] for name in grid.column("profit")]
     return {
         "rate_ppm": grid.rates,
@@ -250,7 +242,7 @@ def _prices(grid: PriceGrid, seen: Mapping[str, Value]) -> dict[str, object]:
         "margin_fen": [seen[name] for name in grid.column("margin")],
         "profit_fen": [None if profit is None else profit // PPM for profit in profits],
         "loss_fen": seen[f"{grid.name}.loss"],
-        "floor_ppm": floor,
-        "cap_ppm": cap,
+        "floor_ppm": seen[f"{grid.name}.floor"],
+        "cap_ppm": seen[f"{grid.name}.cap"],
         "chosen_ppm": seen[grid.name],
     }

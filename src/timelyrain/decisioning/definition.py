@@ -80,13 +80,8 @@ class Draft:
         self._activated = activated
         self.spent = None if activated else Spent()
         if len(text) > MAX_BYTES:
-            raise DefinitionInvalid(
-                [
-                    DefinitionProblem.at(
-                        1, 1, "file", Said("too_long", {"found": len(text), "most": MAX_BYTES})
-                    )
-                ]
-            )
+            said = Said("too_long", {"found": len(text), "most": MAX_BYTES})
+            raise DefinitionInvalid([DefinitionProblem.at(1, 1, "file", said)])
         self.problems: list[DefinitionProblem] = []
         self.warnings: list[DefinitionProblem] = []
         try:

@@ -16,7 +16,7 @@ import numpy as np
 from .aggregates import Aggregation
 from .compilers import Column, Part, RowProgram, Value, apply, compile_row, run_parts, whole
 from .evidence import FACTS, SOURCES, Bools, Evidence, Ints, canonical_json
-from .language import Apply, Constant, Name, Node, names_read
+from .language import Apply, Constant, Name, Node, leaves, names_read
 
 Steps = Sequence[tuple[str, Node]]
 TOGETHER = 16
@@ -211,27 +211,16 @@ def _shape(node: Node) -> object:
     return "constant" if isinstance(node, Constant) else ("name", node.type.nullable)
 
 
-def _leaves(node: Node) -> Iterator[Name | Constant]:
-    if isinstance(node, Apply):
-        for arg in node.args:
-            yield from _leaves(arg)
-    else:
-        yield node
-
-
 def _together(group: Steps, places: Mapping[str, int]) -> _Together:
-    rows = [list(_leaves(node)) for _, node in group]
-    leaves: list[Ints | Part] = []
+    rows = [list(leaves(node)) for _, node in group]
+    found: list[Ints | Part] = []
     for column in zip(*rows, strict=True):
         if isinstance(column[0], Name):
-            leaves.append(np.array([places[cast(Name, leaf).name] for leaf in column], np.int64))
+            found.append(np.array([places[cast(Name, leaf).name] for leaf in column], np.int64))
         else:
-            numbers = {cast(Constant, leaf).value for leaf in column}
-            same = numbers.pop() if len(numbers) == 1 else None
-            leaves.append(
-                (np.array([cast(Constant, leaf).value for leaf in column]) if same is None else same, None)
-            )
-    return _Together(group[0][1], tuple(leaves), np.array([places[name] for name, _ in group], np.int64))
+            numbers = [cast(Constant, leaf).value for leaf in column]
+            found.append((numbers[0] if len(set(numbers)) == 1 else np.array(numbers), None))
+    return _Together(group[0][1], tuple(found), np.array([places[name] for name, _ in group], np.int64))
 
 
 def _apart(steps: Steps, places: Mapping[str, int]) -> _Apart:

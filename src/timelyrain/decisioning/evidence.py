@@ -130,7 +130,7 @@ def evidence_from_json(data: bytes | Mapping[str, object]) -> Evidence:
     """Check and encode evidence in the shape of docs/architecture.md.
 
     A fact that is absent or null is missing; a table may be absent only when its source is listed in `missing`, or by
-    the rules for later additions above. Raises EvidenceInvalid with every problem: wrong types, unknown names or enum
+    the rules for later additions (schema.py). Raises EvidenceInvalid with every problem: wrong types, unknown names or enum
     values, future dates, events out of order, absurd sizes, data from a source that is said to be missing.
     """
     return _Reading().whole(_load(data) if isinstance(data, bytes) else data)

@@ -23,7 +23,6 @@ from .evidence import FACTS, SOURCES, TABLES
 from .language import BAD, BOOL, Constant, Name, Node, Type, names_read, read
 
 MAX_CATALOGUE = 20_000
-MAX_WINDOWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,8 @@ class Feature:
     stat: str = ""
 
 
-def fact_types() -> dict[str, Type]:
+def _given() -> dict[str, Type]:
+    """What every definition may read: facts, and which sources are missing."""
     facts = {name: Type(f.kind, f.unit, f.low, f.high, f.values) for name, f in FACTS.items()}
     flags = {f"source_missing.{source}": Type("bool", nullable=False) for source in SOURCES}
     return facts | flags
@@ -58,7 +58,7 @@ class FeatureReader:
     """Blocks in the order written, each adding to the names that later ones may use."""
 
     def __init__(self) -> None:
-        self.names: dict[str, Type] = fact_types()
+        self.names: dict[str, Type] = _given()
         self.catalogue: list[Feature] = [
             Feature(n, self.names[n], "fact", f.zh, f.en, (f.source,), (), None, True)
             for n, f in FACTS.items()
@@ -74,10 +74,7 @@ class FeatureReader:
         types = column_types(table)
         where = block.expression("where", types, "bool") if block.has("where") else None
         value = block.expression("value", types) if block.has("value") else Name(types["at"], "at")
-        stats, once = (
-            cast(tuple[Stat, ...], block.texts("stats", ())),
-            cast(tuple[Stat, ...], block.texts("once", ())),
-        )
+        stats, once = (cast(tuple[Stat, ...], block.texts(key, ())) for key in ("stats", "once"))
         if value.type.kind not in ("int", "key", "bad"):
             block.report("value", "no_number", kind=value.type.kind)
         if value.type.kind == "key" and not {*stats, *once} <= set(OF_KEYS):
@@ -111,8 +108,7 @@ class FeatureReader:
         self.aggregates += parts
         formula = block.text("value", "at") + (f" where {block.text('where')}" if where else "")
         reads = tuple(f"{table}.{n}" for n in names_read(value) + (names_read(where) if where else ()))
-        outputs = (output for part in parts for output in part.outputs())
-        for feature, stat, window in outputs:
+        for feature, stat, window in (output for part in parts for output in part.outputs()):
             self._add(
                 block,
                 Feature(

@@ -23,8 +23,8 @@ _KINDS = {
     "decisionNode": "another document",
     "customNode": "code of the caller",
 }
-COLLECTED = ("sum", "max", "min", "count")
-"""Hit policies that zen's collect can stand for, with a node behind it."""
+UNITS = {"date": "days since 1970", "ppm": "millionths (ppm)"}
+"""Units that zen's readers are told in words."""
 BARE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 Json = dict[str, Any]

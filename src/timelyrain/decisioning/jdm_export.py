@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from .jdm import COLLECTED, CONTENT_TYPE, DOCUMENT, OURS, PATH, Json, Report, Told, objects, refusal, text_of
+from .jdm import CONTENT_TYPE, DOCUMENT, OURS, PATH, UNITS, Json, Report, Told, objects, refusal, text_of
 from .language import Type, read
 from .policy import Policy
+from .tables import COLLECTED
 from .unary import Unreadable, our_cells, read_output, read_unary, zen_cell, zen_output
 from .wording import Said
 
@@ -55,11 +56,7 @@ class _Export:
             self.report.differ(DOCUMENT, "jdm_hand_in", names=tuple(sorted(self.given)))
         self.report.differ(DOCUMENT, "jdm_unchecked")
         told = self.report.finish()
-        document = {
-            "contentType": CONTENT_TYPE,
-            "nodes": self.nodes,
-            "edges": self.edges,
-        }
+        document = {"contentType": CONTENT_TYPE, "nodes": self.nodes, "edges": self.edges}
         return Exported(json.dumps(document, ensure_ascii=False, indent=1), tuple(self.ends), told)
 
     def _edge(self, source: str, target: str) -> None:
@@ -74,8 +71,8 @@ class _Export:
         hit = "first" if steps else text_of(raw.get("hit", "unique"))
         written = {"below": raw["on"]} if steps else cast(Json, raw["on"])
         on = {key: str(source) for key, source in written.items()}
-        inputs = [self._input(place, name, key, source) for key, source in on.items()]
         kinds = {key: read(source, self.names)[0].type for key, source in on.items()}
+        inputs = [self._input(place, name, key, source, kinds[key]) for key, source in on.items()]
         keys = list(dict.fromkeys(key for row in rows for key in row if key not in on))
         collected = hit in COLLECTED
         content: Json = {
@@ -103,17 +100,15 @@ class _Export:
         if hit == "unique":
             self.report.keep(place, "jdm_unique")
 
-    def _input(self, place: Said, name: str, key: str, source: str) -> Json:
+    def _input(self, place: Said, name: str, key: str, source: str, kind: Type) -> Json:
         plain, at = bool(PATH.fullmatch(source)), Said("at_column", {"at": place, "column": key})
         path = source if plain else f"{name}.{key}"
         if not plain:
             self.report.differ(at, "jdm_hand_expression", path=path, source=" ".join(source.split()))
         elif source.partition(".")[0] not in self.ends:
             self.given.add(source)
-        kind = read(source, self.names)[0].type
         if kind.unit:
-            unit = {"date": "days since 1970", "ppm": "millionths (ppm)"}.get(kind.unit, kind.unit)
-            self.report.differ(at, "jdm_unit", path=path, unit=unit)
+            self.report.differ(at, "jdm_unit", path=path, unit=UNITS.get(kind.unit, kind.unit))
         return {"id": f"in:{key}", "name": key, "field": path}
 
     def _rule(

@@ -8,10 +8,10 @@ from typing import cast
 from .definition import KEYWORDS, RESERVED, Draft, Spent
 from .jdm import (
     BARE,
-    COLLECTED,
     DOCUMENT,
     OURS,
     PATH,
+    UNITS,
     Json,
     Node,
     Report,
@@ -27,7 +27,7 @@ from .jdm import (
 from .jdm_rules import Column, Output, RuleReader, output_kind, step_rows
 from .language import Type, read
 from .table_checks import Cell, Visit, segments
-from .tables import MAX_ROWS, read_cell, read_table
+from .tables import COLLECTED, MAX_ROWS, read_cell, read_table
 from .unary import Unreadable, read_output
 from .wording import Said
 
@@ -204,20 +204,16 @@ class _Import:
             self.outputs[path] = (node.id, f"{name}.{key}")
         self.tables.append(name)
         if ours.get("steps") is True and (steps := step_rows(rows, columns)):
-            on: object = columns[0].source
-            block = {"name": name, **_kept(ours, ("stage", "note")), "on": on, "rows": steps}
+            block = {"name": name, **_kept(ours, ("stage", "note")), "on": columns[0].source, "rows": steps}
             self.blocks.append(toml_table(block))
             return
         gaps = ours.get("gaps") if ours.get("gaps") in ("missing", "refused") else None
         analysed, rows, open_ = self._analysed(place, rows, columns, hit)
-        if open_ and gaps != "missing":
-            gaps = "missing"
         block = {
-            "name": name, **_kept(ours, ("stage", "note")), "hit": hit, "gaps": gaps,
+            "name": name, **_kept(ours, ("stage", "note")),
+            "hit": None if hit == "unique" and "hit" not in ours else hit, "gaps": "missing" if open_ else gaps,
             "on": {column.key: column.source for column in columns}, "rows": rows,
         }  # fmt: skip
-        if hit == "unique" and "hit" not in ours:
-            del block["hit"]
         self.blocks.append(toml_table(block))
         if analysed and not self.report.refused:
             self._checked(place, name)
@@ -322,7 +318,7 @@ class _Import:
     def _numbers(self, place: Said, path: str, kind: Type, scale: int) -> None:
         if kind.kind != "int":
             return
-        unit = {"fen": "fen", "ppm": "millionths (ppm)", "date": "days since 1970"}.get(kind.unit, kind.unit)
+        unit = UNITS.get(kind.unit, kind.unit)
         self.report.differ(
             place,
             "jdm_whole_scaled" if scale > 1 else "jdm_whole_unit" if unit else "jdm_whole",

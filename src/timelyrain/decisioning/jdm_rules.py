@@ -9,10 +9,10 @@ from math import prod
 from typing import cast
 
 from .checks import domain
-from .jdm import COLLECTED, OURS, Json, Report, an_object, text_of
+from .jdm import OURS, Json, Report, an_object, text_of
 from .language import Type
 from .schema import MAX_FEN
-from .tables import unit_of
+from .tables import COLLECTED, unit_of
 from .unary import Unreadable, our_cells, read_output, read_unary, zen_cell, zen_output
 from .wording import Said
 
@@ -54,9 +54,7 @@ class RuleReader:
             named = text_of(rule.get("_id"))[:40] or str(i + 1)
             where = Said("at_rule", {"at": place, "rule": named, "row": i + 1})
             original = _embedded(rule)
-            given: Json = {}
-            for out in outs:
-                given[out.key] = self._output(place, where, rule, out, original, hit)
+            given: Json = {out.key: self._output(place, where, rule, out, original, hit) for out in outs}
             cells = [
                 self._cells(place, Said("at_column", {"at": where, "column": c.place}), rule, c, original)
                 for c in columns

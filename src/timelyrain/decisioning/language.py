@@ -16,9 +16,8 @@ from .meant import nearest, slip, under
 from .wording import Said
 
 _FILE = "<definition>"
-warnings.filterwarnings(
-    "ignore", module=_FILE
-)  # what Python thinks of an expression is no business of stderr
+# what Python thinks of an expression is no business of stderr
+warnings.filterwarnings("ignore", module=_FILE)
 INT64 = 2**63 - 1
 MAX_LENGTH = 2_000
 MAX_DEPTH = 60
@@ -113,14 +112,16 @@ def is_absent(node: Node) -> bool:
 
 def names_read(node: Node) -> tuple[str, ...]:
     """Names in the expression, each once, in the order written."""
-    return tuple(dict.fromkeys(part.name for part in _parts(node) if isinstance(part, Name)))
+    return tuple(dict.fromkeys(leaf.name for leaf in leaves(node) if isinstance(leaf, Name)))
 
 
-def _parts(node: Node) -> Iterator[Node]:
-    yield node
+def leaves(node: Node) -> Iterator[Name | Constant]:
+    """Names and literals of an expression, in the order written."""
     if isinstance(node, Apply):
         for arg in node.args:
-            yield from _parts(arg)
+            yield from leaves(arg)
+    else:
+        yield node
 
 
 def read(source: str, names: Mapping[str, Type], want: str = "") -> tuple[Node, tuple[Fault, ...]]:
@@ -172,9 +173,8 @@ class Reader:
         self.faults: list[Fault] = []
         self._bytes = source.encode()
         self._done: dict[int, tuple[ast.expr, Node]] = {}
-        self._sizes: dict[
-            int, tuple[Node, int]
-        ] = {}  # by identity; the node is kept so that its id stays taken
+        # by identity; the node is kept so that its id stays taken
+        self._sizes: dict[int, tuple[Node, int]] = {}
 
     def fault(self, tree: ast.AST, slug: str, /, **values: object) -> Node:
         column = len(self._bytes[: getattr(tree, "col_offset", 0)].decode(errors="replace"))

@@ -52,10 +52,6 @@ class Rule:
     snooze: bool = True
     written: str = ""
 
-    def render(self, text: str, values: Mapping[str, object], unknown: str) -> str:
-        """Fills {name}, {name:yuan} (fen) and {name:percent} (ppm)."""
-        return fill(text, values, unknown)
-
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
@@ -107,7 +103,7 @@ FORMATS: dict[str, Callable[[int], str]] = {
 
 
 def fill(text: str, values: Mapping[str, object], unknown: str) -> str:
-    """The text with its placeholders filled; `unknown` where a value is missing."""
+    """The text with {name}, {name:yuan} (fen) and {name:percent} (ppm) filled; `unknown` where a value is missing."""
 
     def one(found: re.Match[str]) -> str:
         value = values.get(found[1])

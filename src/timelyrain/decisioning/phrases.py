@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, cast
 
-from .aggregates import STATS, Stat
+from .aggregates import OF_KEYS, STATS, Stat
 from .catalogue import lineages
 from .compilers import Value
 from .decide import FACTORS
 from .decision import Decision, Shown
+from .feature_reader import Feature
 from .language import PPM, names_read
 from .parts import FORMATS
-from .policy import Feature, Policy
+from .policy import Policy
 
 Direction = Literal["high", "low", "absent", "unsure"]
 Words = tuple[str, str]
@@ -235,7 +236,7 @@ def _subject(feature: Feature) -> Words:
     if feature.kind == "aggregate":
         ending, told = STATS[cast(Stat, feature.stat)]
         zh, en = zh.removesuffix(_NO_DETAIL.sub("", ending)), en.rsplit(f", {told}, ", 1)[0]
-        if feature.stat not in ("sum", "mean", "min", "max", "std", "last", "slope", "sum_slope"):
+        if feature.stat in OF_KEYS:
             zh, en = _ZH_AMOUNT.sub("", zh), _EN_AMOUNT.sub("", en)
     cut = _EN_SPAN.match(en)
     zh = zh if "与近" in zh else _ZH_SPAN.sub("", zh)

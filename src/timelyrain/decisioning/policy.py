@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .aggregates import Aggregation
-from .definition import DefinitionInvalid, DefinitionProblem
+from .definition import DefinitionProblem
 from .engine import Engine
 from .feature_reader import Feature
 from .language import Node, Type, names_read
-from .parts import Effect, Experiment, Fallback, Figure, PolicyList, RandomApproval, Rule, Stage
+from .parts import Experiment, Fallback, Figure, PolicyList, RandomApproval, Rule, Stage
 from .policy_reader import read_policy, verdict_scope
 from .pricing import PriceGrid
 from .scorecards import Scorecard
@@ -95,6 +95,3 @@ class Policy:
     def texts(self) -> Texts:
         """What its decisions say, prepared for writing."""
         return Texts(self)
-
-
-__all__ = ["DefinitionInvalid", "Effect", "Feature", "Figure", "Policy", "Rule"]

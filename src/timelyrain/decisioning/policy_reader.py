@@ -80,9 +80,8 @@ class PolicyReader:
         self.figures: dict[str, Figure] = {}
         self.places: dict[str, Block] = {}
         self.tables: dict[str, DecisionTable] = {}
-        self.outputs: dict[
-            str, list[str]
-        ] = {}  # table, scorecard or price -> the names it gives after its dot
+        self.outputs: dict[str, list[str]] = {}
+        """Table, scorecard or price -> the names it gives after its dot."""
         self.scorecards: list[Scorecard] = []
         self.grids: list[PriceGrid] = []
         self.rules: dict[str, Rule] = {}
@@ -128,9 +127,10 @@ class PolicyReader:
             self._source(block, owner)
         for block in draft.blocks("rule"):
             self._rule(block, owner)
-        after, band = (
-            self._random(draft.block("random_approval")) if "random_approval" in draft.raw else ((), None)
-        )
+        after: Sequence[tuple[str, Node]] = ()
+        band: RandomApproval | None = None
+        if "random_approval" in draft.raw:
+            after, band = self._random(draft.block("random_approval"))
         self._required()
         if not activated:
             self._checks(inputs, after)
@@ -316,10 +316,7 @@ class PolicyReader:
             self._step(block, step, node)
             self._known(block, "name", node)
         self.moves |= found.moves
-        self.figures[name] = Figure(name, found.steps[-1][1], found.grid.zh, found.grid.en, "price")
-        for step, node in found.steps:
-            if step == name:
-                self.figures[name] = Figure(name, node, found.grid.zh, found.grid.en, "price")
+        self.figures[name] = Figure(name, dict(found.steps)[name], found.grid.zh, found.grid.en, "price")
 
     def _source(self, block: Block, owner: str) -> None:
         """What happens when a source gave nothing, as a rule of its own."""
@@ -379,8 +376,7 @@ class PolicyReader:
                 block.report(key, "form_of_unit", name=name, form=form, unit=self.names[name].unit or "plain")
         if set("{}") & set(PLACEHOLDER.sub("", text)):
             block.report(key, "stray_brace", text=text)
-        fixed = [name for name, _ in PLACEHOLDER.findall(text) if name in self.constants]
-        for name in fixed:
+        for name in [name for name, _ in PLACEHOLDER.findall(text) if name in self.constants]:
             for form in FORMATS:
                 place = f"{{{name}:{form}}}" if form else f"{{{name}}}"
                 text = text.replace(place, fill(place, self.constants, ""))
@@ -394,9 +390,9 @@ class PolicyReader:
         limit, rate = (block.expression(key, self.names, "int") for key in ("limit_fen", "rate_ppm"))
         note = block.text("note", "")
         block.done()
-        for node, unit in ((limit, "fen"), (rate, "ppm")):
+        for key, node, unit in (("limit_fen", limit, "fen"), ("rate_ppm", rate, "ppm")):
             if node.type.kind == "int" and node.type.unit != unit:
-                block.report(f"{'limit' if unit == 'fen' else 'rate'}_{unit}", "offer_unit", unit=unit)
+                block.report(key, "offer_unit", unit=unit)
         for code in codes:
             if code not in self.rules:
                 block.report("rules", "unknown_rule", code=code)
@@ -404,11 +400,7 @@ class PolicyReader:
                 block.report("rules", "rule_of_law", code=code)
         if not codes:
             block.report("rules", "no_rules_aside")
-        if (
-            "bad" in (limit.type.kind, rate.type.kind)
-            or any(code not in self.rules for code in codes)
-            or not codes
-        ):
+        if "bad" in (limit.type.kind, rate.type.kind) or not codes or not self.rules.keys() >= set(codes):
             return (), None
         names = self.names | {code: self.rules[code].when.type for code in codes}
         names |= {"random.limit_fen": limit.type, "random.rate_ppm": rate.type}

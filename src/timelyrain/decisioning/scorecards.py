@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from .checks import Direction
+from .checks import Direction, join
 from .definition import KEYWORDS, Block
 from .language import BAD, Apply, Constant, Node, Type, constant
 from .table_checks import Cell, Visit, judge, output_moves, segments
@@ -70,10 +70,9 @@ def read_scorecard(
     total: Node = constant(offset)
     for _, node in steps:
         low, high = total.type.low + node.type.low, total.type.high + node.type.high
-        kind = Type("bad") if node.type.kind == "bad" else Type("int", "", low, high, nullable=False)
+        kind = BAD if node.type.kind == "bad" else Type("int", "", low, high, nullable=False)
         total = Apply(kind, "add", (total, node))
-    moving = {way for way in ways.values() if way != 0}
-    ways[name] = 0 if not moving else moving.pop() if len(moving) == 1 else None
+    ways[name] = join(*ways.values())
     card = Scorecard(name, offset, zh, en, note, tuple(found))
     return ScorecardRead(card, (*steps, (name, total)), ways)
 

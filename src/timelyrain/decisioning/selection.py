@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .compilers import Column, run_columns
 from .evidence import TABLES, Bools, Ints
-from .language import Apply, Constant, Name, Node, Type
+from .language import Apply, Constant, Name, Node, Type, leaves, names_read
 
 Words = npt.NDArray[np.uint64]
 DIRECT = 16_384
@@ -81,8 +81,8 @@ class _Reading:
 
     def admit(self, family: int, term: Node) -> None:
         """Only events where the term is true belong to the family."""
-        names = {leaf.name for leaf in leaves(term) if isinstance(leaf, Name)}
-        name = names.pop() if len(names) == 1 else None
+        names = names_read(term)
+        name = names[0] if len(names) == 1 else None
         if name is not None and (self._size(name) <= DIRECT or _compares(term)):
             self._terms.setdefault(self._source(name), []).append((family, term))
             return
@@ -163,13 +163,6 @@ def unpacked(words: Words, families: int) -> Bools:
     """The other way."""
     octets: Any = words.astype("<u8").view(np.uint8)
     return np.unpackbits(octets, axis=1, bitorder="little", count=families).view(np.bool_)
-
-
-def leaves(node: Node) -> list[Name | Constant]:
-    """Names and literals of an expression, in order."""
-    if isinstance(node, Apply):
-        return [leaf for arg in node.args for leaf in leaves(arg)]
-    return [node]
 
 
 def _compares(node: Node) -> bool:

@@ -156,9 +156,8 @@ class _Pairs:
     def __init__(self, sweep: Sweep, events: Events, given: Bools):
         self._sweep, self._events = sweep, events
         self.pair, begins, rows = self._turned()
-        self.shift = begins.take(sweep.plane) + sweep.bit * rows.take(
-            sweep.plane
-        )  # pair - shift is the event's row
+        # pair - shift is the event's row
+        self.shift = begins.take(sweep.plane) + sweep.bit * rows.take(sweep.plane)
         ends = np.array(events.ends)
         self._end = self.pair.searchsorted(self.shift + ends.take(sweep.table + 1))
         self.sizes = np.diff(self._end, prepend=0)

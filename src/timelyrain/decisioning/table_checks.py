@@ -4,7 +4,7 @@ Each column falls into the segments that its cells distinguish; every combinatio
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -115,15 +115,15 @@ def _masks(axis: Sequence[int], cells: Sequence[Cell]) -> list[int]:
     turns, missing = [0] * (len(codes) + 1), 0
     for r, cell in enumerate(cells):
         missing |= cell.missing << r
-        for low, high in _joined(cell.spans):
+        for low, high in joined(cell.spans):
             turns[bisect_left(codes, low)] ^= 1 << r
             turns[bisect_left(codes, high + 1)] ^= 1 << r
     masks = list(accumulate(turns[:-1], int.__xor__))
     return [missing, *masks] if null else masks
 
 
-def _joined(spans: Sequence[Span]) -> list[Span]:
-    """The same codes as spans that do not meet."""
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """The same codes as spans that do not meet, ascending."""
     found: list[Span] = []
     for low, high in sorted(spans):
         if found and low <= found[-1][1] + 1:
@@ -131,6 +131,16 @@ def _joined(spans: Sequence[Span]) -> list[Span]:
         else:
             found.append((low, high))
     return found
+
+
+def outside(spans: Iterable[Span], low: int, high: int) -> list[Span]:
+    """The codes of low..high that are in none of these."""
+    rest: list[Span] = []
+    for a, b in sorted(spans):
+        if a > low:
+            rest.append((low, a - 1))
+        low = max(low, b + 1)
+    return [*rest, (low, high)] if low <= high else rest
 
 
 def _bits(number: int) -> Iterator[int]:
@@ -172,7 +182,7 @@ def _shown(column: str, kind: Type, axis: Sequence[int], segments: Sequence[int]
     """The column with the values of these segments, neighbours as one range."""
     if len(segments) == len(axis):
         return f"{column} -"
-    spans = _joined([_span(kind, axis, at) for at in segments if axis[at] != NULL])
+    spans = joined([_span(kind, axis, at) for at in segments if axis[at] != NULL])
     words = ["missing"] if axis[segments[0]] == NULL else []
     if kind.kind in ("enum", "bool"):
         names = kind.values or ("false", "true")

@@ -7,15 +7,16 @@ may be written as yuan(20) or percent(5). hit: `first` row that fits; `unique`, 
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import cast
 
 from .checks import Direction, direction, domain
 from .definition import KEYWORDS, Block
 from .language import BAD, BOOL, INT64, Apply, Constant, Name, Node, Type, absent, bounds, constant, read
 from .schema import MAX_FEN
-from .table_checks import Cell, Span, Visit, judge, output_moves, segments
+from .table_checks import Cell, Span, Visit, judge, output_moves, outside, segments
 from .wording import Said
 
 COLLECTED = ("sum", "max", "min", "count")
@@ -23,7 +24,8 @@ HITS = ("first", "unique", *COLLECTED)
 MAX_ROWS = 5_000
 LINEAR = 60
 """Rows up to which a table is a chain of conditions; a longer one is halved again and again, and as shallow as a short one."""
-_SIDE = re.compile(r"(<=|>=|<|>|=)\s*(.+)")
+SIDE = re.compile(r"(<=|>=|<|>|=)\s*(.+)")
+"""A cell that compares: its mark and its number."""
 _OUTPUT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 _DAY = re.compile(r"\d{4}-\d\d?-\d\d?")
 _NUMBER_FAULTS = (
@@ -34,7 +36,7 @@ _NUMBER_FAULTS = (
     "wide_sign",
     "no_literal",
 )
-_TEXTS = re.compile(r"\s*'[^']*'(\s*,\s*'[^']*')*\s*")
+TEXTS = re.compile(r"'[^']*'(\s*,\s*'[^']*')*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,20 +178,11 @@ def read_cell(
         return None
     inside = [(max(a, low), min(b, high)) for a, b in spans if a <= high and b >= low and a <= b]
     if negated:
-        inside = _outside(inside, low, high)
+        inside = outside(inside, low, high)
     if not inside:
         block.report((rows, row, column), "cell_fits_nothing", text=text, low=low, high=high)
         return None
     return Cell(tuple(inside), False)
-
-
-def _outside(spans: list[Span], low: int, high: int) -> list[Span]:
-    rest: list[Span] = []
-    for a, b in sorted(spans):
-        if a > low:
-            rest.append((low, a - 1))
-        low = max(low, b + 1)
-    return [*rest, (low, high)] if low <= high else rest
 
 
 def _spans(text: str, kind: Type) -> list[Span] | Said:
@@ -199,7 +192,7 @@ def _spans(text: str, kind: Type) -> list[Span] | Said:
             return Said("cell_flag", {})
         return [(1, 1)] if text == "true" else [(0, 0)]
     if kind.kind == "enum":
-        if not _TEXTS.fullmatch(text):
+        if not TEXTS.fullmatch(text):
             return Said("cell_texts", {})
         words = re.findall(r"'([^']*)'", text)
         unknown = next((word for word in words if word not in kind.values), None)
@@ -217,7 +210,7 @@ def _spans(text: str, kind: Type) -> list[Span] | Said:
             return b
         a, b = a + (opened == "("), b - (ended == ")")
         return [(a, b)] if a <= b else Said("cell_empty_range", {})
-    if found := _SIDE.fullmatch(text):
+    if found := SIDE.fullmatch(text):
         number = _number(found[2], kind)
         if isinstance(number, Said):
             return number
@@ -352,34 +345,22 @@ def _halved(fits: Sequence[Node | None], values: Sequence[Node], kind: Type, vis
     """The same for many rows: does one of the first half fit, then the first of that half, else of the other."""
     known = replace(BOOL, nullable=False)
 
+    @cache
     def either(low: int, high: int) -> Node:
-        """Whether one of these rows fits."""
+        """Whether one of these rows fits; each part of the tree once."""
         if high - low == 1:
             return fits[low] or Constant(known, 1)
         middle = (low + high) // 2
-        return Apply(known, "or", (either_of[low, middle], either_of[middle, high]))
-
-    either_of = Memo(either)
+        return Apply(known, "or", (either(low, middle), either(middle, high)))
 
     def first(low: int, high: int) -> Node:
         if high - low == 1:
             return values[low]
         middle = (low + high) // 2
-        return Apply(kind, "if", (either_of[low, middle], first(low, middle), first(middle, high)))
+        return Apply(kind, "if", (either(low, middle), first(low, middle), first(middle, high)))
 
     found = first(0, len(fits))
-    return Apply(kind, "if", (either_of[0, len(fits)], found, absent(kind))) if visit.gaps else found
-
-
-class Memo(dict[tuple[int, int], Node]):
-    """Each part of a tree once."""
-
-    def __init__(self, make: Callable[[int, int], Node]):
-        self._make = make
-
-    def __missing__(self, key: tuple[int, int]) -> Node:
-        self[key] = found = self._make(*key)
-        return found
+    return Apply(kind, "if", (either(0, len(fits)), found, absent(kind))) if visit.gaps else found
 
 
 def pick(at: Node, starts: Sequence[int], values: Sequence[Node], kind: Type) -> Node:

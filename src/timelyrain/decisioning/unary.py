@@ -16,11 +16,11 @@ from typing import Literal
 from .checks import domain
 from .functions import EPOCH
 from .language import INT64, Constant, Type, read
-from .tables import split_range
+from .table_checks import Span, joined, outside
+from .tables import SIDE, TEXTS, split_range
 from .wording import Said
 
 MAX_CELL = 2_000
-Span = tuple[int, int]
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'[^']*'|\"[^\"]*\")|(?P<number>-?\s*\d+(?:_\d+)*(?:\.\d+)?(?![\w]))|(?P<mark>\.\.|<=|>=|==|!=|[<>\[\](),])"
     r"|(?P<word>\$\w*|[^\W\d]\w*)|(?P<other>[\w.]+|\S))"
@@ -123,7 +123,7 @@ class _Reader:
                 full = other.spans == (self.domain,) and other.null is False  # != null
                 found = Test(spans, null, found.ours if full else "")
             else:
-                spans = _union(found.spans, other.spans)
+                spans = tuple(joined((*found.spans, *other.spans)))
                 null = other.null if found.null is False else found.null
                 listed = all(part.ours[:1] in _LISTED and ".." not in part.ours for part in (found, other))
                 found = Test(spans, null, f"{found.ours}, {other.ours}" if listed else "")
@@ -178,9 +178,7 @@ class _Reader:
         while self.take(","):
             parts.append(self.literal())
         self.closed("]")
-        spans: tuple[Span, ...] = ()
-        for part in parts:
-            spans = _union(spans, part.spans)
+        spans = tuple(joined(span for part in parts for span in part.spans))
         plain = all(part.ours != "missing" for part in parts) and (
             self.kind.kind != "bool" or len(parts) == 1
         )
@@ -269,8 +267,7 @@ class _Reader:
         return Unreadable("unary_wrong", word=here.text or "the end", wanted=wanted)
 
     def outside(self, spans: Sequence[Span]) -> tuple[Span, ...]:
-        low, high = self.domain
-        return _complement(spans, low, high)
+        return tuple(outside(spans, *self.domain))
 
 
 def _day(text: str) -> int:
@@ -284,25 +281,6 @@ def _day(text: str) -> int:
 def _clipped(span: Span, within: Span) -> tuple[Span, ...]:
     low, high = max(span[0], within[0]), min(span[1], within[1])
     return ((low, high),) if low <= high else ()
-
-
-def _union(a: Sequence[Span], b: Sequence[Span]) -> tuple[Span, ...]:
-    found: list[Span] = []
-    for low, high in sorted((*a, *b)):
-        if found and low <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(found[-1][1], high))
-        else:
-            found.append((low, high))
-    return tuple(found)
-
-
-def _complement(spans: Sequence[Span], low: int, high: int) -> tuple[Span, ...]:
-    found: list[Span] = []
-    for a, b in spans:
-        if a > low:
-            found.append((low, a - 1))
-        low = b + 1
-    return (*found, (low, high)) if low <= high else tuple(found)
 
 
 def _intersection(a: Sequence[Span], b: Sequence[Span]) -> tuple[Span, ...]:
@@ -328,7 +306,7 @@ def _written(spans: tuple[Span, ...], kind: Type) -> list[str]:
         words = [f"'{kind.values[code]}'" for a, b in spans for code in range(a, b + 1)]
         return [", ".join(words)] if words else []
     low, high = domain(kind)
-    rest = _complement(spans, low, high)
+    rest = outside(spans, low, high)
     if len(spans) > 1 and all(a == b for a, b in spans):
         return [", ".join(str(a) for a, _ in spans)]
     if len(spans) == 2 and len(rest) == 1:
@@ -343,10 +321,6 @@ def _between(span: Span, low: int, high: int) -> str:
     return f">= {a}" if b == high else f"<= {b}" if a == low else f"{a}..{b}"
 
 
-_SIDE = re.compile(r"(<=|>=|<|>|=)\s*(.+)")
-_TEXTS = re.compile(r"'[^']*'(?:\s*,\s*'[^']*')*")
-
-
 def zen_cell(raw: object, kind: Type) -> str:
     """A cell of a table that has been read, in zen's words, with equal meaning. Raises Unreadable for what is no cell."""
     text = str(raw).lower() if isinstance(raw, bool) else str(raw).strip()
@@ -359,7 +333,7 @@ def zen_cell(raw: object, kind: Type) -> str:
         words = [body]
     elif kind.kind == "enum":
         words = [f"'{word}'" for word in re.findall(r"'([^']*)'", body)]
-        if not _TEXTS.fullmatch(body):
+        if not TEXTS.fullmatch(body):
             raise Unreadable("unary_no_texts", text=text)
     elif found := split_range(body):
         opened, ended = found[0] or "[", found[3] or "]"
@@ -371,7 +345,7 @@ def zen_cell(raw: object, kind: Type) -> str:
             if found[0] and plain[0] + plain[-1] == "[]"
             else plain
         )
-    elif found := _SIDE.fullmatch(body):
+    elif found := SIDE.fullmatch(body):
         mark, value = found[1], _number(found[2])
         if not negated:
             return f"{'==' if mark == '=' else mark} {value}"
