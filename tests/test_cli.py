@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import _SERVER  # pyright: ignore[reportPrivateUsage]
 from tests.strategies import make_terms
+from timelyrain.runtime import database
 
 
 def timelyrain(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -40,6 +42,27 @@ def test_status_of_nothing(tmp_path: Path) -> None:
     assert "database    embedded, stopped" in done.stdout
     assert done.stdout.count("stopped") == 5
     assert list(tmp_path.iterdir()) == []
+
+
+def test_looking_into_a_platform_makes_none(tmp_path: Path) -> None:
+    for words in (("risk", "list"), ("audit",), ("policy", "check", "deadbeef99")):
+        done = timelyrain(*words, home=tmp_path)
+        assert (done.returncode, "There is no platform in" in done.stderr) == (1, True), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_without_our_tables_is_told(tmp_path: Path) -> None:
+    server, name = _SERVER[0][0], f"timelyrain_bare_{os.getpid()}"
+    bare = database.recreate(server, name)
+    try:
+        addresses = {
+            "TIMELYRAIN_DATABASE_URL": bare.owner_dsn,
+            "TIMELYRAIN_APP_DATABASE_URL": bare.app_dsn,
+        }
+        done = timelyrain("risk", "list", home=tmp_path, **addresses)
+    finally:
+        database.drop(server, name)
+    assert (done.returncode, "`timelyrain migrate`" in done.stderr) == (2, True), done.stderr
 
 
 def test_down_of_nothing(tmp_path: Path) -> None:

@@ -203,6 +203,10 @@ def test_killed_and_resumed(past: Path, model: bytes, tmp_path: Path) -> None:
     )
     with pytest.raises(BacktestStopped, match="another back-test"):
         backtest(job(past, None, chunk_rows=8), tmp_path / "out", resume=True)
+    refused = tmp_path / "refused"  # nothing was computed there: its place is free
+    refused.mkdir()
+    (refused / "job.json").write_bytes(job(past, None, chunk_rows=8).identity)
+    assert canonical_json(backtest(job(past, model, chunk_rows=8), refused)) == canonical_json(whole)
 
 
 def test_processes_and_dask_give_the_same(past: Path, model: bytes, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 import json
 import re
+import tomllib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from tests.decisioning.applicants import AS_OF, DAY, applicant, default_policy
+from tests.decisioning.applicants import AS_OF, DAY, POLICY_FILE, applicant, default_policy
 from timelyrain.decisioning import FACTS, SOURCES, TABLES, evidence_from_json, phrase
 from timelyrain.decisioning.catalogue import catalogue_json, catalogue_markdown, entries
 
@@ -44,6 +46,20 @@ def test_every_table_and_column_is_put_to_use():
     by_source = Counter(source for e in entries(POLICY) for source in e.sources)
     assert min(by_source[s] for s in ("bank", "bureau", "shop")) >= 500
     assert min(by_source[s] for s in ("tax", "device")) >= 150
+
+
+def test_the_page_counts_what_is_there():
+    page = (Path(__file__).parents[2] / "docs/features.md").read_text(encoding="utf-8")
+    by_source = Counter(source for e in entries(POLICY) for source in e.sources)
+    told = dict(re.findall(r"^\| ([a-z ]+) \| `[^|]*\| ([\d,]+) \|", page, re.M))
+    named = {"bank flows": "bank", "shops": "shop", "devices": "device"}
+    assert {named.get(k, k): int(n.replace(",", "")) for k, n in told.items()} == {
+        s: by_source[s] for s in ("bank", "bureau", "shop", "device", "tax", "telecom")
+    }
+    blocks = tomllib.loads(POLICY_FILE.read_text(encoding="utf-8"))
+    assert f"computes {len(POLICY.catalogue):,} features of one applicant" in page
+    assert f"from {len(TABLES)} event tables and {len(FACTS)} facts" in page
+    assert f"{len(blocks['aggregate'])} families\nand {len(blocks['feature'])} derived ones" in page
 
 
 def test_lineage_goes_through_derived_features():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.decisioning.applicants import LAW, POLICY_FILE, REQUEST, default_policy, evidence
-from timelyrain.decisioning import DefinitionInvalid, Policy, decide
+from timelyrain.decisioning import DefinitionInvalid, Policy, decide, evidence_from_json
 from timelyrain.decisioning.schema import FACTS
 
 SMALL = """
@@ -305,9 +305,12 @@ def test_the_whole_policy_of_the_guide_is_in_order_and_decides():
     )
     policy = Policy.parse(text)
     assert not policy.warnings
-    known = decide(policy, evidence(1), REQUEST, None, 0, LAW, given={"on_list.fraud_phone": False})
-    listed = decide(policy, evidence(1), REQUEST, None, 0, LAW, given={"on_list.fraud_phone": True})
-    assert (known.outcome.value, listed.outcome.value) == ("approve", "decline")
+    beside = evidence_from_json(re.findall(r"```json\n(.*?)```", guide, re.S)[0].encode())
+    for one in (evidence(1), beside):
+        known = decide(policy, one, REQUEST, None, 0, LAW, given={"on_list.fraud_phone": False})
+        listed = decide(policy, one, REQUEST, None, 0, LAW, given={"on_list.fraud_phone": True})
+        asked = decide(policy, one, REQUEST, None, 0, LAW)
+        assert [d.outcome.value for d in (known, listed, asked)] == ["approve", "decline", "refer"]
     facts = guide.split("Facts are ")[1].split(";")[0]
     assert set(re.findall(r"`(\w+)`", facts)) == set(FACTS)
 

@@ -230,8 +230,9 @@ def _purposes(policy: Policy, rows: pl.DataFrame) -> Ints:
         row = int(np.argmax(found < 0))
         raise ApplicationsInvalid(
             f"application {rows['id'][row]}: purpose {rows['purpose'][row]!r} is not one of {policy.name}: "
-            f"{', '.join(policy.purposes)}",
-            f"申请 {rows['id'][row]}：{policy.name} 没有用途 {rows['purpose'][row]!r}，可用的有 {'、'.join(policy.purposes)}",
+            f"{', '.join(policy.purposes)}. Add it to [request] purposes of the policy, or leave such applications out.",
+            f"申请 {rows['id'][row]}：{policy.name} 没有用途 {rows['purpose'][row]!r}，可用的有 {'、'.join(policy.purposes)}。"
+            "请在策略的 [request] purposes 中加入该用途，或去掉这类申请。",
         )
     return found
 

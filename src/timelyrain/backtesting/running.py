@@ -111,7 +111,8 @@ def backtest(
     Raises ApplicationsInvalid, KernelMismatch, BacktestStopped.
     """
     chunks, named = Chunks(out / "chunks"), out / "job.json"
-    if named.exists() and named.read_bytes() != job.identity:
+    holds = chunks.found() or (out / "result.json").exists()  # nothing, where the first chunk was refused
+    if holds and named.exists() and named.read_bytes() != job.identity:
         raise BacktestStopped(
             f"{out} holds another back-test (another file, policy, model or law): choose another folder.",
             f"{out} 里是另一次回测（文件、策略、模型或法定上限不同）：请换一个文件夹。",

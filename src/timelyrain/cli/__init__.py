@@ -36,7 +36,7 @@ deciding
                                          one decision, explained number by number; --record keeps its bytes
   timelyrain replay decision.json --evidence evidence.json
                                          byte for byte, or the cause: data, rule, model, engine
-  timelyrain policy check mine.toml      all that is wrong with a definition; also: show, diff
+  timelyrain policy check mine.toml      all that is wrong with a definition; also: show, diff, test, import-jdm, export-jdm
   timelyrain backtest --policy consumer_credit --against mine.toml --applications past.parquet --model M
                                          what if: who changes, what it earns, whom it touches
   timelyrain risk train loans.csv --label default
@@ -49,18 +49,22 @@ yours in the place of the embedded one. docs/operations.md describes every varia
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
         prog="timelyrain",
         description="TimelyRain (及时雨): a self-hosted instant-lending platform.",
         epilog=GUIDE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"timelyrain {__version__}")
-    commands = Commands(parser)
+    made.add_argument("--version", action="version", version=f"timelyrain {__version__}")
+    commands = Commands(made)
     for group in GROUPS:
         group.add(commands)
-    given = parser.parse_args(arguments)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
     try:
         return given.run(given) or 0
     except Refusal as refusal:
@@ -71,3 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if type(error.__cause__).__name__ not in ("UndefinedTable", "UndefinedColumn"):
+            raise
+        en = "The tables of this database are not those of this version: `timelyrain migrate` brings them up to date."
+        zh = "数据库中的表不是本版本的表：请用 `timelyrain migrate` 更新。"
+        print(zh if chinese(given) else en, file=sys.stderr)
+        return 2

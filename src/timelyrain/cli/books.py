@@ -313,7 +313,7 @@ def add(commands: Commands) -> None:
     trial.add_argument("--on", type=_day, metavar="DAY", help="up to this value date")
     close = commands.add(close_day, epilog=_CLOSE)
     close.add_argument("--until", type=_day, metavar="DAY", help="the last day to close; today if not given")
-    partners = commands.group("partners", "Funding partners.")
+    partners = commands.group("partners", "Funding partners")
     due = partners.add(partners_due, name="due", epilog=_PARTNERS)
     due.add_argument("--on", type=_day, metavar="DAY", help="a value date; today if not given")
     for command in (proof, why, statement, trial, close, due):

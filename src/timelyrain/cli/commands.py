@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from timelyrain.runtime.embedded import default_home
+from timelyrain.runtime.embedded import EmbeddedPostgres, default_home
 from timelyrain.runtime.processes import Record, records
 from timelyrain.runtime.stack import SANDBOX_PORT, WEB_PORT, Stack, plan
 
@@ -76,8 +76,21 @@ def current(home: Path | None = None) -> Stack:
     return plan(home, say, port("web", WEB_PORT), port("sandbox", SANDBOX_PORT))
 
 
+def need_platform() -> None:
+    """Refuses where no platform was ever set up: looking for something in it must not make one."""
+    if "TIMELYRAIN_DATABASE_URL" in os.environ or "TIMELYRAIN_APP_DATABASE_URL" in os.environ:
+        return
+    if not (EmbeddedPostgres().data / "PG_VERSION").exists():
+        raise Refusal(
+            f"There is no platform in {default_home()}: start one with `timelyrain up`, set TIMELYRAIN_HOME, or give files.",
+            f"{default_home()} 里没有平台：请用 `timelyrain up` 启动，或设置 TIMELYRAIN_HOME，或给出文件。",
+        )
+
+
 def load_django(owner: bool = False) -> None:
     """Load the platform in this process. A child of the supervisor has its environment already."""
+    if not owner:
+        need_platform()
     if owner or "TIMELYRAIN_APP_DATABASE_URL" not in os.environ:
         stack = current()
         stack.database.prepare()

@@ -13,6 +13,61 @@ OUT_OF_ANY_BAND = 0
 """The draw where none is given: outside the band of random approvals, which takes the highest draws."""
 _POLICY = "a TOML file, a name of the pack, or a hash"
 
+DECIDE = """
+examples
+  timelyrain decide --evidence evidence.json --model models/<sha256>.model
+  timelyrain decide --evidence evidence.json --request '{"amount_fen": 500000, "instalments": 6, "purpose": "shopping"}' --what-if
+  timelyrain decide --policy mine.toml --evidence evidence.json --given '{"on_list.fraud_phone": false}' --record decision.json
+
+docs/policy-language.md holds a whole policy and evidence to begin with.
+"""
+REPLAY = """
+examples
+  timelyrain replay decision.json        what it names by hash is looked for beside it, here, in the pack, on the platform
+  timelyrain replay decision.json --evidence evidence.json --policy mine.toml --model models/<sha256>.model
+  timelyrain replay 7b7cddbb-6462-50de-b177-850428c2bc49        a decision of the platform, from what it stored
+"""
+CHECK = """
+examples
+  timelyrain policy check mine.toml
+  timelyrain policy check mine.toml --json --language zh
+"""
+SHOW = """
+examples
+  timelyrain policy show consumer_credit
+  timelyrain policy show consumer_credit --features --markdown        every feature: meaning, window, missing, lineage
+"""
+DIFF = """
+example
+  timelyrain policy diff consumer_credit mine.toml
+"""
+TEST = """
+example
+  timelyrain policy test mine.toml case.json --model models/<sha256>.model
+
+docs/releases.md shows a case.
+"""
+IMPORT = """
+examples
+  timelyrain policy import-jdm rules.json --field loan.amount=request.amount_fen --scale loan.amount=100 --out tables.toml
+  timelyrain policy import-jdm rules.json --node "Risk grade" --collect sum
+"""
+EXPORT = """
+example
+  timelyrain policy export-jdm consumer_credit --table grade --out grade.json
+"""
+BACKTEST = """
+what is written with --out
+  report.html, result.json   the report, and what it shows as JSON
+  chunks/*.arrow             both policies' decisions, one row per application
+
+examples
+  timelyrain backtest --policy consumer_credit --against mine.toml --applications past.parquet --model M.model --out report
+  timelyrain backtest --policy first.toml --against second.toml --applications past.parquet --out report --resume
+
+A file to try it on: python -m timelyrain.sandbox.population --applicants 10000 --out past.parquet
+"""
+
 
 def decide(given: argparse.Namespace) -> None:
     """Decide on one person's evidence and say why; needs no database."""
@@ -78,7 +133,7 @@ def backtest(given: argparse.Namespace) -> None:
 
 
 def add(commands: Commands) -> None:
-    one = commands.add(decide)
+    one = commands.add(decide, epilog=DECIDE)
     one.add_argument("--policy", default=SHIPPED, help=f"{_POLICY} (usually {SHIPPED})")
     one.add_argument("--evidence", type=Path, required=True, help="JSON in the shape of docs/architecture.md")
     one.add_argument(
@@ -102,7 +157,7 @@ def add(commands: Commands) -> None:
     one.add_argument("--json", action="store_true", help="print the record instead of the explanation")
     _under_the_law(one)
 
-    again = commands.add(replay)
+    again = commands.add(replay, epilog=REPLAY)
     again.add_argument(
         "record", help="a file written by `decide --record`, or the id of a decision of the platform"
     )
@@ -114,13 +169,16 @@ def add(commands: Commands) -> None:
     )
     again.add_argument("--model", help="a .model file or a hash (usually the one that the record names)")
 
-    acts = commands.group("policy", "Check, show and compare decision policies, without a database")
-    checked, shown, compared = acts.add(check), acts.add(show), acts.add(diff)
+    acts = commands.group(
+        "policy", "Check, show, compare, test and convert decision policies, without a database"
+    )
+    checked, shown = acts.add(check, epilog=CHECK), acts.add(show, epilog=SHOW)
+    compared = acts.add(diff, epilog=DIFF)
     checked.add_argument("policy", help=_POLICY)
     shown.add_argument("policy", help=_POLICY)
     shown.add_argument("--features", action="store_true", help="the catalogue of features")
-    shown.add_argument("--markdown", action="store_true")
-    tried_on = acts.add(test)
+    shown.add_argument("--markdown", action="store_true", help="tables of Markdown")
+    tried_on = acts.add(test, epilog=TEST)
     tried_on.add_argument("policy", help=_POLICY)
     tried_on.add_argument(
         "cases",
@@ -133,10 +191,10 @@ def add(commands: Commands) -> None:
     for name in ("a", "b"):
         compared.add_argument(name, help=_POLICY)
 
-    taken, given = acts.add(import_jdm), acts.add(export_jdm)
+    taken, given = acts.add(import_jdm, epilog=IMPORT), acts.add(export_jdm, epilog=EXPORT)
     _jdm(taken, given)
 
-    tried = commands.add(backtest)
+    tried = commands.add(backtest, epilog=BACKTEST)
     _backtest(tried)
     _under_the_law(tried)
     for act in (again, checked, shown, tried_on, compared, taken, given, tried):
@@ -150,7 +208,7 @@ def add(commands: Commands) -> None:
 
 
 def _jdm(taken: argparse.ArgumentParser, given: argparse.ArgumentParser) -> None:
-    taken.add_argument("file", type=Path, metavar="FILE.json")
+    taken.add_argument("file", type=Path, metavar="FILE.json", help="a JDM document")
     taken.add_argument("--policy", default=SHIPPED, help=f"whose names its columns may read: {_POLICY}")
     taken.add_argument(
         "--field",

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from timelyrain.decisioning import (
 )
 from timelyrain.policies import Pack, Product
 from timelyrain.risk import ModelRefused, TrainedModel
-from timelyrain.runtime.embedded import EmbeddedPostgres, default_home
+from timelyrain.runtime.embedded import default_home
 
 from .commands import Refusal, load_django, say
 from .decisions import SHIPPED
@@ -88,19 +87,7 @@ def policy_source(name: str, jurisdiction: str = "cn") -> str:
         ) from None
 
 
-def need_platform() -> None:
-    """Refuses where no platform was ever set up: looking for something in it must not make one."""
-    if "TIMELYRAIN_DATABASE_URL" in os.environ or "TIMELYRAIN_APP_DATABASE_URL" in os.environ:
-        return
-    if not (EmbeddedPostgres().data / "PG_VERSION").exists():
-        raise Refusal(
-            f"There is no platform in {default_home()}: set TIMELYRAIN_HOME, or give files.",
-            f"{default_home()} 里没有平台：请设置 TIMELYRAIN_HOME，或给出文件。",
-        )
-
-
 def _stored(digest: str) -> str:
-    need_platform()
     load_django()
     from timelyrain.origination.models import PolicyVersion
 

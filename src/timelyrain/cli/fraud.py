@@ -35,7 +35,13 @@ what is written with --out
 
 examples
   timelyrain risk fraud train past.parquet --label fraud --kind fraud_kind --out models
-  timelyrain risk fraud score new.parquet --model models/<sha256>.model --json
+"""
+SCORE = """
+FILE is a file of applications (docs/sandbox.md lists its columns). Velocities are counted within it, in the order of time.
+
+examples
+  timelyrain risk fraud score past.parquet --model models/<sha256>.model
+  timelyrain risk fraud score past.parquet --model models/<sha256>.model --json --out scored.parquet
 """
 FILL = """
 Velocities count what stands in the store of sightings, and it grows only with decisions by a policy that names a score. Fill it
@@ -45,7 +51,7 @@ goes on where it was; done twice, it adds nothing.
 
 
 def add(group: Commands) -> None:
-    fraud = group.group("fraud", "scores of fraud and oddness from past applications")
+    fraud = group.group("fraud", "Scores of fraud and oddness from past applications")
     train = fraud.add(train_file, "train", TRAIN)
     train.add_argument("file", type=Path, metavar="FILE", help="Parquet, one row per application")
     train.add_argument(
@@ -61,7 +67,7 @@ def add(group: Commands) -> None:
     train.add_argument("--threads", type=int, default=2, metavar="N")
     train.add_argument("--out", type=Path, metavar="DIR", help="where models and report are written")
     train.add_argument("--json", action="store_true", help="the report as JSON on stdout")
-    score = fraud.add(score_file, "score", TRAIN)
+    score = fraud.add(score_file, "score", SCORE)
     score.add_argument("file", type=Path, metavar="FILE", help="Parquet, one row per application")
     score.add_argument(
         "--model", type=Path, required=True, metavar="M", help="a .model file of `risk fraud train`"

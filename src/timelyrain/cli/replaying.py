@@ -185,7 +185,6 @@ def _from_database(given: argparse.Namespace) -> tuple[Replay, str]:
             "A decision of the platform is replayed from what is stored: leave --policy, --evidence and --model away.",
             "平台的决策按所存的内容重放：请不要给 --policy、--evidence 和 --model。",
         )
-    definitions.need_platform()
     load_django()
     from timelyrain.origination import queries, services
     from timelyrain.risk import ModelRefused

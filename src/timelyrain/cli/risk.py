@@ -42,13 +42,15 @@ examples
 
 
 def add(commands: Commands) -> None:
-    group = commands.group("risk", "credit-risk models from past loans")
-    fraud.add(group)
+    group = commands.group(
+        "risk", "Risk models: learnt from past loans, tested, handed in for approval, watched"
+    )
+    train = group.add(train_file, "train", TRAIN)
     cards.add(group)
     models.add(group)
-    outcomes.add(group)
     watching.add(group)
-    train = group.add(train_file, "train", TRAIN)
+    outcomes.add(group)
+    fraud.add(group)
     train.add_argument(
         "file",
         type=Path,
