@@ -73,6 +73,8 @@ def test_look_ask_approve(lent: tuple[Applicant, UUID]) -> None:
     form = given | {"key": str(uuid4()), "reason": "协商", "seen": hidden(text, "seen")}
     stale = maker.post(address, form | {"seen": "0" * 64})
     assert stale.status_code == 409 and LoanAct.objects.filter(loan_id=loan_id).count() == 0
+    again = stale.content.decode()
+    assert 'role="alert"' in again and ">协商</textarea>" in again and hidden(again, "seen") == form["seen"]
     for _ in range(2):  # tapped twice
         asked: Any = maker.post(address, form)
     row = LoanAct.objects.get(loan_id=loan_id)
@@ -86,7 +88,9 @@ def test_look_ask_approve(lent: tuple[Applicant, UUID]) -> None:
     assert decide in checker.get(asked.headers["Location"]).content.decode()
     own = maker.get(decide).content.decode()
     assert 'value="approve"' not in own and "须由另一人批准" in own
-    maker.post(decide, {"verdict": "approve"})
+    refused = maker.post(decide, {"verdict": "approve", "note": "看过合同"})
+    told = refused.content.decode()
+    assert refused.status_code >= 400 and 'role="alert"' in told and ">看过合同</textarea>" in told
     assert LoanAct.objects.get(id=row.id).state == "waiting"
     shown = checker.get(decide).content.decode()
     assert 'value="approve"' in shown

@@ -94,7 +94,8 @@ def test_what_stands_is_shown_settled_and_reconciled(platform: World):
             "1 agree, 2 do not" in wrong and "not in our books" in wrong and "not in the statement" in wrong
         )
         form["statement"] = "nonsense"
-        assert maker.post(DESK, form).status_code == 422
+        refused = maker.post(DESK, form)
+        assert refused.status_code == 422 and ">nonsense</textarea>" in refused.content.decode()
         paid = {"partner": str(part.partner), "on": due_on.isoformat()}
         remit = paid | {
             "account": chart.SHARES_TO_REMIT,

@@ -89,6 +89,11 @@ def test_a_policy_is_written_tried_approved_and_taken_back(
         told = risk.locator(".c-page").inner_text()
         cases = PolicyCase.objects.filter(retired_at=None).count()
         assert "没有错误" in told and "90 → 60" in told and f"{cases} 个案例全部通过" in told
+        press(risk, "添加测试案例", json.dumps({"name": "没写完"}))
+        assert "这不是测试案例：没写完：KeyError" in risk.locator("[role=alert]").inner_text()
+        kept = risk.locator("textarea[name=text][aria-invalid=true]").input_value()
+        assert json.loads(kept) == {"name": "没写完"}
+        risk.goto(address + _page("policydraft", PolicyDraft.objects.get(title="放宽在网时长").id))
         another = releases.case_of(PolicyCase.objects.get(id=case)) | {"name": "由文件添加"}
         press(risk, "添加测试案例", json.dumps(another))
         told = risk.locator(".c-page").inner_text()

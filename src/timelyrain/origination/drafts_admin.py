@@ -35,14 +35,25 @@ def _submit(request: HttpRequest, draft: PolicyDraft) -> Any:
 def _add_case(request: HttpRequest, draft: PolicyDraft) -> Any:
     found = releases.review(draft.source).policy
     if found is None:
-        raise Invalid("A draft with errors has no cases yet.", remedy="Mend its errors first.")
+        raise Invalid(
+            str(words("有错误的草稿还不能有测试案例。", "A draft with errors has no cases yet.")),
+            remedy=str(words("请先改正错误。", "Mend its errors first.")),
+        )
     try:
         releases.add_case(found.name, json.loads(written(request)), who(request))
-    except (ValueError, RecursionError) as error:  # CaseInvalid among them
-        raise Invalid(
-            f"This is no test case: {error}.", field="text", remedy="docs/releases.md shows one."
-        ) from None
+    except decisioning.CaseInvalid as error:
+        raise _no_case(error.told("zh"), error.told("en")) from None
+    except (ValueError, RecursionError) as error:
+        raise _no_case(str(error), str(error)) from None
     return words("测试案例已保存，结果见下。", "The test case is kept; how it fares stands below.")
+
+
+def _no_case(zh: str, en: str) -> Invalid:
+    return Invalid(
+        str(words(f"这不是测试案例：{zh}。", f"This is no test case: {en}.")),
+        field="text",
+        remedy=str(words("docs/releases.md 有样例。", "docs/releases.md shows one.")),
+    )
 
 
 @admin.register(PolicyDraft)

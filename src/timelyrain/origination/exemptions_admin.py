@@ -40,7 +40,11 @@ def until(request: HttpRequest) -> datetime | None:
     try:
         day = date.fromisoformat(text) if text else None
     except ValueError:
-        raise Invalid(f"{text!r} is not a day.", field="until", remedy="Write it as 2026-12-31.") from None
+        raise Invalid(
+            str(words(f"{text!r} 不是日期。", f"{text!r} is not a day.")),
+            field="until",
+            remedy=str(words("请写成 2026-12-31。", "Write it as 2026-12-31.")),
+        ) from None
     return exemptions.through(day) if day else None
 
 

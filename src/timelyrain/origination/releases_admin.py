@@ -94,9 +94,14 @@ def _moment(text: str) -> datetime | None:
         return at if at.tzinfo else timezone.make_aware(at)
     except ValueError:
         raise Invalid(
-            f"{text!r} is not a moment.",
+            str(words(f"{text!r} 不是时间。", f"{text!r} is not a moment.")),
             field="text",
-            remedy="Write now, or a time such as 2026-12-01 00:00.",
+            remedy=str(
+                words(
+                    "请写 now，或 2026-12-01 00:00 这样的时间。",
+                    "Write now, or a time such as 2026-12-01 00:00.",
+                )
+            ),
         ) from None
 
 

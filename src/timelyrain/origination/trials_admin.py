@@ -58,7 +58,9 @@ def _challenge(request: HttpRequest, row: ScoringModel) -> Any:
         share = int(Decimal(text) * 10_000)
     except (InvalidOperation, ValueError):
         raise Invalid(
-            f"{text!r} is no share.", field="text", remedy="Write a percentage such as 10."
+            str(words(f"{text!r} 不是比例。", f"{text!r} is no share.")),
+            field="text",
+            remedy=str(words("请写百分数，例如 10。", "Write a percentage such as 10.")),
         ) from None
     trials.challenge(row.sha256, share, _who(request))
     return words(f"自现在起由其评分 {text}% 的申请人。", f"From now on it scores {text} % of the applicants.")

@@ -26,6 +26,8 @@ from timelyrain.runtime.models import ClockShift, Saga, SagaStatus, SagaTrace, S
 from timelyrain.runtime.panels import Badge, Bar, Link, Panel, Step, Table, Verdict, on_dashboard, on_page
 from timelyrain.runtime.problems import Problem
 
+LONG = 300
+"""Characters of a text that is given room to be read and mended."""
 acted = Signal()
 """Somebody did an act in the console (user, act, row), sent inside its transaction: the audit log keeps it."""
 
@@ -198,7 +200,7 @@ class ReadOnlyAdmin(ModelAdmin):
         return self._record(request, row)
 
     def act_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-        """GET asks, POST does."""
+        """GET asks, POST does; what is refused is asked again as it was filled in."""
         row = self._row(request, object_id)
         if isinstance(row, HttpResponse):
             return row
@@ -220,7 +222,8 @@ class ReadOnlyAdmin(ModelAdmin):
                     single_object=True,
                 )
         except Problem as problem:
-            if act.fields:
+            row.refresh_from_db()  # a form sent twice was done the first time
+            if (act.fields or act.writes) and act.offered(row):
                 return self._ask(request, row, act, problem)
             messages.error(request, str(problem))
         else:
@@ -249,7 +252,7 @@ class ReadOnlyAdmin(ModelAdmin):
         fields = [
             (field, request.POST.get(field.name, "")) for field in (act.fields(row) if act.fields else ())
         ]
-        lines = 30 if "\n" in begins else 3
+        lines = 30 if "\n" in begins or len(begins) > LONG else 3
         context = {
             "act": act, "title": act.title, "begins": begins, "lines": lines, "fields": fields, "problem": problem,
         }  # fmt: skip

@@ -113,7 +113,7 @@ _HELP = (
 
 
 def propose(request: HttpRequest, loan: Loan, name: str) -> HttpResponse:
-    """GET: the form and, once it is filled in, what would be. POST: ask for it."""
+    """GET: the form and, once it is filled in, what would be. POST: ask for it; what is refused is shown as filled in."""
     kind = next((kind for kind in KINDS.values() if slug(kind.type) == name), None)
     if kind is None or not request.user.has_perm("servicing.add_loanact"):
         raise PermissionDenied
@@ -126,11 +126,16 @@ def propose(request: HttpRequest, loan: Loan, name: str) -> HttpResponse:
             _log(request, row, f"{kind.type}: {row.reason}")
             messages.success(request, _outcome(row))
             return HttpResponseRedirect(Link("servicing.loanact", made).url)
+    except Problem as problem:
+        context["problem"] = problem
+    try:
         if "on" in given or not kind.fields:
             amount_fen, data, on = _read(kind, given)
             context |= _shown(acts.preview(loan.shard, loan.id, kind.type, amount_fen, data, on))
     except Problem as problem:
-        context |= {"problem": problem, "wrong": (problem.field or "").removeprefix("data.")}
+        context.setdefault("problem", problem)
+    if wrong := context.get("problem"):
+        context["wrong"] = (wrong.field or "").removeprefix("data.")
     status = getattr(context.get("problem"), "status", 200)
     return _page(request, loan, "propose", said(kind.title), context | _form(loan, kind, given), status)
 
@@ -282,10 +287,11 @@ _ALWAYS = {"amount_due_fen", "payoff_fen", "to_pay_fen"}
 
 
 def decide(request: HttpRequest, row: LoanAct) -> HttpResponse:
-    """GET: what would be now. POST: approve or reject."""
+    """GET: what would be now. POST: approve or reject; what is refused is shown as filled in."""
     if not request.user.has_perm("servicing.change_loanact"):
         raise PermissionDenied
-    by, context = request.user.get_username(), {"act": row, "kind": KINDS[EventType(row.type)]}
+    by = request.user.get_username()
+    context: dict[str, Any] = {"act": row, "kind": KINDS[EventType(row.type)]}
     if request.method == "POST":
         note = request.POST.get("note", "")
         try:
@@ -296,18 +302,23 @@ def decide(request: HttpRequest, row: LoanAct) -> HttpResponse:
                 acts.reject(row.id, by=by, note=note)
                 messages.success(request, words("未批准，借据没有变化。", "Rejected; nothing changed."))
         except Problem as problem:
-            messages.error(request, str(problem))
+            context |= {"problem": problem, "note": note}
+            row.refresh_from_db()
         else:
             _log(request, row, f"{request.POST.get('verdict')}: {note}")
-        return HttpResponseRedirect(Link("servicing.loanact", row.id).url)
-    if row.state != "waiting":
+            return HttpResponseRedirect(Link("servicing.loanact", row.id).url)
+    refused = context.get("problem")
+    if row.state != "waiting":  # decided by somebody else meanwhile, it may be
+        if refused:
+            messages.error(request, str(refused))
         return HttpResponseRedirect(Link("servicing.loanact", row.id).url)
     context["own"] = row.requested_by == by
     try:
         context |= _shown(acts.preview_of(row.id))
     except Problem as problem:
-        context["problem"] = problem
-    return _page(request, row.loan, "decide", said(context["kind"].title), context)
+        context.setdefault("problem", problem)
+    status = refused.status if refused else 200
+    return _page(request, row.loan, "decide", said(context["kind"].title), context, status)
 
 
 # -- why a day -------------------------------------------------------------------------------------------------------------

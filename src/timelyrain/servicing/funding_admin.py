@@ -93,6 +93,7 @@ def partners(request: HttpRequest) -> HttpResponse:
     may, problem, panels = request.user.has_perm("servicing.add_fundingact"), None, []
     given = request.POST if request.method == "POST" else request.GET
     kind = request.POST.get("kind", "")
+    on, one = clock.today(), None
     try:
         if kind in _FORMS:
             if not may:
@@ -107,7 +108,7 @@ def partners(request: HttpRequest) -> HttpResponse:
         if kind == "reconcile" and one:
             panels.append(_reconciled(one, on, given.get("statement", "")))
     except Problem as found:
-        problem, on, one = found, clock.today(), None
+        problem = found
     if one:
         panels.append(_loans_of(one, on))
     panels += [*_waiting(), _standing(on), _arrangements()]
