@@ -15,6 +15,7 @@ from tests.decisioning.applicants import POLICY_FILE, applicant
 from timelyrain.cli import main
 from timelyrain.decisioning import SOURCES
 from timelyrain.decisioning.decision import plain
+from timelyrain.drawing import both
 from timelyrain.origination.limits import limits_over_time
 from timelyrain.policies import load_pack
 
@@ -182,6 +183,9 @@ def test_backtest_says_where_the_page_is(timelyrain: Shell, tmp_path: Path) -> N
     assert "threshold of `phone_tenure_days`: 90 → 60" in page and "http" not in page.replace(
         "http-equiv", ""
     )
+    used = {row["value"] for row in json.loads((out / "result.json").read_bytes())["segments"]["purpose"]}
+    names = {purpose.code: (purpose.zh, purpose.en) for purpose in load_pack("cn").purposes()}
+    assert used and all(f"<th>{both(*names[code])}</th>" in page for code in used)
     again = timelyrain(*words, "--resume", "--json")
     assert again.stdout.encode() == (out / "result.json").read_bytes() + b"\n"
 

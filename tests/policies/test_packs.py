@@ -1,5 +1,7 @@
 """The shipped pack is sound, asking fails closed, and a bad pack tells everything that is wrong."""
 
+import re
+import tomllib
 from datetime import date
 from typing import Any
 
@@ -87,6 +89,14 @@ def test_products_are_lawful():
     assert not PACK.product("instant_consumer").offered(date(2020, 1, 1), "bank")
     with pytest.raises(RuleUnknown, match="instant_consumer"):
         PACK.product("payday")
+
+
+def test_every_purpose_of_the_shipped_policy_has_words():
+    asked = tomllib.loads(PACK.read("consumer_credit.toml").decode())["request"]["purposes"]
+    words = {purpose.code: purpose for purpose in PACK.purposes()}
+    assert set(asked) <= words.keys()
+    assert len({purpose.zh for purpose in PACK.purposes()}) == len(words)
+    assert all(re.fullmatch(r"[\u4e00-\u9fff、]+", words[code].zh) for code in asked)
 
 
 def test_consents_are_separate_and_complete():

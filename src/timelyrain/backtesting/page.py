@@ -36,11 +36,14 @@ NAMES: Mapping[str, Words] = {
 }  # fmt: skip
 
 
+_NO_WORDS: Mapping[str, Words] = {}
 _CSS = "tr:first-child th { text-align: right } figure { overflow-x: auto }"
 
 
-def report(result: Result, differences: Sequence[Words] = ()) -> str:
-    """The page. differences: what changed from A to B, in words."""
+def report(
+    result: Result, differences: Sequence[Words] = (), purposes: Mapping[str, Words] = _NO_WORDS
+) -> str:
+    """The page. differences: what changed from A to B, in words; purposes: what their codes mean."""
     inputs = result["inputs"]
     names = {side: f"{inputs[side]['name']} {inputs[side]['version']}" for side in SIDES}
     n, known = result["n"], result["known"]
@@ -70,7 +73,7 @@ def report(result: Result, differences: Sequence[Words] = ()) -> str:
             "浅色：触发次数；深色：唯一阻止通过的规则。数字依次为两者与触发者的坏账率。",
             "Pale: how often it spoke; full: it alone stood against approval. The numbers are these two, and the bad rate where it spoke."), "wide"),
         figure(("决策流向", "From outcome to outcome"), _moves(result), ("行为 A，列为 B；格内为申请数与坏账率。", "Rows A, columns B; applications, and their bad rate.")),
-        *(figure(NAMES.get(n, (n, n)), _cut(rows), None, "wide") for n, rows in _cuts(result).items()),
+        *(figure(NAMES.get(n, (n, n)), _cut(rows, {**NAMES, **purposes} if n == "purpose" else NAMES), None, "wide") for n, rows in _cuts(result).items()),
         "</main>",
         _inputs(result),
     ]  # fmt: skip
@@ -185,7 +188,7 @@ def _cuts(result: Result) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     return {**result["segments"], **{name: found["rows"] for name, found in result["groups"].items()}}
 
 
-def _cut(rows: Sequence[Mapping[str, Any]]) -> str:
+def _cut(rows: Sequence[Mapping[str, Any]], names: Mapping[str, Words]) -> str:
     """Rates with their intervals, who changes, and money, for each value of a column."""
     titles = (("申请", "applications"), ("A 通过", "A approves"), ("B 通过", "B approves"), ("仅 A", "only A"), ("仅 B", "only B"),
               ("A 坏账", "A bad"), ("B 坏账", "B bad"), ("A 实现利润", "A profit, realised"), ("B 实现利润", "B profit, realised"),
@@ -197,7 +200,7 @@ def _cut(rows: Sequence[Mapping[str, Any]]) -> str:
         values += [f"{row[f'{side}_only']:,}" for side in SIDES]
         values += [_rate(row[side]["bad_rate"]) for side in SIDES]
         values += [yuan(row[side][f"{kind}_fen"]) for kind in ("realised", "expected") for side in SIDES]
-        name = NAMES.get(row["value"])
+        name = names.get(row["value"])
         name = both(*name) if name else escape(row["value"])
         body += f"<tr><th>{name}</th>{''.join(f'<td>{value}</td>' for value in values)}</tr>"
     return f"<table><tr><th></th>{head}</tr>{body}</table>"

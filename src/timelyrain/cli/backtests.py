@@ -38,7 +38,7 @@ from timelyrain.backtesting import (
 )
 from timelyrain.decisioning import DefinitionInvalid
 from timelyrain.origination.limits import limits_over_time
-from timelyrain.policies import RuleNotInForce
+from timelyrain.policies import RuleNotInForce, load_pack
 from timelyrain.risk import ModelRefused
 from timelyrain.runtime.embedded import default_home
 
@@ -49,6 +49,7 @@ from .commands import Refusal, chinese, say
 def backtest(given: argparse.Namespace) -> None:
     """Decide past applications again under two policies and tell the difference; needs no database."""
     job = _job(given)
+    purposes = {p.code: (p.zh, p.en) for p in load_pack(given.jurisdiction).purposes()}
     out = given.out or default_home() / "backtests" / job.sha256[:16]
     with _executor(given) as executor, _progress(given) as progress:
         try:
@@ -56,7 +57,8 @@ def backtest(given: argparse.Namespace) -> None:
                 job, out, resume=given.resume, workers=given.workers, executor=executor, progress=progress
             )
             page = out / "report.html"
-            page.write_text(report(result, differences(job.a.source, job.b.source)), encoding="utf-8")
+            changed = differences(job.a.source, job.b.source)
+            page.write_text(report(result, changed, purposes), encoding="utf-8")
         except (ApplicationsInvalid, BacktestStopped, KernelMismatch) as error:
             raise definitions.refused(error) from None
         except OSError as error:

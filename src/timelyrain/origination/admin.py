@@ -38,8 +38,8 @@ from timelyrain.runtime.panels import As, Badge, Bar, Link, Panel, Step, Table, 
 
 for _product in law.pack().products():
     glossary.teach(_product.id, _product.name_zh, _product.name_en)
-    for _purpose in _product.purposes:
-        glossary.teach(_purpose.code, _purpose.zh, _purpose.en)
+for _purpose in law.pack().purposes():
+    glossary.teach(_purpose.code, _purpose.zh, _purpose.en)
 
 
 def _replay(request: HttpRequest, row: Application | DecisionRecord) -> Panel:

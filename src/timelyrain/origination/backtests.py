@@ -204,7 +204,8 @@ def _change(row: Backtest, **fields: Any) -> None:
 def page(row: Backtest) -> str:
     """The report as one HTML page."""
     source = PolicyVersion.objects.get(sha256=row.policy_sha256).source
-    return backtesting.report(row.result or {}, backtesting.differences(source, row.against_source))
+    purposes = {purpose.code: (purpose.zh, purpose.en) for purpose in law.pack().purposes()}
+    return backtesting.report(row.result or {}, backtesting.differences(source, row.against_source), purposes)
 
 
 def headline(row: Backtest) -> dict[str, Any]:

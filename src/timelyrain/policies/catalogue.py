@@ -126,8 +126,8 @@ class ConsentText:
         return self.en if language == "en" else self.zh
 
 
-def read_products(tables: Tables, problems: list[str]) -> tuple[Product, ...]:
-    """Products of products.toml; what is wrong goes to `problems`."""
+def read_purposes(tables: Tables, problems: list[str]) -> dict[str, Purpose]:
+    """Purposes of products.toml by their codes; what is wrong goes to `problems`."""
     purposes: dict[str, Purpose] = {}
     for index, table in enumerate(tables.get("purpose", [])):
         entry = Entry(table, f"products.toml purpose {index + 1}", problems)
@@ -136,6 +136,12 @@ def read_products(tables: Tables, problems: list[str]) -> tuple[Product, ...]:
         if purpose.code in purposes:
             entry.problem(f"code = {purpose.code!r} stands twice")
         purposes[purpose.code] = purpose
+    return purposes
+
+
+def read_products(tables: Tables, problems: list[str]) -> tuple[Product, ...]:
+    """Products of products.toml; what is wrong with them and their purposes goes to `problems`."""
+    purposes = read_purposes(tables, problems)
     products = [
         _product(Entry(table, f"products.toml product {index + 1}", problems), purposes)
         for index, table in enumerate(tables.get("product", []))

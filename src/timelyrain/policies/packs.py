@@ -7,7 +7,7 @@ from datetime import date
 from functools import cache
 from itertools import pairwise
 
-from .catalogue import ConsentText, Product, read_consents, read_products
+from .catalogue import ConsentText, Product, Purpose, read_consents, read_products, read_purposes
 from .reading import Entry, PackInvalid, packaged_bytes, toml_tables
 
 RuleValue = int | bool | str | tuple[str, ...]
@@ -50,6 +50,7 @@ class Pack:
     sha256: str
     rules: tuple[Rule, ...]
     _by_name: dict[str, list[Rule]]
+    _purposes: tuple[Purpose, ...]
     _products: tuple[Product, ...]
     _consents: tuple[ConsentText, ...]
 
@@ -98,6 +99,10 @@ class Pack:
             rule.multiple_of,
         )
 
+    def purposes(self) -> tuple[Purpose, ...]:
+        """All purposes that have words here, in the order of the file: of products, and of decision policies beside them."""
+        return self._purposes
+
     def products(self) -> tuple[Product, ...]:
         """All products, in the order of the file."""
         return self._products
@@ -142,11 +147,13 @@ def parse_pack(code: str, sources: dict[str, bytes], sha256: str = "") -> Pack:
     for rule in rules:
         by_name.setdefault(rule.name, []).append(rule)
     problems += _between(by_name)
-    products = read_products(toml_tables(sources["products.toml"], "products.toml"), problems)
+    offered = toml_tables(sources["products.toml"], "products.toml")
+    products = read_products(offered, problems)
+    purposes = tuple(read_purposes(offered, []).values())  # their problems are told with the products
     consents = read_consents(toml_tables(sources["consents.toml"], "consents.toml"), problems)
     if problems:
         raise PackInvalid(problems)
-    return Pack(code, sha256, tuple(rules), by_name, products, consents)
+    return Pack(code, sha256, tuple(rules), by_name, purposes, products, consents)
 
 
 def _rule(entry: Entry) -> Rule:
