@@ -11,7 +11,7 @@ import pytest
 from timelyrain import drawing, risk
 from timelyrain.cli import main
 from timelyrain.risk.card import figures
-from timelyrain.risk.metrics import auc, ece, ks
+from timelyrain.risk.metrics import auc, ece, ks, wilson
 
 
 def _write(path: Path, rows: int = 3200) -> Path:
@@ -71,7 +71,7 @@ def test_figures_are_of_the_rows_tested(trained: risk.Trained) -> None:
 
 
 def test_wilson_and_psi() -> None:
-    assert figures.wilson(0, 10) == (0.0, pytest.approx(0.2775, abs=1e-3)), "Wilson 1927"
+    assert wilson(0, 10) == (0.0, pytest.approx(0.2775, abs=1e-3)), "Wilson 1927"
     same = np.linspace(0, 1, 1000)
     assert figures.psi(same, same) == 0
     assert figures.psi(same[:500], same) > 0.25

@@ -10,14 +10,10 @@ from dataclasses import dataclass, field
 from math import log
 
 import numpy as np
-import numpy.typing as npt
 
 from .model import TrainedModel, data_sha256, encode
 from .problems import TrainingDataInvalid
-from .trees import flatten
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from .trees import Floats, flatten
 
 TREES = 200
 SAMPLE = 256

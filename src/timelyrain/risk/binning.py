@@ -14,10 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .problems import TrainingDataInvalid
-from .tables import Column
+from .tables import Column, Floats, Ints
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.integer] | Floats
 
 CELLS, FINE = 32, 480

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from . import forest
+from . import forest, splitting
 from .boosting import raw_scores
 from .tables import Floats, Ints
 
@@ -43,8 +43,7 @@ def fit(
     one: Fit = (_ebm if kind == "ebm" else _catboost)(directions, seed, threads)
     apart = np.empty(len(labels))
     rounds: list[int] = []
-    for fold in range(int(folds.max()) + 1):
-        inside, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+    for inside, held in splitting.each(folds):
         text, enough = one(matrix[inside], labels[inside], matrix[held], labels[held], 0)
         apart[held] = raw_scores(text, matrix[held], threads)
         rounds.append(enough)

@@ -26,9 +26,8 @@ _MEMORY_TIMES = 12  # of the unpacked file: text, typed columns, matrices
 _PACKED_TIMES = 4
 _SEPARATORS = (",", ";", "\t", "|", " ")
 _LOOKED_AT = 4 * 2**20  # bytes by which encoding and separator are told
-_DRAW = (
-    2_654_435_761  # a row is drawn by its number times this modulo 2**32: evenly, and the same rows each time
-)
+_DRAW = 2_654_435_761
+"""A row is drawn by its number times this modulo 2**32: evenly, and the same rows each time."""
 
 
 @dataclass(frozen=True, eq=False)

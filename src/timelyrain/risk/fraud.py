@@ -13,12 +13,10 @@ import numpy.typing as npt
 
 from .anomaly import fit_anomaly
 from .metrics import auc
-from .model import TrainedModel
+from .model import Floats, Ints, TrainedModel
 from .problems import MIN_BAD, TrainingDataInvalid
 from .training import train
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 TEST_SHARE = 0.25

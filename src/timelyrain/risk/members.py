@@ -158,8 +158,7 @@ def _card(
     monotone: Mapping[str, int] | None,
 ) -> tuple[Scorecard, Floats]:
     apart = np.empty(len(labels))
-    for k in range(int(fold.max()) + 1):
-        inside, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+    for inside, held in splitting.each(fold):
         one = scorecard.fit([c.take(inside) for c in columns], labels[inside], bins=bins, monotone=monotone)
         apart[held] = one.raw([c.take(held) for c in columns])
     return scorecard.fit(columns, labels, bins=bins, scaling=scaling, monotone=monotone), apart

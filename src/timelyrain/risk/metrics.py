@@ -1,6 +1,7 @@
 """How good probabilities are. labels: 1 = bad; pd: float64[n] in 0..1; ties share their rank."""
 
 from collections.abc import Mapping
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -49,3 +50,13 @@ def ece(labels: Ints, pd: Floats, bins: int = 10) -> float:
     parts = [part for part in np.array_split(order, bins) if len(part)]
     gaps = [abs(float(pd[part].mean()) - float(labels[part].mean())) * len(part) for part in parts]
     return sum(gaps) / len(labels)
+
+
+def wilson(hits: float, rows: float) -> tuple[float, float]:
+    """The middle 95 % of a rate seen `hits` times in `rows`."""
+    if not rows:
+        return 0.0, 1.0
+    z, rate = 1.96, hits / rows
+    middle = (rate + z * z / (2 * rows)) / (1 + z * z / rows)
+    half = z * sqrt(rate * (1 - rate) / rows + z * z / (4 * rows * rows)) / (1 + z * z / rows)
+    return max(0.0, middle - half), min(1.0, middle + half)

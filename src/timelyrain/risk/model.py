@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
-from .trees import FlatTrees, flatten
+from .trees import FlatTrees, Floats, Ints, flatten
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Curve = tuple[tuple[float, ...], tuple[float, ...]]
 FORMAT = 1
 _STRAIGHT: Curve = ((), ())

@@ -6,6 +6,7 @@ from typing import cast
 
 import numpy as np
 
+from . import splitting
 from .tables import Column, Floats, Ints
 
 _WEIGHT = 20.0
@@ -56,11 +57,7 @@ def matrix(recipe: Recipe, columns: Sequence[Column]) -> Floats:
     at = 0
     for column in columns:
         if column.kind == "category":
-            values = recipe.levels[column.name]
-            of_code = np.array(
-                [*(values.get(level, values["*"]) for level in column.levels), values[""]], np.float64
-            )
-            found[:, at] = of_code[column.codes]
+            found[:, at] = _valued(column, recipe.levels[column.name])
             at += 1
             continue
         codes = recipe.specials.get(column.name, ())
@@ -78,14 +75,15 @@ def training_matrix(recipe: Recipe, columns: Sequence[Column], labels: Ints, fol
         if column.kind != "category" or len(column.levels) <= FEW_LEVELS:
             continue
         at = recipe.features.index(column.name)
-        for fold in range(int(folds.max()) + 1):
-            inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-            values = _level_values(column.take(outside), labels[outside])
-            of_code = np.array(
-                [*(values.get(level, values["*"]) for level in column.levels), values[""]], np.float64
-            )
-            found[inside, at] = of_code[column.codes[inside]]
+        for others, mine in splitting.each(folds):
+            values = _level_values(column.take(others), labels[others])
+            found[mine, at] = _valued(column.take(mine), values)
     return found
+
+
+def _valued(column: Column, values: Mapping[str, float]) -> Floats:
+    of_code = np.array([*(values.get(level, values["*"]) for level in column.levels), values[""]], np.float64)
+    return of_code[column.codes]
 
 
 def _codes(column: Column) -> tuple[float, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import preparing, shares, tables
 from .metrics import auc
-from .model import TrainedModel, encode
+from .model import TrainedModel
 from .problems import TrainingDataInvalid
 from .roles import DAYS_OF_MONTH
 from .tables import Floats, Ints, Table
@@ -92,7 +92,6 @@ def train_prepayment(
     chance = model.of(np.column_stack((test[place], age)), base.threads)
     say("fitting on all loans")
     recipe, model, read = fitted(np.arange(len(months)))
-    features = (*recipe.features, AGE)
     report: dict[str, object] = {
         "format": 1,
         "kind": "prepayment",
@@ -111,13 +110,7 @@ def train_prepayment(
         "curve": _curve(age, done, chance),
         "notes": [*table.notes, *notes, *made.plan.notes, *made.splits.notes],
     }
-    content = encode(model.text, features, model.slope, model.intercept)
-    manifest = {
-        "algorithm": "lightgbm, cross-entropy", "predicts": "chance of prepayment in a month", "features": list(features),
-        "recipe": recipe.to_json(), "rounds": list(model.rounds), "training": report,
-    }  # fmt: skip
-    trained = TrainedModel.from_bytes(content, manifest)
-    return {**report, "model_sha256": trained.sha256}, trained
+    return model.kept(recipe, (*recipe.features, AGE), "chance of prepayment in a month", report)
 
 
 def _followed(

@@ -20,10 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .model import TrainedModel
-from .trees import UnsupportedModel
+from .trees import Floats, Ints, blocks
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 NAMED = 4
@@ -91,10 +89,7 @@ def read_exact(text: str, features: int) -> ExactTrees:
     """Read the text of a LightGBM model, with its counts. Raises UnsupportedModel."""
     base = 0.0
     by_size: dict[int, list[tuple[float, dict[int, _Part]]]] = {}
-    for block in text.split("\nend of trees", 1)[0].split("\nTree=")[1:]:
-        tree = dict(line.split("=", 1) for line in block.splitlines()[1:] if "=" in line)
-        if tree.get("num_cat", "0") != "0" or tree.get("is_linear", "0") != "0":
-            raise UnsupportedModel("categorical splits and linear leaves have no exact reasons here")
+    for tree in blocks(text):
         for value, share, path in _leaves(tree):
             base += value * share
             if path:

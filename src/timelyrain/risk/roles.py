@@ -228,11 +228,7 @@ def _ratio(known: dict[str, Column], text: str) -> Column:
 
 def is_protected(name: str) -> bool:
     parts = words(name)
-    if (
-        _PROTECTED & set(parts)
-        or "foreign" in parts
-        or any(part in name for part in ("性别", "年龄", "婚姻", "民族"))
-    ):
+    if _PROTECTED & set(parts) or any(part in name for part in ("性别", "年龄", "婚姻", "民族")):
         return True
     if {"family", "status"} <= set(parts):
         return True

@@ -12,7 +12,7 @@ from typing import cast
 
 import numpy as np
 
-from . import binning
+from . import binning, splitting
 from .binning import Binning
 from .preparing import FEW_LEVELS
 from .problems import TrainingDataInvalid
@@ -174,8 +174,7 @@ def _apart(column: Column, bins: Binning, labels: Ints, given: Mapping[str, Binn
         return np.array(bins.woe)[bins.places(column)]
     found = np.empty(len(labels))
     fold = np.random.default_rng(0).permutation(len(labels)) % 5
-    for k in range(5):
-        inside, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+    for inside, held in splitting.each(fold):
         one = binning.fit(column.take(inside), labels[inside])
         found[held] = np.array(one.woe)[one.places(column.take(held))]
     return found

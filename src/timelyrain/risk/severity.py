@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from . import preparing, shares, tables
-from .model import TrainedModel, encode
+from .model import TrainedModel
 from .problems import MIN_BAD, TrainingDataInvalid
 from .tables import Floats, Table
 from .workbench import Request, file_sha256
@@ -92,13 +92,7 @@ def train_loss(
         ],
         "notes": [*table.notes, *notes, *made.plan.notes, *made.splits.notes],
     }
-    content = encode(final.text, recipe.features, final.slope, final.intercept)
-    manifest = {
-        "algorithm": "lightgbm, cross-entropy", "predicts": "loss given default", "features": list(recipe.features),
-        "recipe": recipe.to_json(), "rounds": list(final.rounds), "training": report,
-    }  # fmt: skip
-    model = TrainedModel.from_bytes(content, manifest)
-    return {**report, "model_sha256": model.sha256}, model
+    return final.kept(recipe, recipe.features, "loss given default", report)
 
 
 def _lost(table: Table, request: LossRequest) -> tuple[Floats, tuple[str, ...], list[str]]:

@@ -4,7 +4,7 @@ Types, roles, leak alarm, split and recipe are those of `workbench`, told by a f
 trees are LightGBM's with cross-entropy, which takes shares as it takes 0 and 1, so that the file is one the kernel walks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 from . import boosting, leaks, roles, splitting
 from .boosting import PARAMS, raw_scores
 from .calibrating import platt
+from .model import TrainedModel, encode
+from .preparing import Recipe
 from .problems import TrainingDataInvalid
 from .tables import Column, Floats, Ints, Table
 from .workbench import Request, splits_of, without_leaks
@@ -47,6 +49,17 @@ class Shares:
 
     def of(self, matrix: Floats, threads: int) -> Floats:
         return 1 / (1 + np.exp(-(self.slope * raw_scores(self.text, matrix, threads) + self.intercept)))
+
+    def kept(
+        self, recipe: Recipe, features: tuple[str, ...], predicts: str, report: Mapping[str, object]
+    ) -> tuple[Mapping[str, object], TrainedModel]:
+        """(the report with the model's hash, the model as the kernel loads it)."""
+        manifest = {
+            "algorithm": "lightgbm, cross-entropy", "predicts": predicts, "features": list(features),
+            "recipe": recipe.to_json(), "rounds": list(self.rounds), "training": report,
+        }  # fmt: skip
+        model = TrainedModel.from_bytes(encode(self.text, features, self.slope, self.intercept), manifest)
+        return {**report, "model_sha256": model.sha256}, model
 
 
 def where(table: Table, conditions: Sequence[str]) -> Ints:

@@ -1,6 +1,6 @@
 """Which rows are trained on and which are tested: by time where there is one, else stratified folds that keep copies together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from .problems import MIN_BAD, TrainingDataInvalid
+from .roles import DAYS_OF_MONTH
 from .tables import Column, Floats, Ints
 
 FOLDS = 5
@@ -51,7 +52,7 @@ def by_time(
             raise TrainingDataInvalid(f"--split-at {split_at!r} is no date: write 2011-01-31") from None
     else:
         cut = float(np.quantile(days, 1 - LAST_SHARE, method="higher"))
-    train = np.flatnonzero(days < cut - gap_months * 30.4375)
+    train = np.flatnonzero(days < cut - gap_months * DAYS_OF_MONTH)
     test = np.flatnonzero(days >= cut)
     day = datetime.fromtimestamp(cut * 86400, UTC).date()
     for part, rows in (("train", train), ("test", test)):
@@ -73,13 +74,19 @@ def by_folds(labels: Ints, groups: Ints, seed: int) -> Splits:
     if len(labels) > ONE_SPLIT_ROWS:
         only = (Round(np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)),)
         return Splits("holdout", only, f"a stratified fifth held out{kept}", ())
-    rounds = tuple(Round(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS))
+    rounds = tuple(Round(train, test) for train, test in each(fold))
     return Splits("folds", rounds, f"{FOLDS} stratified folds, out-of-fold scores pooled{kept}", ())
 
 
 def inner_folds(labels: Ints, groups: Ints, seed: int) -> Ints:
     """Of the training rows, by which models are stopped, calibrated and chosen; many rows need fewer."""
     return folds(labels, groups, INNER if len(labels) < ONE_SPLIT_ROWS else INNER_FEWER, seed)
+
+
+def each(fold: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """(rows of the other folds, rows of this one), fold by fold."""
+    for k in range(int(fold.max()) + 1):
+        yield np.flatnonzero(fold != k), np.flatnonzero(fold == k)
 
 
 def folds(labels: Ints, groups: Ints, count: int, seed: int) -> Ints:

@@ -13,13 +13,12 @@ from typing import Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
+from . import splitting
 from .boosting import lightgbm_library
 from .metrics import auc
 from .problems import TrainingDataInvalid
+from .tables import Floats, Ints
 from .text_forbidden import GAP, masked
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 BUCKETS = 2**15
 GRAMS = (2, 3, 4)
@@ -124,8 +123,7 @@ def fit(texts: Sequence[str], labels: Ints, folds: Ints) -> Fitted:
     """One out-of-fold score for each text. folds: 0..k-1, at least two. The same input gives the same bits."""
     matrix = grams(texts)
     column = np.empty(len(labels))
-    for fold in range(int(folds.max()) + 1):
-        inside, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+    for inside, held in splitting.each(folds):
         column[held] = _scores(_fitted(matrix.take(inside), labels[inside]), matrix.take(held))
     weights, intercept = _fitted(matrix, labels)
     return Fitted(column, TextModel(weights, intercept))
@@ -143,9 +141,8 @@ def fit_vectors(vectors: Floats, labels: Ints, folds: Ints) -> tuple[Floats, tup
         part = dense[rows]
         return logistic(lambda w: part @ w, lambda r: part.T @ r, part.shape[1], labels[rows])
 
-    for fold in range(int(folds.max()) + 1):
-        weights, intercept = solve(np.flatnonzero(folds != fold))
-        held = np.flatnonzero(folds == fold)
+    for inside, held in splitting.each(folds):
+        weights, intercept = solve(inside)
         column[held] = dense[held] @ weights + intercept
     weights, intercept = solve(np.arange(len(labels)))
     scaled = weights / spread / np.sqrt(vectors.shape[1])
@@ -274,8 +271,7 @@ def _quick(matrix: Floats, labels: Ints, folds: Ints, seed: int, threads: int) -
         "seed": seed, "deterministic": True, "force_row_wise": True, "num_threads": threads, "verbosity": -1,
     }  # fmt: skip
     raw = np.empty(len(labels))
-    for fold in range(int(folds.max()) + 1):
-        inside, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+    for inside, held in splitting.each(folds):
         data = lgb.Dataset(matrix[inside], labels[inside], params=params)
         raw[held] = lgb.train(params, data, ROUNDS).predict(matrix[held], raw_score=True, num_threads=threads)
     return raw

@@ -5,15 +5,11 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
 from . import preparing, splitting, text
 from .problems import TrainingDataInvalid
-from .tables import Column, Table
+from .tables import Column, Floats, Ints, Table
 from .text_forbidden import refuse_persons
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,9 +93,8 @@ class FlatTrees:
             return _sum(self.value[self.roots]), np.zeros(self.features)
         plan = self._plan
         yes = self.seen(row).take(plan.read) <= plan.threshold
-        everything = -yes.astype(
-            np.int32
-        )  # all bits of a yes: quicker than a choice, which a processor would guess at
+        # all bits of a yes: quicker than a choice, which a processor would guess at
+        everything = -yes.astype(np.int32)
         number = np.zeros(len(self.roots), np.int64)
         for word in range(len(plan.kept) - 1, -1, -1):
             left = np.bitwise_and.reduceat(plan.kept[word] | everything, plan.first).view(np.uint32)
@@ -231,7 +230,7 @@ def flatten(model: str, features: int) -> FlatTrees:
     columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in _COLUMNS}
     roots: list[int] = []
     total = depth = 0
-    for tree in _trees(model):
+    for tree in blocks(model):
         nodes, deep = _nodes(tree, total)
         for name in _COLUMNS:
             columns[name].append(nodes[name])
@@ -271,7 +270,8 @@ def _turned(nodes: Mapping[str, npt.NDArray[Any]], roots: Ints, depth: int, feat
 _COLUMNS = ("feature", "threshold", "left", "right", "default_left", "missing", "value")
 
 
-def _trees(model: str) -> Iterator[Mapping[str, str]]:
+def blocks(model: str) -> Iterator[Mapping[str, str]]:
+    """The lines of each tree of a LightGBM text, by their names. Raises UnsupportedModel."""
     body = model.split("\nend of trees", 1)[0]
     for block in body.split("\nTree=")[1:]:
         tree = dict(line.split("=", 1) for line in block.splitlines()[1:] if "=" in line)

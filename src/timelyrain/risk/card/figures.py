@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
-from math import ceil, log, sqrt
+from math import ceil, log
 from typing import Any, cast
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from .. import preparing
 from ..binning import Binning
 from ..evaluation import APPROVED
-from ..metrics import auc, ece, ks
+from ..metrics import auc, ece, ks, wilson
 from ..tables import Column, Floats, Ints
 from ..workbench import Tested, Trained
 
@@ -58,16 +58,6 @@ def measured(trained: Trained) -> dict[str, Any]:
         "groups": {name: _groups(rows) for name, rows in report["by_group"].items()},
         "approved": APPROVED,
     }
-
-
-def wilson(bad: float, rows: float) -> tuple[float, float]:
-    """The middle 95 % of a rate seen `bad` times in `rows`."""
-    if not rows:
-        return 0.0, 1.0
-    z, rate = 1.96, bad / rows
-    middle = (rate + z * z / (2 * rows)) / (1 + z * z / rows)
-    half = z * sqrt(rate * (1 - rate) / rows + z * z / (4 * rows * rows)) / (1 + z * z / rows)
-    return _r(max(0.0, middle - half)), _r(min(1.0, middle + half))
 
 
 def points_of(pd: Floats, trained: Trained) -> Floats:
@@ -273,14 +263,14 @@ def _groups(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     best = max(judged, default=0.0)
     found: list[dict[str, Any]] = []
     for row in rows:
-        low, high = wilson(row["approved"] * row["rows"], row["rows"])
+        low, high = map(_r, wilson(row["approved"] * row["rows"], row["rows"]))
         ratio = _r(row["approved"] / best) if best and row["rows"] >= FEW else None
         found.append({**row, "low": low, "high": high, "ratio": ratio})
     return found
 
 
 def _rate(labels: Ints) -> dict[str, float]:
-    low, high = wilson(float(labels.sum()), len(labels))
+    low, high = map(_r, wilson(float(labels.sum()), len(labels)))
     return {"seen": _r(float(labels.mean())), "low": low, "high": high}
 
 

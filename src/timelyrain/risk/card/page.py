@@ -19,6 +19,7 @@ WORTH = (
     ("ece", "ECE"),
     ("log_loss", "log loss"),
 )
+EFFECT: Words = ("条：实际坏账率；空心点：平均 PD；红线：其余不变、只改这一项时的 PD。", "Bars: bad rate seen; rings: mean PD; red: PD were only this one changed.")  # fmt: skip
 
 
 def html(manifest: Mapping[str, Any], language: str = "") -> str:
@@ -43,7 +44,7 @@ def html(manifest: Mapping[str, Any], language: str = "") -> str:
         figure(("稳定性", "Stability"), pictures.periods(found), (f"按{KINDS[kind][0]}；虚线为 PSI {pictures.PSI_BAD}，相对全部检验样本。", f"By {KINDS[kind][1]}; dashed: a PSI of {pictures.PSI_BAD}, against all rows tested.")) if kind != "none" else "",
         *(figure((f"公平：{name}", f"Fairness by {name}"), pictures.groups(name, rows), (f"切分为放行 PD 最低的 {percent(found['approved'])}；虚线为最高通过率的五分之四，低于它为红；空心点不足 {30} 人。", f"Cut: the {percent(found['approved'])} with the lowest PD; dashed: four fifths of the highest, red below it; hollow: under {30} people."))
           for name, rows in found["groups"].items()),
-        *(figure(effect_title(one), pictures.effect(one), ("条：实际坏账率；空心点：平均 PD；红线：其余不变、只改这一项时的 PD。", "Bars: bad rate seen; rings: mean PD; red: PD were only this one changed.") if i == 0 else None)
+        *(figure(effect_title(one), pictures.effect(one), EFFECT if i == 0 else None)
           for i, one in enumerate(found["effects"])),
         figure(("泄漏警报", "Leak alarm"), _leaks(report)),
         figure(("原因的准确性", "How true the reasons are"), f"<p>{both(*words.reasons(manifest.get('reasons')))}</p>"),
@@ -147,15 +148,21 @@ def _worth(report: Mapping[str, Any]) -> str:
     return table(heads, ([both(*name), *cells] for name, cells in worth_cells(report)))
 
 
-def _leaks(report: Mapping[str, Any]) -> str:
-    if not report["leak_findings"]:
-        return f"<p>{both('没有发现。', 'Nothing was found.')}</p>"
-    rows = [
-        [escape(f["column"]), both(*words.LEAKS.get(f["kind"], (f["kind"], f["kind"]))), "—" if f["value"] is None else f"{f['value']:.3f}",
-         both("保留", "kept") if f["column"] in report["features_used"] else both("已排除", "left out")]
+LEAK_HEADS: tuple[Words, ...] = (("列", "column"), ("发现", "finding"), ("AUC", "AUC"), ("处理", "done"))
+NO_LEAKS: Words = ("没有发现。", "Nothing was found.")
+
+
+def leak_cells(report: Mapping[str, Any]) -> list[tuple[str, Words, str, Words]]:
+    return [
+        (f["column"], words.LEAKS.get(f["kind"], (f["kind"], f["kind"])), "—" if f["value"] is None else f"{f['value']:.3f}",
+         ("保留", "kept") if f["column"] in report["features_used"] else ("已排除", "left out"))
         for f in report["leak_findings"]
     ]  # fmt: skip
-    return table((("列", "column"), ("发现", "finding"), ("AUC", "AUC"), ("处理", "done")), rows)
+
+
+def _leaks(report: Mapping[str, Any]) -> str:
+    rows = [[escape(name), both(*what), value, both(*done)] for name, what, value, done in leak_cells(report)]
+    return table(LEAK_HEADS, rows) if rows else f"<p>{both(*NO_LEAKS)}</p>"
 
 
 def _facts(report: Mapping[str, Any], sha256: str) -> str:

@@ -66,11 +66,7 @@ def _printed(manifest: Mapping[str, Any], language: str, css: str) -> dict[str, 
             ),
         )
     effects = [drawn(page.effect_title(one), pictures.effect(one)) for one in found["effects"]]
-    leaks = [
-        [f["column"], say(words.LEAKS.get(f["kind"], (f["kind"], f["kind"]))), "—" if f["value"] is None else f"{f['value']:.3f}",
-         say(("保留", "kept") if f["column"] in report["features_used"] else ("已排除", "left out"))]
-        for f in report["leak_findings"]
-    ]  # fmt: skip
+    leaks = [[say(cell) for cell in row] for row in page.leak_cells(report)]
 
     def table(title: Words, heads: list[Words], rows: list[list[str]]) -> dict[str, Any]:
         return {"kind": "table", "title": say(title), "heads": [say(head) for head in heads], "rows": rows}
@@ -79,10 +75,10 @@ def _printed(manifest: Mapping[str, Any], language: str, css: str) -> dict[str, 
         {"kind": "pictures", "pictures": curves},
         table(("评分段", "Score bands"), list(page.BAND_HEADS), page.band_cells(found)),
         {"kind": "pictures", "pictures": people},
-        {"kind": "text", "title": say(("最重要的特征", "What weighs most")), "text": say(("条：实际坏账率；空心点：平均 PD；红线：其余不变、只改这一项时的 PD。", "Bars: bad rate seen; rings: mean PD; red: PD were only this one changed."))},
+        {"kind": "text", "title": say(("最重要的特征", "What weighs most")), "text": say(page.EFFECT)},
         {"kind": "pictures", "pictures": effects},
-        table(("泄漏警报", "Leak alarm"), [("列", "column"), ("发现", "finding"), ("AUC", "AUC"), ("处理", "done")], leaks)
-        if leaks else {"kind": "text", "title": say(("泄漏警报", "Leak alarm")), "text": say(("没有发现。", "Nothing was found."))},
+        table(("泄漏警报", "Leak alarm"), list(page.LEAK_HEADS), leaks)
+        if leaks else {"kind": "text", "title": say(("泄漏警报", "Leak alarm")), "text": say(page.NO_LEAKS)},
         {"kind": "text", "title": say(("原因的准确性", "How true the reasons are")), "text": say(words.reasons(manifest.get("reasons")))},
         table(("各模型", "The models"), [("模型", "model"), *((name, name) for key, name in page.WORTH if key != "gini")],
               [[say(model_name(name)), *(f"{one[key]['value']:.4f}" for key, _ in page.WORTH if key != "gini")] for name, one in report["models"].items()]),

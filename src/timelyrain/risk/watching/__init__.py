@@ -16,7 +16,6 @@ from .measures import (
     psi_parts,
     rolls,
     vintages,
-    wilson,
 )
 from .page import html, next_step, sentence
 from .report import Decisions, Finding, Rules, findings, joined, watch
@@ -46,5 +45,4 @@ __all__ = [
     "sentence",
     "vintages",
     "watch",
-    "wilson",
 ]

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from timelyrain.risk.metrics import auc
+from ..metrics import Floats, Ints, auc, wilson
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 DRAWS = 200
 MOST_BINS = 10
 CHANCE = 0.001
@@ -81,16 +79,6 @@ def psi_by_chance(expected: Sequence[int], seen: Sequence[int], looked_at: int =
 
 
 # -- what was predicted and what came
-
-
-def wilson(hits: float, rows: float) -> tuple[float, float]:
-    """The middle 95 % of a rate seen `hits` times in `rows`."""
-    if not rows:
-        return 0.0, 1.0
-    z, rate = 1.96, hits / rows
-    middle = (rate + z * z / (2 * rows)) / (1 + z * z / rows)
-    half = z * sqrt(rate * (1 - rate) / rows + z * z / (4 * rows * rows)) / (1 + z * z / rows)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def calibration(labels: Ints, pd: Floats) -> dict[str, float]:
