@@ -8,13 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from timelyrain.decisioning import FACTS, MAX_ROWS, MAX_TOTAL_FEN, SOURCES, TABLES
+from timelyrain.decisioning import FACTS, MAX_ROWS, MAX_TIME, MAX_TOTAL_FEN, SOURCES, TABLES
 
 from .columns import ApplicationsInvalid, absent
 
 Ints = npt.NDArray[np.int64]
-MAX_TIME = 4_102_444_800
-"""The last moment that evidence knows, in epoch seconds."""
 _CLOSED = ("settled", "closed")
 
 

@@ -1,6 +1,7 @@
 """From totals to what a report tells: rates with intervals, swap sets, money, calibration, groups, rules. Plain JSON values."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -62,17 +63,18 @@ def _of(cells: Ints, measure: str) -> Ints:
     return cells[..., MEASURE[measure]]
 
 
+def _of_approved(cells: Ints, side: str, measure: str) -> Ints:
+    """Over the swap sets that a policy approves, of each bucket where cells has them."""
+    return _of(cells, measure)[..., list(_APPROVED[side])].sum(-1)
+
+
 def _approved(cells: Ints, side: str, measure: str) -> int:
-    return int(_of(cells, measure)[list(_APPROVED[side])].sum())
+    return int(_of_approved(cells, side, measure))
 
 
 def _side(side: str, policy: Policy, policed: Policed, tally: Tally, draw: Bootstrap) -> Json:
-    total, buckets = tally.total, tally.buckets
+    total, bucket = tally.total, partial(_of_approved, tally.buckets, side)
     counts = tally.moves[..., 0].sum(1 if side == "a" else 0)
-
-    def bucket(measure: str) -> Ints:
-        return _of(buckets, measure)[:, list(_APPROVED[side])].sum(1)
-
     auc, ks = ranking(policed.scores[:, 1], policed.scores[:, 2])
     return {
         "outcomes": {o.value: n for o, n in zip(OUTCOMES, counts.tolist(), strict=True)},
@@ -117,9 +119,7 @@ def _rates(cells: Ints, side: str) -> Json:
 def _difference(buckets: Ints, draw: Bootstrap) -> Json:
     """B less A, each replicate on the same people."""
 
-    def bucket(side: str, measure: str) -> Ints:
-        return _of(buckets, measure)[:, list(_APPROVED[side])].sum(1)
-
+    bucket = partial(_of_approved, buckets)
     n = _of(buckets, "n").sum(1)
     bad = draw.difference_of_means(
         bucket("b", "bad"), bucket("b", "known"), bucket("a", "bad"), bucket("a", "known")

@@ -1,6 +1,5 @@
 """A back-test as a job of many chunks: any of them may be computed anywhere, twice, or after a crash, with equal bytes."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from timelyrain.decisioning import ENGINE, Bilingual, Policy
+from timelyrain.decisioning import ENGINE, Bilingual, Policy, canonical_json
 
 from .applications import Batch, Past
 from .chunks import Chunks, packed
@@ -332,10 +331,3 @@ def _decided(side: str, policy: Policy, rows: pl.DataFrame) -> Decided:
         spoke=spoken(policy, states, rows[SNOOZED]),
         **money,
     )
-
-
-def canonical_json(value: object) -> bytes:
-    """Equal values give equal bytes."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()

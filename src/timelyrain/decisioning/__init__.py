@@ -34,6 +34,7 @@ from .evidence import (
     Evidence,
     EvidenceInvalid,
     canonical_bytes,
+    canonical_json,
     evidence_from_json,
 )
 from .feature_reader import Feature
@@ -44,7 +45,7 @@ from .parts import Figure, PolicyList, Rule
 from .phrases import Cause, causes, model_spoke, phrase, shown, theme
 from .policy import Policy
 from .record import ENGINE, RecordInvalid, Replay, decide_again, decision_record, replay
-from .schema import LATER_SOURCES
+from .schema import LATER_SOURCES, MAX_TIME
 from .states import State, StateInvalid, merge
 from .verdicts import OUTCOMES, STATES, Columns, Outcome, Verdicts, column, verdicts
 from .wording import Bilingual, Language
@@ -55,6 +56,7 @@ __all__ = [
     "LATER_SOURCES",
     "LEVERS",
     "MAX_ROWS",
+    "MAX_TIME",
     "MAX_TOTAL_FEN",
     "NOTHING",
     "OUTCOMES",
@@ -106,6 +108,7 @@ __all__ = [
     "Verdicts",
     "annual_rate_ppm",
     "canonical_bytes",
+    "canonical_json",
     "catalogue_json",
     "catalogue_markdown",
     "causes",
