@@ -50,7 +50,7 @@ docs/releases.md shows a case.
 IMPORT = """
 examples
   timelyrain policy import-jdm rules.json --field loan.amount=request.amount_fen --scale loan.amount=100 --out tables.toml
-  timelyrain policy import-jdm rules.json --node "Risk grade" --collect sum
+  timelyrain policy import-jdm others.json --node "Risk grade" --collect sum
 """
 EXPORT = """
 example
