@@ -190,6 +190,38 @@ def test_backtest_says_where_the_page_is(timelyrain: Shell, tmp_path: Path) -> N
     assert again.stdout.encode() == (out / "result.json").read_bytes() + b"\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "en", "zh"),
+    [
+        (("decide",), "arguments are required: --evidence", "缺少参数：--evidence"),
+        (("policy", "moon"), "invalid choice: 'moon'", "没有 'moon'，可用的有"),
+        (("decide", "--evidence", "x", "--draw", "few"), "invalid int value: 'few'", "参数 --draw：'few' 不是整数"),
+        (("decide", "--evidence"), "expected one argument", "参数 --evidence：后面要写一个值"),
+        (("backtest", "--workers", "0"), "'0' is not a whole number from 1", "'0' 不是 1 或更大的整数"),
+        (("replay", "x", "--moon"), "unrecognized arguments: --moon", "没有这样的参数：--moon"),
+    ],
+)  # fmt: skip
+def test_a_mistyped_command_is_told_in_the_readers_language(
+    arguments: tuple[str, ...],
+    en: str,
+    zh: str,
+    timelyrain: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for shell, asked, said in (
+        ("C.UTF-8", (), en),
+        ("zh_CN.UTF-8", (), zh),
+        ("C.UTF-8", ("--lang", "zh"), zh),
+        ("zh_CN.UTF-8", ("--language=en",), en),
+    ):
+        monkeypatch.setenv("LC_ALL", shell)
+        with pytest.raises(SystemExit) as left:
+            timelyrain(*arguments, *asked)
+        assert left.value.code == 2
+        assert said in capsys.readouterr().err
+
+
 BACKTEST = ("backtest", "--policy", "consumer_credit", "--against")
 TRY = ("decide", "--evidence", "{e.json}")
 

@@ -10,6 +10,7 @@ from timelyrain.runtime.processes import ProcessError
 
 from . import books, contract, decisions, platform, risk
 from .commands import Commands, Refusal, chinese
+from .usage import Parser
 
 GROUPS = (platform, books, contract, decisions, risk)
 
@@ -50,7 +51,7 @@ yours in the place of the embedded one. docs/operations.md describes every varia
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="timelyrain",
         description="TimelyRain (及时雨): a self-hosted instant-lending platform.",
         epilog=GUIDE,
