@@ -2,6 +2,8 @@
 
 import copy
 import json
+import pickle
+import re
 import tracemalloc
 
 import numpy as np
@@ -144,6 +146,11 @@ def test_bad_evidence_is_refused_with_the_place_and_the_remedy(path: str, value:
     with pytest.raises(EvidenceInvalid) as caught:
         evidence_from_json(broken(path, value))
     assert said in str(caught.value)
+    again = pickle.loads(pickle.dumps(caught.value))  # as it leaves a worker's process
+    assert again.problems == caught.value.problems
+    both = list(zip(again.problems, again.sentences("zh"), strict=True))
+    assert all(re.search(r"[\u4e00-\u9fff]", zh) and zh.isprintable() for _, zh in both)
+    assert all(re.split(": |：", en)[0] == re.split(": |：", zh)[0] for en, zh in both)  # one place
 
 
 def test_a_key_is_a_hash_and_nothing_else():
