@@ -3,12 +3,12 @@
 # A room that misses a target does not keep the next from being measured, but the exit code tells.
 set -eu
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- bench/*.py
+rooms=$(grep -l '^ *report(' bench/*.py) # the others are what they measure with
+[ $# -gt 0 ] || set -- $rooms
 missed=
 for file; do
-    [ -f "$file" ] || { echo "there is no $file; rooms with measurements are: $(ls bench/*.py | grep -v claims)" >&2; exit 1; }
+    [ -f "$file" ] || { echo "there is no $file; rooms with measurements are: $rooms" >&2; exit 1; }
     room=$(basename "$file" .py)
-    [ "$room" = claims ] && continue
     .venv/bin/python -m "bench.$room" || missed="$missed $room"
 done
 [ -z "$missed" ] || { echo "targets missed or not measured in:$missed" >&2; exit 1; }

@@ -148,7 +148,11 @@ def decisions_file(given: argparse.Namespace) -> Iterator[None]:
         if not named:
             load_django()
             named = str(Path(folder) / "decisions.parquet")
-            past, _ = _export(Path(named), "", "", 12, only_labelled=True)
+            past, written = _export(Path(named), "", "", 12, only_labelled=True)
+            if not written.rows:
+                raise Refusal(
+                    "No decision here has a known outcome yet: train on a file of past loans until some do."
+                )
             if given.monotone == "auto":  # as the policy declares them
                 directions = Path(folder) / "monotone.json"
                 directions.write_text(json.dumps(dict(past.policy.monotone)))
