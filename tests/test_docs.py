@@ -184,3 +184,10 @@ def test_tables_of_measurements_say_what_was_measured():
                     ]
     assert not wrong, "\n".join(wrong)
     assert compared > 100
+
+
+def test_both_readmes_hold_the_same_numbers_and_links():
+    texts = [(ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md")]
+    assert len({frozenset(re.findall(r"\d+", text)) for text in texts}) == 1
+    links = [set(re.findall(r"\]\(([^)]+)\)", re.sub(r"-(?:en|zh)\.png", ".png", text))) for text in texts]
+    assert links[0] ^ links[1] <= {"README.md", "README.zh-CN.md"}
