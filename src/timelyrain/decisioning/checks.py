@@ -7,9 +7,8 @@ every input. Where nothing can be proved the answer is the wider one: the whole 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from .language import Apply, Constant, Name, Node, Type, bounds, is_absent
-
-Range = tuple[int, int]
+from .intervals import Span, bounds
+from .language import Apply, Constant, Name, Node, Type, is_absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ _TURNED = {"eq": "eq", "ne": "ne", "lt": "gt", "gt": "lt", "le": "ge", "ge": "le
 _ARITHMETIC = frozenset(("neg", "abs", "add", "sub", "mul", "div", "mod", "min", "max"))
 
 
-def span(node: Node, box: Box) -> Range | None:
+def span(node: Node, box: Box) -> Span | None:
     """The least interval proved for an int (codes for others); None when the value is always missing."""
     if is_absent(node):
         return None
@@ -51,7 +50,7 @@ def span(node: Node, box: Box) -> Range | None:
             return (node.type.low, node.type.high)
 
 
-def _hull(a: Range | None, b: Range | None) -> Range | None:
+def _hull(a: Span | None, b: Span | None) -> Span | None:
     if a is None or b is None:
         return a or b
     return min(a[0], b[0]), max(a[1], b[1])
@@ -191,7 +190,7 @@ def _compared(op: str, a: Node, b: Node, box: Box) -> Box | None:
     return found
 
 
-def _may(op: str, left: Range, right: Range) -> bool:
+def _may(op: str, left: Span, right: Span) -> bool:
     match op:
         case "eq":
             return left[0] <= right[1] and right[0] <= left[1]
@@ -207,7 +206,7 @@ def _may(op: str, left: Range, right: Range) -> bool:
             return left[1] >= right[0]
 
 
-def _cut(op: str, now: Allowed, other: Range) -> Allowed:
+def _cut(op: str, now: Allowed, other: Span) -> Allowed:
     """What is left of a name that stands in this relation to some value of `other`."""
     low, high = other
     match op:
@@ -307,7 +306,7 @@ def _branch(ways: list[Direction], a: Node, b: Node) -> Direction:
     return None
 
 
-def domain(kind: Type) -> Range:
+def domain(kind: Type) -> Span:
     """The codes of a type, first and last."""
     match kind.kind:
         case "enum":

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from .intervals import bounds
 from .meant import nearest, slip, under
 from .wording import Said
 
@@ -479,34 +480,3 @@ def _unit(op: str, args: tuple[Node, ...]) -> str | None:
     if op == "div":
         return None if units[1] else units[0]
     return _common_unit(args)
-
-
-def bounds(op: str, sides: list[tuple[int, int]]) -> tuple[int, int]:
-    """Interval arithmetic, exact in unbounded integers."""
-    (low, high), (c, d) = sides[0], sides[-1]
-    match op:
-        case "neg":
-            return -high, -low
-        case "abs":
-            return (0 if low <= 0 <= high else min(abs(low), abs(high))), max(abs(low), abs(high))
-        case "add":
-            return low + c, high + d
-        case "sub":
-            return low - d, high - c
-        case "mul":
-            corners = (low * c, low * d, high * c, high * d)
-            return min(corners), max(corners)
-        case "min":
-            return min(low, c), min(high, d)
-        case "max":
-            return max(low, c), max(high, d)
-        case "div" if c >= 1 or d <= -1:
-            corners = (low // c, low // d, high // c, high // d)
-            return min(corners), max(corners)
-        case "div":
-            reach = max(abs(low), abs(high))
-            return -reach, reach
-        case "mod" if low == high and c == d != 0:
-            return low % c, low % c
-        case _:  # mod takes the sign of the divisor
-            return min(c + 1, 0), max(d - 1, 0)

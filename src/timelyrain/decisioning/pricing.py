@@ -16,6 +16,7 @@ from typing import cast
 
 from .checks import Direction, direction
 from .definition import Block
+from .intervals import bounds
 from .language import (
     BAD,
     BOOL,
@@ -27,7 +28,6 @@ from .language import (
     Node,
     Type,
     absent,
-    bounds,
     constant,
     names_read,
 )

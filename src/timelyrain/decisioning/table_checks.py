@@ -4,12 +4,13 @@ Each column falls into the segments that its cells distinguish; every combinatio
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from .checks import Direction, direction, domain
 from .definition import Block, Spent
+from .intervals import Span, joined
 from .language import Constant, Node, Type
 
 MAX_STATES = 100_000
@@ -22,7 +23,6 @@ MAX_SHOWN = 12
 """Combinations without a row that are told, and ranges of one column in each."""
 NULL = -(2**70)
 """Stands for `missing` among the codes of a segment."""
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,27 +120,6 @@ def _masks(axis: Sequence[int], cells: Sequence[Cell]) -> list[int]:
             turns[bisect_left(codes, high + 1)] ^= 1 << r
     masks = list(accumulate(turns[:-1], int.__xor__))
     return [missing, *masks] if null else masks
-
-
-def joined(spans: Iterable[Span]) -> list[Span]:
-    """The same codes as spans that do not meet, ascending."""
-    found: list[Span] = []
-    for low, high in sorted(spans):
-        if found and low <= found[-1][1] + 1:
-            found[-1] = found[-1][0], max(found[-1][1], high)
-        else:
-            found.append((low, high))
-    return found
-
-
-def outside(spans: Iterable[Span], low: int, high: int) -> list[Span]:
-    """The codes of low..high that are in none of these."""
-    rest: list[Span] = []
-    for a, b in sorted(spans):
-        if a > low:
-            rest.append((low, a - 1))
-        low = max(low, b + 1)
-    return [*rest, (low, high)] if low <= high else rest
 
 
 def _bits(number: int) -> Iterator[int]:

@@ -14,9 +14,10 @@ from typing import cast
 
 from .checks import Direction, direction, domain
 from .definition import KEYWORDS, Block
-from .language import BAD, BOOL, INT64, Apply, Constant, Name, Node, Type, absent, bounds, constant, read
+from .intervals import Span, bounds, outside
+from .language import BAD, BOOL, INT64, Apply, Constant, Name, Node, Type, absent, constant, read
 from .schema import MAX_FEN
-from .table_checks import Cell, Span, Visit, judge, output_moves, outside, segments
+from .table_checks import Cell, Visit, judge, output_moves, segments
 from .wording import Said
 
 COLLECTED = ("sum", "max", "min", "count")
