@@ -217,22 +217,14 @@ def loans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def _train(loans: Path) -> list[str]:
+    return f"risk train {loans} --label bad --split folds --threads 1 --json --no-card".split()
+
+
 def test_training_reads_texts_that_earn_it_and_says_what_they_add(
     loans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    usual = [
-        "risk",
-        "train",
-        str(loans),
-        "--label",
-        "bad",
-        "--split",
-        "folds",
-        "--threads",
-        "1",
-        "--json",
-        "--no-card",
-    ]
+    usual = _train(loans)
     assert main([*usual, "--text", "用途说明", "remark", "--out", str(tmp_path)]) == 0
     report = json.loads(capsys.readouterr().out)
     purpose, remark = report["texts"]["columns"]
@@ -258,20 +250,7 @@ def test_training_reads_texts_that_earn_it_and_says_what_they_add(
 def test_training_with_a_model_behind_http_records_who_answered(
     loans: Path, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    usual = [
-        "risk",
-        "train",
-        str(loans),
-        "--label",
-        "bad",
-        "--split",
-        "folds",
-        "--threads",
-        "1",
-        "--json",
-        "--no-card",
-    ]
-    usual += ["--text", "用途说明", "--text-model", f"{endpoint}/plain"]
+    usual = [*_train(loans), "--text", "用途说明", "--text-model", f"{endpoint}/plain"]
     assert main(usual) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["texts"]["model_sha256"] == hashlib.sha256(b"plain").hexdigest()
