@@ -24,7 +24,16 @@ from .jdm import (
     toml_table,
     toml_value,
 )
-from .jdm_rules import Column, Output, RuleReader, output_kind, step_rows
+from .jdm_rules import (
+    Column,
+    Output,
+    RuleReader,
+    conditions_of,
+    named_by,
+    output_kind,
+    sparse_rows,
+    step_rows,
+)
 from .language import Type, read
 from .table_checks import Cell, Visit, segments
 from .tables import COLLECTED, MAX_ROWS, read_cell, read_table
@@ -35,10 +44,12 @@ MAX_CELLS = 200_000
 """Of all tables of a document."""
 MAX_COLUMNS = 60
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,79}")
+_OR_NONE = r"(?: \?\? \[\])?"
 _AGGREGATE = re.compile(
-    r"(?:len\((?P<guard>[\w.]+)\) > 0 \? )?(?P<call>sum|max|min)\(map\((?P<rows>[\w.]+), #\.(?P<out>[\w.]+)\)\)(?P<else> : null)?"
+    rf"(?:len\((?P<guard>[\w.]+){_OR_NONE}\) > 0 \? )?(?P<call>sum|max|min)"
+    rf"\(map\((?P<rows>[\w.]+){_OR_NONE}, #\.(?P<out>[\w.]+)\)\)(?P<else> : null)?"
 )
-_LENGTH = re.compile(r"len\((?P<rows>[\w.]+)\)")
+_LENGTH = re.compile(rf"len\((?P<rows>[\w.]+){_OR_NONE}\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +103,13 @@ class _Import:
         self.blocks: list[str] = []
         self.tables: list[str] = []
         self.cells, self.spent = 0, Spent()
-        self.collected: dict[str, dict[str, tuple[str, str, Said]]] = {}  # path -> output -> call, key, place
+        # path -> output -> call, key, place, id of the node
+        self.collected: dict[str, dict[str, tuple[str, str, Said, str]]] = {}
+        self.reached: set[str] = set()  # ids of nodes that see the request itself
         self.used: set[str] = set()
         self.seen: set[str] = set()  # fields, outputs and expressions that a mapping or scale may name
-        self.outputs: dict[str, tuple[str, str]] = {}  # path in zen's context -> id of its node, name here
+        # path in zen's context -> id of the node that gives it, expression here, scale
+        self.outputs: dict[str, tuple[str, str, int]] = {}
 
     def run(self) -> Imported:
         if self.collect not in ("", *COLLECTED):
@@ -106,6 +120,13 @@ class _Import:
             self.report.refuse(Said("at_option", {"option": "scale", "path": bad[0]}), "jdm_scale_low")
         ordered = read_graph(self.raw, self.report, bool(self.only))
         self.nodes = {node.id: node for node in ordered}
+        for node in ordered:
+            ways = [self.nodes[name] for name in node.before]
+            if not ways or any(
+                b.type == "inputNode" or (b.id in self.reached and b.content.get("passThrough") is True)
+                for b in ways
+            ):
+                self.reached.add(node.id)
         for node in ordered:
             if node.type == "expressionNode":
                 self._expressions(node)
@@ -120,7 +141,7 @@ class _Import:
         for node in tables:
             self._table(node)
         for path in sorted(set(self.collected) - self.used):
-            _, _, place = next(iter(self.collected[path].values()))
+            place = next(iter(self.collected[path].values()))[2]
             self.report.refuse(place, "jdm_uncollected", path=path)
         self._general(tables)
         for option, given in (("field", self.fields), ("scale", self.scale)):
@@ -151,6 +172,7 @@ class _Import:
                     call,
                     key,
                     place,
+                    node.id,
                 )
                 continue
             try:
@@ -190,42 +212,100 @@ class _Import:
             return
         hit, renamed = self._hit(node, ours, outputs)
         outs = self._outputs(place, outputs, name, renamed, hit)
-        columns = self._columns(node, ours, inputs, {out.key for out in outs or ()})
+        outs = self._numeric(place, outs, rules, hit) if outs else outs
+        columns = self._columns(node, ours, inputs, rules, {out.key for out in outs or ()})
         if columns is None or outs is None or not hit:
             return
         if any(rule.get("_description") for rule in rules):
             self.report.differ(place, "jdm_descriptions")
-        rows = RuleReader(self.report).read(place, rules, columns, outs, hit)
-        kinds = {out.key: output_kind(rows, out) for out in outs}
-        paths = {out.key: out.place for out in outs}
-        for key, kind in kinds.items():
-            self.names[f"{name}.{key}"] = kind
-            path = ".".join(part for part in (text_of(content.get("outputPath")).strip(), paths[key]) if part)
-            self.outputs[path] = (node.id, f"{name}.{key}")
+        if any(column.get("defaultValue") for column in (*inputs, *outputs)):
+            self.report.differ(place, "jdm_defaults")
+        reader = RuleReader(self.report)
+        rows = reader.read(place, rules, columns, outs, hit, conditions_of(inputs))
+        if not rows:
+            return
         self.tables.append(name)
         if ours.get("steps") is True and (steps := step_rows(rows, columns)):
+            self._give(node, name, outs, rows, reader, hit)
             block = {"name": name, **_kept(ours, ("stage", "note")), "on": columns[0].source, "rows": steps}
             self.blocks.append(toml_table(block))
             return
         gaps = ours.get("gaps") if ours.get("gaps") in ("missing", "refused") else None
         analysed, rows, open_ = self._analysed(place, rows, columns, hit)
+        while rows and not any(out.key in rows[-1] for out in outs):  # nothing below it, and it gives nothing
+            rows, open_ = rows[:-1], True
+        sparse = [out for out in outs if not all(out.key in row for row in rows)]
+        if not rows or not self._some(place, outs, rows):
+            return
+        on = {column.key: column.source for column in columns}
+        whole = rows
+        if len(sparse) == len(outs):
+            key = "rule" if "rule" not in on else "rule_out"
+            whole = [{**row, key: i + 1} for i, row in enumerate(rows)]
+        thin = {out.key for out in sparse}
         block = {
             "name": name, **_kept(ours, ("stage", "note")),
             "hit": None if hit == "unique" and "hit" not in ours else hit, "gaps": "missing" if open_ else gaps,
-            "on": {column.key: column.source for column in columns}, "rows": rows,
+            "on": on, "rows": [{k: v for k, v in row.items() if k not in thin} for row in whole],
         }  # fmt: skip
+        self._give(node, name, [out for out in outs if out not in sparse], rows, reader, hit)
+        self._close(place, name, block, analysed)
+        for out in sparse:
+            self.names[f"{name}.row"] = Type("int", "", 1, len(rows))
+            own = self._free(f"{name}_{out.key}")
+            self.tables.append(own)
+            self._give(node, own, [out], rows, reader, hit)
+            self.report.keep(Said("at_output", {"at": place, "output": out.place}), "jdm_sparse", name=own)
+            on = {"row": f"{name}.row"}
+            block = {
+                "name": own,
+                "hit": "first",
+                "gaps": "missing",
+                "on": on,
+                "rows": sparse_rows(rows, out.key),
+            }
+            self._close(place, own, block, analysed)
+
+    def _close(self, place: Said, name: str, block: Json, analysed: bool) -> None:
         self.blocks.append(toml_table(block))
         if analysed and not self.report.refused:
             self._checked(place, name)
 
+    def _some(self, place: Said, outs: list[Output], rows: list[Json]) -> bool:
+        """Whether each output is given by some row."""
+        empty = [out.place for out in outs if not any(out.key in row for row in rows)]
+        if empty:
+            self.report.refuse(Said("at_output", {"at": place, "output": empty[0]}), "jdm_output_never")
+        return not empty
+
+    def _give(
+        self, node: Node, name: str, outs: list[Output], rows: list[Json], reader: RuleReader, hit: str
+    ) -> None:
+        """Tables below may read these outputs."""
+        for out in outs:
+            here = f"{name}.{out.key}"
+            self.names[here] = output_kind(rows, out)
+            flag = reader.kinds.get(out.key) == {"flag"} and hit not in COLLECTED
+            path = text_of(node.content.get("outputPath")).strip()
+            given = self.collected.get(path, {}) if hit in COLLECTED else {}
+            if out.place in given:  # known by the key of the node that puts the list together
+                _, key, _, behind = given[out.place]
+                self.outputs[key] = (behind, here, out.scale)
+            else:
+                whole = ".".join(part for part in (path, out.place) if part)
+                self.outputs[whole] = (node.id, f"{here} == 1" if flag else here, out.scale)
+
     def _name(self, node: Node, ours: Json) -> str:
         given = text_of(ours.get("name")) or node.name
         name = _slug(given, _slug(node.id, f"table_{len(self.tables) + 1}"))
-        name += "_table" if name in RESERVED else ""
-        while name in self.tables:
-            name += "_2"
+        name = self._free(name + "_table" if name in RESERVED else name)
         if name != given:
             self.report.keep(node.place, "jdm_called", name=name)
+        return name
+
+    def _free(self, name: str) -> str:
+        while name in self.tables:
+            name += "_2"
         return name
 
     def _hit(self, node: Node, ours: Json, outputs: list[Json]) -> tuple[str, dict[str, str]]:
@@ -241,14 +321,14 @@ class _Import:
         path = text_of(content.get("outputPath")).strip()
         calls = self.collected.get(path, {})
         self.used.add(path)
-        found = {call for call, _, _ in calls.values()} or ({self.collect} if self.collect else set[str]())
+        found = {call for call, _, _, _ in calls.values()} or ({self.collect} if self.collect else set[str]())
         if len(found) != 1:
             self.report.refuse(place, "jdm_many_ways" if found else "jdm_list", count=len(found))
             return "", {}
         hit = next(iter(found))
         if not calls:
             self.report.differ(place, "jdm_collected", hit=hit)
-        renamed = {out: key for out, (_, key, _) in calls.items()}
+        renamed = {out: key for out, (_, key, _, _) in calls.items()}
         paths = [text_of(out.get("field")) for out in outputs]
         if hit == "count" and calls:  # every output counts the same rows
             renamed = dict(zip(paths, renamed.values(), strict=False))
@@ -257,52 +337,69 @@ class _Import:
             self.report.differ(place, "jdm_outputs_lost", paths=tuple(lost))
         return hit, renamed
 
-    def _columns(self, node: Node, ours: Json, inputs: list[Json], taken: set[str]) -> list[Column] | None:
-        """taken: keys of the outputs."""
-        found: list[Column] = []
-        told = an_object(ours.get("on"))
-        prefix = text_of(node.content.get("inputField")).strip()
-        before = [self.nodes[name] for name in node.before]
-        hidden = bool(before) and all(
-            b.type != "inputNode" and b.content.get("passThrough") is not True for b in before
-        )
+    def _columns(
+        self, node: Node, ours: Json, inputs: list[Json], rules: list[Json], taken: set[str]
+    ) -> list[Column] | None:
+        """One for each field: of a column, or named by cells and no column's. taken: keys of the outputs."""
+        wanted: list[tuple[Said, str, str, str]] = []  # place, id of the column or '', field, label
+        known = {text_of(raw.get("field")).strip() for raw in inputs}
         for i, raw in enumerate(inputs):
-            path, label = text_of(raw.get("field")).strip(), text_of(raw.get("name")).strip()
-            place = Said("at_column", {"at": node.place, "column": label[:60] or path[:60] or str(i + 1)})
-            if not text_of(raw.get("id")):
+            id_, field, label = (text_of(raw.get(key)).strip() for key in ("id", "field", "name"))
+            place = Said("at_column", {"at": node.place, "column": label[:60] or field[:60] or str(i + 1)})
+            if field:
+                wanted.append((place, id_, field, label))
+            if not id_:
                 self.report.refuse(place, "jdm_column_no_id")
                 continue
-            if not path:
+            more = [one for one in named_by(rules, id_, compared=bool(field)) if one not in known]
+            known.update(more)
+            wanted += [(place, "", one, "") for one in more]
+            if not field and i + 1 == len(inputs) and not wanted:
                 self.report.refuse(place, "jdm_column_no_field")
-                continue
-            path = f"{prefix}.{path}" if prefix else path
-            self.seen.add(path)
-            kept = label and (BARE.fullmatch(label) or OURS in node.content)
-            key = label if kept else _slug(path.rpartition(".")[2], f"c{i + 1}")
-            while key in taken:
-                key += "_in"
-            above, output = self.outputs.get(path, ("", ""))
-            if above not in self._above(node):
-                output = ""
-            source = self.fields.get(path) or text_of(told.get(key)) or output or path
-            if source == path and not PATH.fullmatch(path):
-                self.report.refuse(place, "jdm_column_expression", path=path)
-                continue
-            kind_read, faults = read(source, self.names)
-            kind = kind_read.type
-            if faults or kind.kind not in ("int", "enum", "bool"):
-                if faults:
-                    self.report.refuse(place, "jdm_field_faulty", field=source, said=faults[0].said)
-                else:
-                    self.report.refuse(place, "jdm_field_kind", field=source, kind=kind.kind)
-                continue
-            if hidden and not output and not any(source.startswith(f"{table}.") for table in self.tables):
-                self.report.differ(place, "jdm_hidden", path=path)
-            scale = self.scale.get(path, 1)
-            self._numbers(place, path, kind, scale)
-            taken = {*taken, key}
-            found.append(Column(text_of(raw.get("id")), key, source, kind, scale, label or path))
-        return found if len(found) == len(inputs) else None
+        if len(wanted) > MAX_COLUMNS:
+            self.report.refuse(node.place, "jdm_columns", found=len(wanted), most=MAX_COLUMNS)
+            return None
+        found: list[Column] = []
+        for place, id_, field, label in wanted:
+            if column := self._column(node, ours, place, id_, field, label, taken):
+                taken = {*taken, column.key}
+                found.append(column)
+        return found if 0 < len(found) == len(wanted) else None
+
+    def _column(
+        self, node: Node, ours: Json, place: Said, id_: str, field: str, label: str, taken: set[str]
+    ) -> Column | None:
+        prefix = text_of(node.content.get("inputField")).strip()
+        path = f"{prefix}.{field}" if prefix else field
+        self.seen.add(path)
+        kept = label and (BARE.fullmatch(label) or OURS in node.content)
+        key = label if kept else _slug(path.rpartition(".")[2], f"c{len(taken) + 1}")
+        while key in taken:
+            key += "_in"
+        above, output, scale = self.outputs.get(path, ("", "", 1))
+        if above not in self._above(node):
+            output, scale = "", 1
+        source = self.fields.get(path) or text_of(an_object(ours.get("on")).get(key)) or output or path
+        if source == path and not PATH.fullmatch(path):
+            self.report.refuse(place, "jdm_column_expression", path=path)
+            return None
+        kind_read, faults = read(source, self.names)
+        kind = kind_read.type
+        if faults or kind.kind not in ("int", "enum", "bool"):
+            if faults:
+                self.report.refuse(place, "jdm_field_faulty", field=source, said=faults[0].said)
+            else:
+                self.report.refuse(place, "jdm_field_kind", field=source, kind=kind.kind)
+            return None
+        if (
+            node.id not in self.reached
+            and not output
+            and not any(source.startswith(f"{table}.") for table in self.tables)
+        ):
+            self.report.differ(place, "jdm_hidden", path=path)
+        scale = self.scale.get(path, scale if source == output else 1)
+        self._numbers(place, path, kind, scale)
+        return Column(id_, field, key, source, kind, scale, label or path)
 
     def _above(self, node: Node) -> set[str]:
         """Ids of all nodes that come before it along the edges."""
@@ -337,6 +434,9 @@ class _Import:
         for i, raw in enumerate(outputs):
             path = text_of(raw.get("field")).strip()
             self.seen.add(path)
+            if path.endswith("[]"):
+                self.report.refuse(Said("at_output", {"at": place, "output": path[:60]}), "jdm_output_list")
+                continue
             key = renamed.get(path, path).removeprefix(f"{name}.")
             if not BARE.fullmatch(key) or key in taken:
                 said, key = key, _slug(key, f"out{i + 1}")
@@ -347,6 +447,18 @@ class _Import:
                 continue
             found.append(Output(text_of(raw.get("id")), key, self.scale.get(path, 1), path))
         return found if len(found) == len(outputs) else None
+
+    def _numeric(self, place: Said, outs: list[Output], rules: list[Json], hit: str) -> list[Output]:
+        """Outputs without those that hold texts, where numbers are put together and some are left."""
+        if hit not in ("sum", "max", "min"):
+            return outs
+        texts = [
+            out for out in outs if any(text_of(rule.get(out.id)).strip()[:1] in ("'", '"') for rule in rules)
+        ]
+        if not texts or len(texts) == len(outs):
+            return outs
+        self.report.differ(place, "jdm_texts_left_out", paths=tuple(out.place for out in texts), hit=hit)
+        return [out for out in outs if out not in texts]
 
     def _analysed(
         self, place: Said, rows: list[Json], columns: list[Column], hit: str
@@ -378,14 +490,16 @@ class _Import:
         return True, rows, bool(visit.gaps) and single
 
     def _checked(self, place: Said, name: str) -> None:
-        """What a policy would say about the finished block."""
+        """What a policy would say about the finished block, and the types it gives."""
         draft = Draft(self.blocks[-1])
         block = draft.blocks("table")[0]
         block.text("name")
         block.text("stage", "")
-        read_table(block, name, self.names, {})
+        steps = read_table(block, name, self.names, {}).steps
         for problem in draft.problems:
             self.report.refuse(place, "jdm_policy_says", where=problem.where, what=problem)
+        if not draft.problems:
+            self.names.update((step, node.type) for step, node in steps)
 
     def _general(self, tables: Sequence[Node]) -> None:
         """What holds for every document."""

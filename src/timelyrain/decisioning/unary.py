@@ -6,7 +6,7 @@ comparison or range over null fails, and a cell that fails makes its row not fit
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -15,15 +15,15 @@ from typing import Literal
 
 from .checks import domain
 from .functions import EPOCH
-from .intervals import Span, joined, outside
 from .language import INT64, Constant, Type, read
+from .table_checks import Span, joined, outside
 from .tables import SIDE, TEXTS, split_range
 from .wording import Said
 
 MAX_CELL = 2_000
 _TOKEN = re.compile(
-    r"\s*(?:(?P<text>'[^']*'|\"[^\"]*\")|(?P<number>-?\s*\d+(?:_\d+)*(?:\.\d+)?(?![\w]))|(?P<mark>\.\.|<=|>=|==|!=|[<>\[\](),])"
-    r"|(?P<word>\$\w*|[^\W\d]\w*)|(?P<other>[\w.]+|\S))"
+    r"\s*(?:(?P<text>'[^']*'|\"[^\"]*\")|(?P<number>-?\s*\d+(?:_\d+)*(?:\.\d+)?(?![\w]))|(?P<mark>\.\.|<=|>=|==|!=|[<>\[\](),!])"
+    r"|(?P<word>\$[\w.]*|[^\W\d]\w*(?:\.[^\W\d]\w*)*)|(?P<other>[\w.]+|\S))"
 )
 _LISTED = frozenset("-0123456789'd")
 """How our cells begin that may be listed with commas."""
@@ -31,6 +31,13 @@ _LITERALS = ("true", "false", "null")
 _DAYS = ("date", "d")
 _DAY = ["word", "mark", "text", "mark"]
 """How a date is written: date('2026-08-01')."""
+_ABOUT = ("==", "!=", "<", "<=", ">", ">=", "in", "not")
+"""What may follow `$`, the column itself; the same without it says the same."""
+CALLS: dict[str, Callable[[str, str], bool]] = {
+    "contains": lambda value, part: part in value,
+    "startsWith": str.startswith,
+    "endsWith": str.endswith,
+}
 _FLIPPED = {"<=": ">", ">=": "<", "<": ">=", ">": "<="}
 
 
@@ -87,14 +94,14 @@ def read_unary(text: str, kind: Type, scale: int = 1) -> Test:
     odd = next((word.text for word in words if word.kind == "other"), "")
     if odd:
         raise Unreadable("unary_odd", word=odd)
-    reader = _Reader(words, kind, scale)
+    reader = Reader(words, kind, scale)
     found = reader.test()
     if reader.at < len(reader.tokens):
         raise Unreadable("unary_rest", text=text, word=reader.peek())
     return found
 
 
-class _Reader:
+class Reader:
     """Tokens of one cell; each method reads one form and says what it means."""
 
     def __init__(self, found: Sequence[Token], kind: Type, scale: int):
@@ -118,7 +125,7 @@ class _Reader:
         while word := self.take("and", "or", ","):
             other = self.term()
             if word == "and":
-                spans = _intersection(found.spans, other.spans)
+                spans = intersection(found.spans, other.spans)
                 null = other.null if found.null is True else found.null
                 full = other.spans == (self.domain,) and other.null is False  # != null
                 found = Test(spans, null, found.ours if full else "")
@@ -130,6 +137,10 @@ class _Reader:
         return found
 
     def term(self) -> Test:
+        if self.peek() == "$" and self.at + 1 < len(self.tokens) and self.tokens[self.at + 1].text in _ABOUT:
+            self.at += 1
+        if (found := self.call("$")) is not None:
+            return found
         if self.take("not"):
             if not self.take("in"):
                 raise Unreadable("unary_not")
@@ -146,6 +157,33 @@ class _Reader:
         if self.peek() in ("[", "("):
             return self.members()
         return self.literal()
+
+    def call(self, subject: str) -> Test | None:
+        """contains(['a', 'b'], $), and contains, startsWith, endsWith($, 'a') over known texts; None where none is written."""
+        start, negated = self.at, bool(self.take("!", "not"))
+        name = self.take(*CALLS)
+        if not name or not self.take("("):
+            self.at = start
+            return None
+        if self.take(subject) and self.kind.kind == "enum":
+            self.closed(",")
+            here = self.tokens[self.at] if self.at < len(self.tokens) else Token("", "")
+            if here.kind != "text":
+                raise self.odd(here, "a text in quotes")
+            self.at += 1
+            has = CALLS[name]
+            codes = [(i, i) for i, value in enumerate(self.kind.values) if has(value, here.text[1:-1])]
+            found = Test(tuple(joined(codes)), None)
+        elif name == "contains" and self.peek() == "[" and (inside := self.members()).null is not None:
+            self.closed(",")
+            self.closed(subject)
+            found = Test(inside.spans, inside.null, inside.ours)
+        else:
+            raise Unreadable("unary_call", word=name)
+        self.closed(")")
+        if not negated:
+            return found
+        return Test(self.outside(found.spans), None if found.null is None else not found.null)
 
     def side(self, mark: str) -> Test:
         if mark in ("==", "!="):
@@ -283,7 +321,7 @@ def _clipped(span: Span, within: Span) -> tuple[Span, ...]:
     return ((low, high),) if low <= high else ()
 
 
-def _intersection(a: Sequence[Span], b: Sequence[Span]) -> tuple[Span, ...]:
+def intersection(a: Sequence[Span], b: Sequence[Span]) -> tuple[Span, ...]:
     pairs = ((max(x[0], y[0]), min(x[1], y[1])) for x in a for y in b)
     return tuple(sorted((low, high) for low, high in pairs if low <= high))
 
