@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import cast
 
 from .checks import domain
+from .intervals import joined, outside
 from .language import Type
-from .table_checks import joined, outside
 from .unary import CALLS, Reader, Test, Token, Unreadable, intersection, tokens
 
 Box = dict[str, Test]

@@ -15,8 +15,8 @@ from typing import Literal
 
 from .checks import domain
 from .functions import EPOCH
+from .intervals import Span, joined, outside
 from .language import INT64, Constant, Type, read
-from .table_checks import Span, joined, outside
 from .tables import SIDE, TEXTS, split_range
 from .wording import Said
 
