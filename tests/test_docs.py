@@ -117,15 +117,6 @@ def test_what_a_page_names_is_there(page: Path):
     assert not wrong, f"{name(page)} names what is not there: {wrong}"
 
 
-def test_the_map_of_the_kernel_names_every_file_of_it():
-    page = (ROOT / "docs/decisioning.md").read_text("utf-8")
-    table = "".join(re.findall(r"^\| (`[\w*]+\.py`.*?) \|", page, re.M))
-    room = ROOT / "src/timelyrain/decisioning"
-    told = {path.name for one in re.findall(r"`([\w*]+\.py)`", table) for path in room.glob(one)}
-    lacking = {path.name for path in room.glob("[!_]*.py")} - told
-    assert not lacking, f"the map of files in docs/decisioning.md lacks {lacking}"
-
-
 def test_every_address_of_the_api_is_one():
     from timelyrain.api.app import api
 
