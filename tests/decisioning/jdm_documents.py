@@ -3,6 +3,9 @@
 import json
 import random
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from hypothesis import strategies as st
 
 from tests.decisioning.test_policy_definition import SMALL
 from timelyrain.decisioning import Policy
@@ -79,3 +82,65 @@ def run(policy: Policy, points: list[dict[str, object]]) -> list[dict[str, objec
 
     found = [program([code(name, point[name]) for name in names]) for point in points]
     return [{n: shown(node.type, v) for (n, node), v in zip(steps, row, strict=True)} for row in found]
+
+
+def table_node(
+    name: str, rules: list[dict[str, str]], inputs: list[str], outputs: list[str], **content: object
+) -> object:
+    """A decisionTableNode whose columns are called by their fields."""
+    body = {
+        "hitPolicy": "first", "rules": rules, "passThrough": True, **content,
+        "inputs": [{"id": field, "name": "", "field": field} for field in inputs],
+        "outputs": [{"id": field, "name": "", "field": field} for field in outputs],
+    }  # fmt: skip
+    return {"id": name, "type": "decisionTableNode", "name": name, "content": body}
+
+
+def chain(*nodes: object) -> str:
+    """A document of nodes one behind another."""
+    all_ = [{"id": "in", "type": "inputNode", "name": "in"}, *json.loads(json.dumps(nodes))]
+    pairs = pairwise(all_)
+    return json.dumps(
+        {
+            "nodes": all_,
+            "edges": [{"id": a["id"], "sourceId": a["id"], "targetId": b["id"]} for a, b in pairs],
+        }
+    )
+
+
+@st.composite
+def zen_terms(draw: st.DrawFn, column: str, bare: bool = True) -> str:
+    """One term of a cell of zen; bare: with those that begin with a value, a list or a range."""
+
+    def literal() -> str:
+        if column == "id_match":
+            return draw(st.sampled_from(["true", "false"]))
+        if column == "employment":
+            quote = draw(st.sampled_from("'\""))
+            return quote + draw(st.sampled_from(JOBS)) + quote
+        return str(draw(st.sampled_from([17, 18, 25, 30, 60, 61, 130, 131, -5, "18.0", "1_0"])))
+
+    a, b = literal(), literal()
+    forms = [f"== {a}", f"!= {a}", f"in [{a}, {b}]", f"not in [{a}]", "!= null", "== null", f"in [null, {a}]"]
+    forms += [a, f"[{a},{b}]", "null", f"$ != {a}", f"$ in [{a}]"] if bare else []
+    if column == "age":
+        forms += [f"{mark} {a}" for mark in ("<", "<=", ">", ">=")]
+        words = ("", "in ", "not in ", "$ in ") if bare else ("in ", "not in ")
+        forms += [f"{no}{left}{a}..{b}{right}" for no in words for left in "[(" for right in "])"]
+    if column == "employment" and bare:
+        forms += [
+            "contains($, 'e')",
+            "!startsWith($, 's')",
+            f"not contains([{a}, {b}], $)",
+            'endsWith($, "r")',
+        ]
+    return draw(st.sampled_from(forms))
+
+
+@st.composite
+def zen_cells(draw: st.DrawFn, column: str) -> str:
+    """Terms of zen joined by and, or and commas, as its grammar allows."""
+    cell = draw(zen_terms(column))
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
+        cell += draw(st.sampled_from([" and ", " or ", ", "])) + draw(zen_terms(column))
+    return draw(st.sampled_from(["", cell, cell, cell]))

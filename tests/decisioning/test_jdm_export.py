@@ -186,7 +186,7 @@ def test_the_commands_convert_and_tell(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["policy", "import-jdm", str(out), "--out", str(back), "--json"]) == 0
     assert tables_of(back.read_text(encoding="utf-8")) == tables_of(POLICY_FILE.read_text(encoding="utf-8"))
     assert {one["kind"] for one in json.loads(capsys.readouterr().out)["told"]} == {"difference"}
-    out.write_text(document([{"a": "$ > 5"}]), encoding="utf-8")
+    out.write_text(document([{"a": "$ + 1 > 5"}]), encoding="utf-8")
     assert main(["policy", "import-jdm", str(out), "--field", "amount=request.amount_fen"]) == 1
     assert "rule r0 (row 1), column Age: " in capsys.readouterr().err
     assert (

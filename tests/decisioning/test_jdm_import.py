@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.decisioning.jdm_documents import (
-    JOBS,
     LOAN,
     NAMES,
     NO_ZEN,
@@ -19,6 +18,7 @@ from tests.decisioning.jdm_documents import (
     expression,
     run,
     some_points,
+    zen_cells,
 )
 from tests.decisioning.test_policy_definition import SMALL
 from timelyrain.decisioning import JdmInvalid, Policy, export_jdm, import_jdm
@@ -71,7 +71,11 @@ rows = [
 @pytest.mark.parametrize(
     ("rule", "said", "where"),
     [
-        ({"a": "$ > 5"}, "a reference to the column itself ($)", "rule r0 (row 1), column Age"),
+        ({"a": "$ + 1 > 5"}, "'+' is nothing that a cell can hold", "rule r0 (row 1), column Age"),
+        ({"a": "contains($, 'a')"}, "a call of contains()", "column Age"),
+        ({"b": "contains($, age)"}, "'age' is read from the context", "column 客户"),
+        ({"a": "$.years > 5"}, "a reference to the column itself ($)", "column Age"),
+        ({"a": "> age and employment == 'boss'"}, "'age' is read from the context", "column Age"),
         ({"a": "> date('2020-01-01')"}, "a call of date()", "column Age"),
         ({"a": "> limit"}, "'limit' is read from the context", "column Age"),
         ({"a": "1.5"}, "1.5 is not a whole number", "column Age"),
@@ -91,7 +95,6 @@ rows = [
         ({"b": "[1..2]"}, "a range over texts", "column 客户"),
         ({"b": "true"}, "where a text in quotes should stand", "column 客户"),
         ({"o": "grade + 1"}, "'grade + 1' has to be worked out", "output grade"),
-        ({"o": ""}, "no output", "output grade"),
         ({"o": "null"}, "null as an output", "output grade"),
         ({"p": "0.5"}, "0.5 is not a whole number", "output cost_fen"),
         ({"p": "9999999999999999999"}, "does not fit int64", "output cost_fen"),
@@ -120,8 +123,17 @@ def test_a_cell_without_words_is_refused_at_its_place(rule: dict[str, object], s
         (document([{}], nodes=(expression("sum(map(none, #.o))"),)), "'none' is no collected table"),
         (document([{}], executionMode="loop"), "runs in a loop"),
         (document([{}], hit="unique"), "hit policy 'unique'"),
-        (document([{}], hit="collect"), "gives a list of results"),
-        (document([{}], inputs=[{"id": "a", "name": "A"}]), "whole conditions"),
+                (document([{}], inputs=[{"id": "a", "name": "A"}]), "its cells name none"),
+        (document([{"a": "'RU', 'NK'"}], inputs=[{"id": "a", "name": "A"}]), "its cells name none"),
+        (document([{"a": "agee > 5"}], inputs=[{"id": "a", "name": "A"}]), "did you mean 'age'"),
+        (document([{"a": "not age > 5"}], inputs=[{"id": "a", "name": "A"}]), "not (a > 5)"),
+        (document([{"a": "age + 1 > 5"}], inputs=[{"id": "a", "name": "A"}]), "'age' is no condition"),
+        (document([{"a": "age > 5, age < 3"}], inputs=[{"id": "a", "name": "A"}]), "goes on with ','"),
+        (document([{"a": "len(employment) > 5 or age > 1"}], inputs=[{"id": "a", "name": "A"}]), "a call of len()"),
+        (document([{"a": "(" * 40 + "age > 5" + ")" * 40}], inputs=[{"id": "a", "name": "A"}]), "deeper than 30"),
+        (document([{"p": ""}, {}], hit="collect", outputs=[{"id": "p", "field": "p"}]), "give every row a value"),
+        (document([{"p": ""}], outputs=[{"id": "o", "field": "o"}, {"id": "p", "field": "p"}]), "no rule gives it"),
+        (document([{}], outputs=[{"id": "o", "field": "tags[]"}, {"id": "p", "field": "p"}]), "hit policy collect"),
         (document([{}], inputs=[{"id": "a", "name": "A", "field": "agee"}]), "did you mean 'age'"),
         (document([{}], inputs=[{"id": "a", "name": "A", "field": "age + 1"}]), "an expression"),
         (document([{}], inputs=[{"id": 7, "name": "A", "field": "age"}]), "has no id"),
@@ -151,7 +163,7 @@ def test_a_cell_without_words_is_refused_at_its_place(rule: dict[str, object], s
 )  # fmt: skip
 def test_a_document_without_words_or_sense_is_refused(text: str, said: str):
     with pytest.raises(JdmInvalid) as caught:
-        import_jdm(text, NAMES, fields=LOAN)
+        import_jdm(text, NAMES, fields=LOAN, collect="max")
     assert said in str(caught.value), str(caught.value)[:500]
 
 
@@ -163,6 +175,8 @@ def test_a_mapping_or_scale_that_names_nothing_is_refused():
 
 def test_collected_results_need_a_way_to_put_them_together():
     rules: list[dict[str, object]] = [{"a": ">= 18", "o": "10"}, {"a": ">= 60", "o": "5"}]
+    with pytest.raises(JdmInvalid, match="gives a list of results"):
+        import_jdm(document(rules, "collect"), NAMES, fields=LOAN)
     made = import_jdm(document(rules, "collect"), NAMES, fields=LOAN, collect="sum")
     assert 'hit = "sum"' in made.toml
     assert any(
@@ -228,47 +242,6 @@ def test_one_table_of_a_larger_graph_is_taken_and_reads_what_tables_above_it_giv
     assert "'switchNode' is left out" in told and "'>= 3, < 5' fits every value" in told
     both = import_jdm(text.replace('"switchNode"', '"outputNode"'), NAMES, fields=LOAN)
     assert 'on = { g = "risk_grade.cost_fen" }' in both.toml
-
-
-@st.composite
-def zen_cells(draw: st.DrawFn, column: str) -> str:
-    """Terms of zen joined by and, or and commas, as its grammar allows."""
-
-    def literal() -> str:
-        if column == "id_match":
-            return draw(st.sampled_from(["true", "false"]))
-        if column == "employment":
-            quote = draw(st.sampled_from("'\""))
-            return quote + draw(st.sampled_from(JOBS)) + quote
-        return str(draw(st.sampled_from([17, 18, 25, 30, 60, 61, 130, 131, -5, "18.0", "1_0"])))
-
-    def term() -> str:
-        a, b = literal(), literal()
-        forms = [
-            a,
-            f"== {a}",
-            f"!= {a}",
-            f"in [{a}, {b}]",
-            f"not in [{a}]",
-            f"[{a},{b}]",
-            "null",
-            "!= null",
-            f"in [null, {a}]",
-        ]
-        if column == "age":
-            forms += [f"{mark} {a}" for mark in ("<", "<=", ">", ">=")]
-            forms += [
-                f"{no}{left}{a}..{b}{right}"
-                for no in ("", "in ", "not in ")
-                for left in "[("
-                for right in "])"
-            ]
-        return draw(st.sampled_from(forms))
-
-    cell = term()
-    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
-        cell += draw(st.sampled_from([" and ", " or ", ", "])) + term()
-    return draw(st.sampled_from(["", cell, cell, cell]))
 
 
 @settings(max_examples=150, deadline=None)
