@@ -87,6 +87,9 @@ def test_an_output_that_some_rules_leave_empty_becomes_a_table_over_the_row_that
     assert made.tables == ("prices", "prices_fee", "prices_note")
     assert '{ row = "2, 4", note = "young" }' in made.toml and '{ age = "< 50", rule = 4 }' in made.toml
     agree(text, made.toml, {"prices_fee.fee": "fee", "prices_note.note": "note"})
+    clash = import_jdm(text.replace('"fee"', '"rule"').replace('"note"', '"theNote"'), NAMES)
+    assert clash.tables == ("prices", "prices_rule", "prices_thenote") and "rule_out = 4" in clash.toml
+    assert Policy.parse(SMALL + clash.toml).tables
     partly = import_jdm(text.replace('"fee": ""', '"fee": "0"'), NAMES)
     assert partly.tables == ("prices", "prices_note") and "rule =" not in partly.toml
 

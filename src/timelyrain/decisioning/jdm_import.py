@@ -225,7 +225,8 @@ class _Import:
         if not rows:
             return
         self.tables.append(name)
-        if ours.get("steps") is True and (steps := step_rows(rows, columns)):
+        full = all(out.key in row for row in rows for out in outs)
+        if full and ours.get("steps") is True and (steps := step_rows(rows, columns)):
             self._give(node, name, outs, rows, reader, hit)
             block = {"name": name, **_kept(ours, ("stage", "note")), "on": columns[0].source, "rows": steps}
             self.blocks.append(toml_table(block))
@@ -238,21 +239,23 @@ class _Import:
         if not rows or not self._some(place, outs, rows):
             return
         on = {column.key: column.source for column in columns}
-        whole = rows
-        if len(sparse) == len(outs):
-            key = "rule" if "rule" not in on else "rule_out"
-            whole = [{**row, key: i + 1} for i, row in enumerate(rows)]
-        thin = {out.key for out in sparse}
+        thin, key = {out.key for out in sparse}, "rule"
+        while key in thin or key in on:
+            key += "_out"
+        number = len(sparse) == len(outs)  # a table has to give something
         block = {
             "name": name, **_kept(ours, ("stage", "note")),
             "hit": None if hit == "unique" and "hit" not in ours else hit, "gaps": "missing" if open_ else gaps,
-            "on": on, "rows": [{k: v for k, v in row.items() if k not in thin} for row in whole],
+            "on": on, "rows": [
+                {k: v for k, v in row.items() if k not in thin} | ({key: i + 1} if number else {})
+                for i, row in enumerate(rows)
+            ],
         }  # fmt: skip
         self._give(node, name, [out for out in outs if out not in sparse], rows, reader, hit)
         self._close(place, name, block, analysed)
         for out in sparse:
             self.names[f"{name}.row"] = Type("int", "", 1, len(rows))
-            own = self._free(f"{name}_{out.key}")
+            own = self._free(_slug(f"{name}_{out.key}", name))
             self.tables.append(own)
             self._give(node, own, [out], rows, reader, hit)
             self.report.keep(Said("at_output", {"at": place, "output": out.place}), "jdm_sparse", name=own)
