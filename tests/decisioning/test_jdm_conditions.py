@@ -70,6 +70,9 @@ rows = [
 ]
 """
     assert wanted in made.toml, made.toml
+    assert any(one.where == "node Risk Grade, column age" for one in made.told)
+    with pytest.raises(JdmInvalid, match=r"column Either \(years\): field 'years'"):
+        import_jdm(document([{"q": "years > 5"}], inputs=inputs[:1]), NAMES)
     assert any("row 5" in one.where and "fits no value" in one.what for one in made.told)
 
 

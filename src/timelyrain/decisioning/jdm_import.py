@@ -356,7 +356,11 @@ class _Import:
                 continue
             more = [one for one in named_by(rules, id_, compared=bool(field)) if one not in known]
             known.update(more)
-            wanted += [(place, "", one, "") for one in more]
+            for one in more:
+                inside = Said(
+                    "at_column", {"at": node.place, "column": f"{label or field or i + 1} ({one[:60]})"}
+                )
+                wanted.append((inside, "", one, ""))
             if not field and i + 1 == len(inputs) and not wanted:
                 self.report.refuse(place, "jdm_column_no_field")
         if len(wanted) > MAX_COLUMNS:
