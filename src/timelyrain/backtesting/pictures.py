@@ -7,6 +7,7 @@ from timelyrain.drawing import Axes, Canvas, Words, percent, round_values, yuan
 
 SIDES = ("a", "b")
 FEW = 30
+MOST_RULES = 24
 
 
 def rates(result: Mapping[str, Any]) -> str:
@@ -164,7 +165,7 @@ def groups(name: str, found: Mapping[str, Any]) -> str:
     return c.svg((f"通过率：{name}", f"Approval rate by {name}"))
 
 
-def rules(result: Mapping[str, Any], limit: int = 24) -> str:
+def rules(result: Mapping[str, Any]) -> str:
     """How often each rule spoke (pale) and was the only one that did (full), of all applications."""
     found = {side: {rule["code"]: rule for rule in result[side]["rules"]} for side in SIDES}
     codes = list(dict.fromkeys([*found["a"], *found["b"]]))
@@ -172,7 +173,7 @@ def rules(result: Mapping[str, Any], limit: int = 24) -> str:
     def spoke(code: str) -> int:
         return max(found[side].get(code, {}).get("spoke", 0) for side in SIDES)
 
-    codes = [code for code in sorted(codes, key=spoke, reverse=True) if spoke(code)][:limit]
+    codes = [code for code in sorted(codes, key=spoke, reverse=True) if spoke(code)][:MOST_RULES]
     c = Canvas(1140, 14 + 34 * len(codes))
     scale = 700 / max([spoke(code) for code in codes] + [1])
     for i, code in enumerate(codes):

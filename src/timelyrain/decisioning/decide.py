@@ -200,18 +200,16 @@ def silence(snoozed: Sequence[Collection[str]]) -> dict[str, Bools]:
     return {code: np.array([code in one for one in snoozed], np.bool_) for code in sorted(codes)}
 
 
-def scores(
-    policy: Policy, features: Mapping[str, Column], scorer: Scorer | None, rows: int | None = None
-) -> Column:
+def scores(policy: Policy, table: FeatureTable, scorer: Scorer | None) -> Column:
     """PD in ppm of n applicants, missing where the model gives none; the same numbers as `decide` one by one."""
-    table = features if isinstance(features, FeatureTable) else None
-    rows = len(table.numbers) if table is not None else rows or 0
+    rows = len(table.numbers)
     if scorer is None:
         return Column(np.zeros(rows, np.int64), np.zeros(rows, np.bool_))
-    _expect(policy, scorer)
+    if not policy.features.keys() >= set(scorer.feature_names):
+        raise _mismatch(policy, scorer)
     matrix = np.empty((rows, len(scorer.feature_names)), np.float64)
     for at, name in enumerate(scorer.feature_names):
-        read = features[name]
+        read = table[name]
         matrix[:, at] = np.where(read.known, read.values, np.nan)
     many = getattr(scorer, "pds", None)
     found = (
@@ -293,13 +291,13 @@ def _given(policy: Policy, given: Mapping[str, Value]) -> dict[str, Value]:
     return found
 
 
-def _expect(policy: Policy, scorer: Scorer) -> None:
-    unknown = [name for name in scorer.feature_names if name not in policy.features]
-    if unknown:
-        raise ScorerMismatch(
-            f"model {scorer.sha256[:12]} reads {unknown[0]!r}, which {policy.name} does not have",
-            f"模型 {scorer.sha256[:12]} 要读 {unknown[0]!r}，而 {policy.name} 没有",
-        )
+def _mismatch(policy: Policy, scorer: Scorer) -> ScorerMismatch:
+    """Of a model that reads what the policy does not have."""
+    name = next(name for name in scorer.feature_names if name not in policy.features)
+    return ScorerMismatch(
+        f"model {scorer.sha256[:12]} reads {name!r}, which {policy.name} does not have",
+        f"模型 {scorer.sha256[:12]} 要读 {name!r}，而 {policy.name} 没有",
+    )
 
 
 def _score(
@@ -309,11 +307,7 @@ def _score(
         return None, ()
     at = policy.engine.model_places(scorer.feature_names)
     if at is None:
-        _expect(policy, scorer)
-        raise ScorerMismatch(
-            f"model {scorer.sha256[:12]} reads what {policy.name} does not have",
-            f"模型 {scorer.sha256[:12]} 要读的特征，{policy.name} 没有",
-        )
+        raise _mismatch(policy, scorer)
     vector = values[at].astype(np.float64)
     vector[~known[at]] = np.nan
     score = scorer.score(vector)

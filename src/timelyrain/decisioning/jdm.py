@@ -158,7 +158,7 @@ class Node:
     before: tuple[str, ...] = ()
 
 
-def read_graph(raw: Json, report: Report, partial: bool = False) -> list[Node]:
+def read_graph(raw: Json, report: Report, partial: bool) -> list[Node]:
     """Nodes in an order in which each comes after what it reads, otherwise that of the document; [] after a refusal.
 
     partial: nodes that no table can stand for are told and left out, not refused.

@@ -106,7 +106,6 @@ def causes(
     parts: Sequence[float],
     *,
     typical: Mapping[str, float] | None = None,
-    count: int = FACTORS,
 ) -> tuple[Cause, ...]:
     """The themes that raised this person's PD most, heaviest first. parts: log-odds by name of the model, + raises PD.
 
@@ -120,7 +119,7 @@ def causes(
     found: list[Cause] = []
     for one in sorted(sums, key=lambda key: (-sums[key], key)):
         told = [(part, name) for part, name in by_theme[one] if part > 0 and is_told(policy, name)]
-        if sums[one] <= 0 or len(found) == count:
+        if sums[one] <= 0 or len(found) == FACTORS:
             break
         if not told:
             continue

@@ -32,9 +32,6 @@ class Cell:
     spans: tuple[Span, ...]
     missing: bool
 
-    def fits(self, code: int) -> bool:
-        return self.missing if code == NULL else any(low <= code <= high for low, high in self.spans)
-
 
 def segments(kind: Type, cells: Sequence[Cell]) -> list[int]:
     """One code for each segment of a column between which no cell distinguishes; NULL first where it may be missing."""

@@ -208,7 +208,7 @@ def _refined(rows: Counts, bad: Counts, ends: Ints) -> Ints:
     return np.array(at[1:], np.int64)
 
 
-def optimal_ends(rows: Counts, bad: Counts, direction: int = 0) -> Ints:
+def optimal_ends(rows: Counts, bad: Counts, direction: int) -> Ints:
     """Ends (exclusive, ascending) of the bins with the most information value among the monotone ones of allowed size."""
     rows = rows.astype(np.float64)
     signs = (direction,) if direction else (1, -1)

@@ -19,6 +19,7 @@ MISSING = 0.85
 MISSING_WARN = 0.70
 WRITTEN = 0.70
 COLLAPSE = 0.08
+SUSPECTS = 2
 _MODULI = (2, 3, 5, 6, 7, 10, 12, 24, 50, 100, 500, 1000)
 _AFTER = (
     {"recoveries"}, {"recovery"}, {"chargeoff"}, {"charged", "off"}, {"chgoff"}, {"chg", "off"}, {"writeoff"}, {"written", "off"},
@@ -143,7 +144,7 @@ def excluded(findings: Sequence[Finding], keep: Sequence[str]) -> list[str]:
     return [name for name in names if name not in keep]
 
 
-def suspects(weights: Floats, names: Sequence[str], count: int = 2) -> list[str]:
+def suspects(weights: Floats, names: Sequence[str]) -> list[str]:
     """The columns that carry most of a model, by their gain."""
     order: list[int] = np.argsort(-weights, kind="stable").tolist()
-    return [names[i] for i in order[:count] if weights[i] > 0]
+    return [names[i] for i in order[:SUSPECTS] if weights[i] > 0]

@@ -165,9 +165,9 @@ def method(model: TrainedModel) -> str:
     return str(cast(Mapping[str, object], found).get("used", "exact")) if isinstance(found, dict) else "exact"
 
 
-def principal(parts: Floats, count: int = NAMED) -> Ints:
+def principal(parts: Floats) -> Ints:
     """Places of the greatest positive parts, greatest first; ties by place."""
-    order = np.argsort(-parts, kind="stable")[:count]
+    order = np.argsort(-parts, kind="stable")[:NAMED]
     return order[parts[order] > 0]
 
 
