@@ -4,6 +4,7 @@ import json
 import re
 from base64 import b64encode
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -26,6 +27,21 @@ from timelyrain.servicing.models import Repayment
 pytestmark = pytest.mark.usefixtures("world")
 
 
+@cache
+def document() -> dict[str, Any]:
+    return Client().get("/api/v1/openapi.json").json()
+
+
+def declared(method: str, path: str) -> dict[str, Any]:
+    """What the OpenAPI document says of an address."""
+    fitting = (
+        methods[method.lower()]
+        for template, methods in document()["paths"].items()
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path.partition("?")[0])
+    )
+    return next(fitting)
+
+
 class Api:
     """A client of the API, signed in with a token or not."""
 
@@ -36,9 +52,12 @@ class Api:
     def call(self, method: str, path: str, body: Any = None, key: str | None = "", **headers: str) -> Any:
         extra = {} if key is None else {"Idempotency-Key": key or str(uuid4())}
         data = body if isinstance(body, (str, bytes)) else json.dumps(body)
-        return self.client.generic(
+        answer: Any = self.client.generic(
             method, f"/api/v1{path}", data, "application/json", headers=self.headers | extra | headers
         )
+        if not answer["Content-Type"].startswith("application/problem+json"):
+            assert str(answer.status_code) in declared(method, f"/api/v1{path}")["responses"], path
+        return answer
 
     def get(self, path: str) -> Any:
         return self.call("GET", path, b"", None)
@@ -331,20 +350,22 @@ def lent(platform):
 
 
 def test_the_openapi_document_is_whole():
-    document = Client().get("/api/v1/openapi.json").json()
-    assert document["openapi"].startswith("3.")
-    text, ids = json.dumps(document), []
+    assert document()["openapi"].startswith("3.")
+    text, ids = json.dumps(document()), []
     for reference in set(re.findall(r'"\$ref": "#/([^"]+)"', text)):
-        node = document
+        node = document()
         for part in reference.split("/"):
             node = node[part]
-    for path, methods in document["paths"].items():
+    for path, methods in document()["paths"].items():
         for operation in methods.values():
             ids.append(operation["operationId"])
             declared = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
             assert declared == set(re.findall(r"{(\w+)}", path)), path
-            assert operation["responses"]
+            assert operation["responses"].keys() > {"default"}, path
     assert len(ids) == len(set(ids)) > 20
+    asked = document()["paths"]["/api/v1/applications"]["post"]
+    assert asked["responses"].keys() == {"201", "default"}
+    assert [p["name"] for p in asked["parameters"] if p["required"]] == ["Idempotency-Key"]
 
 
 def test_every_problem_has_its_page():

@@ -48,6 +48,35 @@ def _respond(text: str, status: int, kind: str = "json", **headers: str) -> Http
     )
 
 
+_PROBLEM = {
+    "description": "Refused, with what to do (RFC 9457); `type` is the address of a page about it",
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    **{name: {"type": "string"} for name in ("type", "title", "detail", "remedy", "field")},
+                    "status": {"type": "integer"},
+                },
+                "required": ["type", "title", "status", "detail", "remedy"],
+            }
+        }
+    },
+}
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "A new one (a UUID) with each intended act, the same with each repeat of it",
+}
+
+
+def answering(*statuses: int) -> dict[str, Any]:
+    """How the address of a command is declared: by what it answers, and by the key that it asks for."""
+    return {"response": dict.fromkeys(statuses), "openapi_extra": {"parameters": [_KEY]}}
+
+
 class BorrowerToken(HttpBearer):
     """A borrower's session token. The borrower becomes `request.auth`."""
 
@@ -57,6 +86,15 @@ class BorrowerToken(HttpBearer):
 
 class Api(NinjaAPI):
     """Says as problems what the framework leaves in HTML: an unknown address, an unknown method."""
+
+    def get_openapi_schema(self, **given: Any) -> Any:
+        """The document; at every address, what is not as declared is a problem."""
+        document = super().get_openapi_schema(**given)
+        document["components"]["responses"] = {"Problem": _PROBLEM}
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                operation["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
+        return document
 
     def _get_urls(self) -> list[Any]:
         urls = super()._get_urls()

@@ -9,7 +9,7 @@ from ninja import Field, Router, Schema
 
 from timelyrain.agreements import queries as agreements_queries
 from timelyrain.agreements import services as agreements
-from timelyrain.api.app import command, encode, respond
+from timelyrain.api.app import answering, command, encode, respond
 from timelyrain.contract import LoanState
 from timelyrain.customers import queries as customers_queries
 from timelyrain.customers import services as customers
@@ -36,7 +36,7 @@ class PhoneIn(Strict):
     phone: Annotated[str, Field(max_length=20)]
 
 
-@router.post("/codes", auth=None, tags=["sign in"])
+@router.post("/codes", auth=None, tags=["sign in"], **answering(202))
 def request_code(request: HttpRequest, body: PhoneIn) -> HttpResponse:
     """Send a one-time code to a phone."""
 
@@ -53,7 +53,7 @@ class SignInIn(Strict):
     code: Annotated[str, Field(pattern=r"^\d{6}$")]
 
 
-@router.post("/sessions", auth=None, tags=["sign in"])
+@router.post("/sessions", auth=None, tags=["sign in"], **answering(201))
 def sign_in(request: HttpRequest, body: SignInIn) -> HttpResponse:
     """Exchange a code for a session token; a new phone becomes a borrower."""
 
@@ -99,7 +99,7 @@ class ConsentsIn(Strict):
     texts: Annotated[list[Sha256], Field(min_length=1, max_length=20)]
 
 
-@router.post("/consents", tags=["profile"])
+@router.post("/consents", tags=["profile"], **answering(200))
 def grant_consents(request: HttpRequest, body: ConsentsIn) -> HttpResponse:
     """Consent to the wordings with these sha256, each one separately named."""
 
@@ -115,7 +115,7 @@ class WithdrawIn(Strict):
     recipient: Word
 
 
-@router.post("/consents/withdraw", tags=["profile"])
+@router.post("/consents/withdraw", tags=["profile"], **answering(200))
 def withdraw_consent(request: HttpRequest, body: WithdrawIn) -> HttpResponse:
     """Withdraw a consent: as easy as giving it."""
 
@@ -133,7 +133,7 @@ class ApplicationIn(Strict):
     purpose: Word
 
 
-@router.post("/applications", tags=["apply"])
+@router.post("/applications", tags=["apply"], **answering(201))
 def apply(request: HttpRequest, body: ApplicationIn) -> HttpResponse:
     """Apply. The answer holds the decision with its reasons and, when approved, the offer."""
 
@@ -203,20 +203,7 @@ class ExplanationOut(Schema):
     changes: list[ChangeOut] = Field(description="Least effort first")
 
 
-class ProblemOut(Schema):
-    """RFC 9457 problem+json."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    remedy: str
-
-
-_EXPLAINED = {200: ExplanationOut, 404: ProblemOut, 409: ProblemOut, 503: ProblemOut}
-
-
-@router.get("/applications/{application_id}/explanation", tags=["apply"], response=_EXPLAINED)
+@router.get("/applications/{application_id}/explanation", tags=["apply"], response=ExplanationOut)
 def explanation(request: HttpRequest, application_id: UUID) -> HttpResponse:
     """What counted and what would change the answer, in Chinese and English.
 
@@ -231,7 +218,7 @@ class ReviewIn(Strict):
     note: Prose = ""
 
 
-@router.post("/applications/{application_id}/review", tags=["apply"])
+@router.post("/applications/{application_id}/review", tags=["apply"], **answering(202))
 def request_review(request: HttpRequest, application_id: UUID, body: ReviewIn) -> HttpResponse:
     """Ask for a person to look at this application."""
 
@@ -248,7 +235,7 @@ class DisclosureIn(Strict):
     instalments: Annotated[int, Field(gt=0, le=120, strict=True)]
 
 
-@router.post("/offers/{offer_id}/disclosures", tags=["sign"])
+@router.post("/offers/{offer_id}/disclosures", tags=["sign"], **answering(201))
 def disclose(request: HttpRequest, offer_id: UUID, body: DisclosureIn) -> HttpResponse:
     """The full cost of one amount and term within the offer. Its reading time starts now."""
 
@@ -271,7 +258,7 @@ class ConfirmIn(Strict):
     disclosure_sha256: Sha256
 
 
-@router.post("/disclosures/{disclosure_id}/confirmation", tags=["sign"])
+@router.post("/disclosures/{disclosure_id}/confirmation", tags=["sign"], **answering(200))
 def confirm(request: HttpRequest, disclosure_id: UUID, body: ConfirmIn) -> HttpResponse:
     """Confirm that the disclosure was read; refused before its reading time is over."""
 
@@ -283,7 +270,7 @@ def confirm(request: HttpRequest, disclosure_id: UUID, body: ConfirmIn) -> HttpR
     return command(request, work)
 
 
-@router.post("/disclosures/{disclosure_id}/signing-code", tags=["sign"])
+@router.post("/disclosures/{disclosure_id}/signing-code", tags=["sign"], **answering(202))
 def signing_code(request: HttpRequest, disclosure_id: UUID, body: ConfirmIn) -> HttpResponse:
     """Send the one-time code that signs exactly this disclosure."""
 
@@ -303,7 +290,7 @@ class SignIn(Strict):
     code: Annotated[str, Field(pattern=r"^\d{6}$")]
 
 
-@router.post("/disclosures/{disclosure_id}/signature", tags=["sign"])
+@router.post("/disclosures/{disclosure_id}/signature", tags=["sign"], **answering(201))
 def sign(request: HttpRequest, disclosure_id: UUID, body: SignIn) -> HttpResponse:
     """Sign with the one-time code. The contract is made and the money paid out in the background."""
 
@@ -377,7 +364,7 @@ class RepaymentIn(Strict):
     mode: Literal["", "keep_term", "keep_instalment"] = ""
 
 
-@router.post("/loans/{loan_id}/repayments", tags=["loan"])
+@router.post("/loans/{loan_id}/repayments", tags=["loan"], **answering(202))
 def repay(request: HttpRequest, loan_id: UUID, body: RepaymentIn) -> HttpResponse:
     """Pay by debit of the bank card: what is due, early in part (mode keep_term or keep_instalment), or early in full."""
 
@@ -408,7 +395,7 @@ class WishIn(Strict):
     note: Prose = ""
 
 
-@router.post("/loans/{loan_id}/wishes", tags=["loan"])
+@router.post("/loans/{loan_id}/wishes", tags=["loan"], **answering(201))
 def ask_for_help(request: HttpRequest, loan_id: UUID, body: WishIn) -> HttpResponse:
     """Ask for help in hardship or for another due day; a person answers."""
 
@@ -439,7 +426,7 @@ class ChangeIn(Strict):
     disclosure_sha256: Sha256
 
 
-@router.post("/loans/{loan_id}/changes/{act_id}", tags=["loan"])
+@router.post("/loans/{loan_id}/changes/{act_id}", tags=["loan"], **answering(200))
 def answer_change(request: HttpRequest, loan_id: UUID, act_id: UUID, body: ChangeIn) -> HttpResponse:
     """Confirm a change after its reading time, or say no; then nothing changes."""
 

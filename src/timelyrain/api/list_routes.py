@@ -10,7 +10,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router
 
-from timelyrain.api.app import command, respond
+from timelyrain.api.app import answering, command, respond
 from timelyrain.api.borrower_routes import Prose, Strict
 from timelyrain.api.loan_routes import Reason
 from timelyrain.api.operations_routes import StaffLogin, need
@@ -67,13 +67,13 @@ def search(request: HttpRequest, body: KeyIn) -> HttpResponse:
     return respond({"entries": origination_queries.entries_of(body.key, body.value)})
 
 
-@router.post("/lists/{name}/entries")
+@router.post("/lists/{name}/entries", **answering(201, 202))
 def put_on(request: HttpRequest, name: Name, body: EntryIn) -> HttpResponse:
     """Put a key on a list: it holds at once (201), or waits for a second person (202)."""
     return _entered(request, name, body.value, True, body.why, body.until)
 
 
-@router.post("/lists/{name}/ends")
+@router.post("/lists/{name}/ends", **answering(201, 202))
 def take_off(request: HttpRequest, name: Name, body: EndIn) -> HttpResponse:
     """Take a key off a list: at once from an allow list (201), else once a second person approves (202)."""
     return _entered(request, name, body.value, False, body.why, None)
@@ -104,13 +104,13 @@ def exemption(request: HttpRequest, exemption_id: UUID) -> HttpResponse:
     return respond(origination_queries.exemption(exemption_id))
 
 
-@router.post("/exemptions/{exemption_id}/approval")
+@router.post("/exemptions/{exemption_id}/approval", **answering(200))
 def approve(request: HttpRequest, exemption_id: UUID, body: NoteIn) -> HttpResponse:
     """Agree as the second person: whoever asked may not."""
     return _decided(request, exemption_id, body.note, approve=True)
 
 
-@router.post("/exemptions/{exemption_id}/rejection")
+@router.post("/exemptions/{exemption_id}/rejection", **answering(200))
 def reject(request: HttpRequest, exemption_id: UUID, body: NoteIn) -> HttpResponse:
     """Reject, or take back what one asked for; with a reason."""
     return _decided(request, exemption_id, body.note, approve=False)

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Router
 from pydantic import create_model
 
-from timelyrain.api.app import command, respond
+from timelyrain.api.app import answering, command, respond
 from timelyrain.api.borrower_routes import Prose, Strict
 from timelyrain.api.operations_routes import StaffLogin, need
 from timelyrain.ledger import queries as ledger
@@ -84,7 +84,7 @@ def preview(request: HttpRequest, shard: int, loan_id: UUID, body: PreviewIn) ->
     return respond(acts.preview(shard, loan_id, **_proposed(body)).to_json())
 
 
-@router.post("/loans/{shard}/{loan_id}/acts")
+@router.post("/loans/{shard}/{loan_id}/acts", **answering(201))
 def ask(request: HttpRequest, shard: int, loan_id: UUID, body: RequestIn) -> HttpResponse:
     """Ask for an act: done at once (`state` done), or waiting for a second person, or for the borrower, or for the rail."""
     need(request, "servicing.add_loanact")
@@ -128,7 +128,7 @@ class ApprovalIn(Strict):
     seen: Sha = ""
 
 
-@router.post("/acts/{act_id}/approval")
+@router.post("/acts/{act_id}/approval", **answering(200))
 def approve(request: HttpRequest, act_id: UUID, body: ApprovalIn) -> HttpResponse:
     """Agree as the second person: whoever asked may not."""
     need(request, "servicing.change_loanact")
@@ -144,7 +144,7 @@ class RejectionIn(Strict):
     note: Reason
 
 
-@router.post("/acts/{act_id}/rejection")
+@router.post("/acts/{act_id}/rejection", **answering(200))
 def reject(request: HttpRequest, act_id: UUID, body: RejectionIn) -> HttpResponse:
     """Do not agree, or take one's own request back."""
     need(request, "servicing.change_loanact")
@@ -171,7 +171,7 @@ class AnswerIn(Strict):
     ]
 
 
-@router.post("/wishes/{wish_id}/rejection")
+@router.post("/wishes/{wish_id}/rejection", **answering(200))
 def decline(request: HttpRequest, wish_id: UUID, body: AnswerIn) -> HttpResponse:
     """Say no, and why."""
     need(request, "servicing.change_wish")

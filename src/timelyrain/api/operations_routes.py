@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 from ninja.security import HttpBasicAuth
 
-from timelyrain.api.app import command, respond
+from timelyrain.api.app import answering, command, respond
 from timelyrain.audit import queries as audit_queries
 from timelyrain.ledger import queries as ledger_queries
 from timelyrain.origination import queries as origination_queries
@@ -94,7 +94,7 @@ def read_clock(request: HttpRequest) -> HttpResponse:
     )
 
 
-@router.post("/clock")
+@router.post("/clock", **answering(200))
 def move_clock(request: HttpRequest, body: ClockIn) -> HttpResponse:
     """Move a simulated world's clock forward. A platform with real money has no such thing."""
     need(request, "runtime.change_clockshift")
