@@ -47,7 +47,7 @@ def test_status_of_nothing(tmp_path: Path) -> None:
 def test_looking_into_a_platform_makes_none(tmp_path: Path) -> None:
     for words in (("risk", "list"), ("audit",), ("policy", "check", "deadbeef99")):
         done = timelyrain(*words, home=tmp_path)
-        assert (done.returncode, "There is no platform in" in done.stderr) == (1, True), done.stderr
+        assert (done.returncode, "There is no platform in" in done.stderr) == (2, True), done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -71,18 +71,18 @@ def test_down_of_nothing(tmp_path: Path) -> None:
 
 def test_reset_asks_first(tmp_path: Path) -> None:
     done = timelyrain("db", "reset", home=tmp_path)
-    assert (done.returncode, "db reset --yes" in done.stderr) == (1, True)
+    assert (done.returncode, "db reset --yes" in done.stderr) == (2, True)
 
 
 def test_given_server_is_not_ours_to_stop(tmp_path: Path) -> None:
     address = "postgresql://user@localhost/books"
     done = timelyrain("db", "stop", home=tmp_path, TIMELYRAIN_DATABASE_URL=address)
-    assert (done.returncode, "names a server of yours" in done.stderr) == (1, True)
+    assert (done.returncode, "names a server of yours" in done.stderr) == (2, True)
 
 
 def test_no_address_is_one_sentence(tmp_path: Path) -> None:
     done = timelyrain("migrate", home=tmp_path, TIMELYRAIN_DATABASE_URL="books")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "Write it as postgresql://" in done.stderr
 
@@ -96,7 +96,7 @@ def test_replay_refuses_what_are_no_terms(tmp_path: Path, terms: str | None, wan
     if terms is not None:
         path.write_text(terms)
     done = timelyrain("contract", "replay", str(path), "--as-of", "2026-01-31", home=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("The contract cannot be replayed") and "Traceback" not in done.stderr
     assert wanted.lower() in done.stderr.lower()
 

@@ -46,14 +46,14 @@ def test_a_day_is_closed_explained_and_proved(said: Any) -> None:
                 and str(OPENED + timedelta(days=4)) not in text
             )
             code, text = said("close-day", "--until", "2030-01-01")
-            assert code == 1 and "has not begun" in text
+            assert code == 2 and "has not begun" in text
             on = str(OPENED + timedelta(days=2))
             code, text = said("explain", str(loan.id), on)
             assert code == 0 and "the day adds" in text and "equal to the books" in text
             code, text = said("explain", str(loan.id), on, "--json", "--language", "zh")
             day = json.loads(text)
             assert code == 0 and day["agrees"] and "当日计" in day["sentences"][0]
-            assert said("explain", str(loan.id), "2020-01-01")[0] == 1
+            assert said("explain", str(loan.id), "2020-01-01")[0] == 2
             assert said("close-day")[0] == 0
             assert said("close-day") == (0, "nothing to close\n")
     finally:
@@ -108,7 +108,7 @@ def test_a_statement_file_is_reconciled(said: Any, tmp_path: Path) -> None:
         for bad in ("direction,key\ndebit,x\n", "direction,key,amount_fen\nsideways,x,1\n", "{", '["x"]'):
             file.write_text(bad)
             code, text = said("reconcile", str(day), "--statement", str(file))
-            assert code == 1 and str(file) in text and "Traceback" not in text
+            assert code == 2 and str(file) in text and "Traceback" not in text
     finally:
         back = tuple(ledger.Line(line.code, -line.amount_fen) for line in lines)
         ledger.post(0, [ledger.Transfer(f"back:{key}", "mistake", day, clock.now(), back)])

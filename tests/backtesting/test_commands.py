@@ -143,7 +143,7 @@ def test_policy_check_shows_everything(timelyrain: Shell, tmp_path: Path) -> Non
     assert done.returncode == 1 and len(done.stdout.splitlines()) == 2
     assert all(line.startswith(f"{bad}:") and ";" in line for line in done.stdout.splitlines())
     assert timelyrain("policy", "check", "consumer_credit").returncode == 0
-    assert timelyrain("decide", "--policy", bad, "--evidence", bad).returncode == 1
+    assert timelyrain("decide", "--policy", bad, "--evidence", bad).returncode == 2
     warned = tmp_path / "warned.toml"
     warned.write_text(SOURCE.replace("phone_tenure_days < 90", "phone_tenure_days >= 0"), encoding="utf-8")
     done = timelyrain("policy", "check", warned, "--lang", "en")

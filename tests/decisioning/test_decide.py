@@ -227,9 +227,13 @@ def test_context_and_draw_are_checked():
         decide(POLICY, person, REQUEST, GOOD, 0, replace(LAW, max_rate_ppm=250_000))
 
 
-def test_a_model_of_other_features_is_refused():
-    with pytest.raises(ScorerMismatch, match="star_sign"):
-        decided(applicant(1), FixedScorer(0.1, ("star_sign", "age")))
+@pytest.mark.parametrize("name", ["star_sign", "source_missing.bank"])
+def test_a_model_of_other_features_is_refused(name: str):
+    scorer = FixedScorer(0.1, (name, "age"))
+    with pytest.raises(ScorerMismatch, match=name):
+        decided(applicant(1), scorer)
+    with pytest.raises(ScorerMismatch, match=name):
+        decide_batch(POLICY, [evidence(1)], [REQUEST], scorer, [0], [LAW])
 
 
 def test_matrix_and_decision_see_the_same_features():

@@ -52,5 +52,5 @@ def test_a_faulty_definition_is_told_in_the_readers_language(
 ):
     policy, evidence = files
     Path(policy).write_text(SMALL.replace("age < 18", "agee < 18"), encoding="utf-8")
-    assert main(["decide", "--policy", policy, "--evidence", evidence, "--lang", "zh"]) == 1
+    assert main(["decide", "--policy", policy, "--evidence", evidence, "--lang", "zh"]) == 2
     assert "没有 'agee' 这个名称；是否想写 'age'？" in capsys.readouterr().err

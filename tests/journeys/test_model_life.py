@@ -94,7 +94,7 @@ def test_a_model_is_learnt_approved_decides_is_retrained_and_taken_back(
             digest = made.stem
             learnt = json.loads(made.with_suffix(".json").read_bytes())["decisions"]  # watching goes by it
             assert 200 <= learnt["labelled"] < learnt["decisions"] and learnt["policy"] == policy.sha256
-            assert main(["risk", "submit", str(made), "--by", "nobody"]) == 1
+            assert main(["risk", "submit", str(made), "--by", "nobody"]) == 2
             assert main(["risk", "submit", str(made), "--by", "risk", "--note", "our own people"]) == 0
             with pytest.raises(errors.SecondPersonNeeded):
                 releases.approve("model", digest, "risk")

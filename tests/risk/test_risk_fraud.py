@@ -205,9 +205,9 @@ def test_from_a_file_to_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert list(batch.given[f"{role}.score_ppm"]) == [by_id[i] for i in batch.ids]
         capsys.readouterr()
     path.write_bytes(path.read_bytes() + b" ")
-    assert main(["risk", "fraud", "score", str(new), "--model", str(path)]) == 1
+    assert main(["risk", "fraud", "score", str(new), "--model", str(path)]) == 2
     assert "hash is" in capsys.readouterr().err
-    assert main(["risk", "fraud", "train", str(file), "--label", "nowhere"]) == 1
+    assert main(["risk", "fraud", "train", str(file), "--label", "nowhere"]) == 2
     assert "no column 'nowhere'" in capsys.readouterr().err
-    assert main(["risk", "fraud", "train", str(file), "--label", "outcome_bad"]) == 1
+    assert main(["risk", "fraud", "train", str(file), "--label", "outcome_bad"]) == 2
     assert "must hold 1" in capsys.readouterr().err

@@ -137,7 +137,7 @@ def test_the_refused_turn_worse_as_more_is_assumed_of_them(loans: Path):
 def test_what_cannot_be_done_is_said(
     loans: Path, argv: list[str], named: str, capsys: pytest.CaptureFixture[str]
 ):
-    assert cli.main(["risk", *(str(loans) if one == "FILE" else one for one in argv)]) == 1
+    assert cli.main(["risk", *(str(loans) if one == "FILE" else one for one in argv)]) == 2
     assert named in capsys.readouterr().err
 
 

@@ -157,9 +157,9 @@ def test_a_manifest_makes_its_model_again(told: tuple[dict, Path], file: Path, t
     assert main(["risk", "train", "--again", str(manifest), "--json"]) == 0
     other = tmp_path / "other.csv"
     other.write_text("a,b\n1,2\n")
-    assert main(["risk", "train", str(other), "--again", str(manifest)]) == 1
-    assert main(["risk", "train", str(file), "--again", str(other)]) == 1
-    assert main(["risk", "train", str(file)]) == 1
+    assert main(["risk", "train", str(other), "--again", str(manifest)]) == 2
+    assert main(["risk", "train", str(file), "--again", str(other)]) == 2
+    assert main(["risk", "train", str(file)]) == 2
     changed = json.loads(manifest.read_text())
     changed["training"]["request"]["seed"] = 2
     (tmp_path / "changed.json").write_text(json.dumps(changed))

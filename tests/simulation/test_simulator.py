@@ -141,7 +141,9 @@ def test_a_lender_in_the_database_dies_and_goes_on(lender: Lender):
     told = lender.report
     assert sum(told.kills.values()) == 2 and told.audits >= 4 and told.stood_still > 3
     assert told.repayments["booked"] and told.repayments["refused"]
-    assert sum(told.events.values()) > 15  # 10 are the disbursements; the moment of a kill moves the others a little
+    assert (
+        sum(told.events.values()) > 15
+    )  # 10 are the disbursements; the moment of a kill moves the others a little
     _an_entry_altered_behind_the_platforms_back_is_found(lender)
 
 

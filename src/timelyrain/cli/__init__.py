@@ -45,6 +45,9 @@ deciding
   timelyrain risk submit M.model --by NAME
                                          hand a model in for approval; then: retrain, watch, lgd, prepayment, rejects, fraud
 
+Exit status: 0 done and well; 1 done, and the answer is no (a difference, a failed case, somebody has to act);
+2 not done, and why.
+
 Data, keys and logs live in TIMELYRAIN_HOME (default ./var). TIMELYRAIN_DATABASE_URL puts a PostgreSQL server of
 yours in the place of the embedded one. docs/operations.md describes every variable.
 """
@@ -70,10 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return given.run(given) or 0
     except Refusal as refusal:
         print(refusal.zh if chinese(given) else refusal, file=sys.stderr)
-        return 1
+        return 2
     except (DatabaseError, ProcessError) as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2
     except KeyboardInterrupt:
         return 130
     except Exception as error:

@@ -83,8 +83,9 @@ def _job(given: argparse.Namespace) -> Job:
     )
     pack, product = definitions.pack_and_product(given)
     try:
-        law = limits_over_time(pack, product, given.licence)
-        applications = Applications.open(given.applications, given.groups, given.segments)
+        offset = side_a.policy.aggregation.utc_offset_minutes
+        law = limits_over_time(pack, product, given.licence, offset)
+        applications = Applications.open(given.applications, given.groups, given.segments, offset)
         defaults = Economics.of(side_a.source)
         economics = Economics(
             defaults.funding_ppm if given.funding_ppm is None else given.funding_ppm,

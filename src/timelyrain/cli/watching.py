@@ -25,7 +25,7 @@ on the platform: the watch of a model as of a day is kept, once, and shown in th
 on files (as `risk decisions` writes them, or any with the model's features as columns of numbers); nothing is kept
   timelyrain risk watch learnt.parquet now.parquet --model models/3f….model --label bad --group sex
 
-exit status: 0 calm or watch, 2 where somebody has to act
+exit status: 0 calm or watch, 1 where somebody has to act
 """
 _LABEL, _TIME, _OUTCOME = "decision.bad", "decision.at", "decision.outcome"
 _CUT = 0.8
@@ -63,7 +63,7 @@ def watch(given: argparse.Namespace) -> int:
         print(json.dumps(report, ensure_ascii=False, indent=1))
     else:
         _show(report, names)
-    return 2 if report["level"] == "act" else 0
+    return 1 if report["level"] == "act" else 0
 
 
 def _of_platform(given: argparse.Namespace) -> tuple[Mapping[str, Any], Mapping[str, tuple[str, str]]]:

@@ -58,7 +58,8 @@ class Engine:
 
     def __init__(self, aggregation: Aggregation, feature_steps: Steps, verdict_steps: Steps):
         self.aggregation = aggregation
-        self._inputs = (*FACTS, *(f"source_missing.{s}" for s in SOURCES), *aggregation.names)
+        self._flags = tuple(f"source_missing.{source}" for source in SOURCES)
+        self._inputs = (*FACTS, *self._flags, *aggregation.names)
         self.names = (*self._inputs, *(name for name, _ in feature_steps))
         self.places: Mapping[str, int] = {name: at for at, name in enumerate(self.names)}
         self.names_sha256 = hashlib.sha256(canonical_json(self.names)).hexdigest()
@@ -93,7 +94,7 @@ class Engine:
     def model_places(self, names: tuple[str, ...]) -> Ints | None:
         """Where the inputs of a model stand; None when one is no feature here."""
         if self._model is None or self._model[0] is not names:
-            if any(name not in self.places for name in names):
+            if any(name not in self.places or name in self._flags for name in names):
                 return None
             self._model = names, np.array([self.places[name] for name in names], np.int64)
         return self._model[1]
