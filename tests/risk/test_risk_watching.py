@@ -192,7 +192,7 @@ def test_one_file_against_another(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert watched(file("same.parquet", 0), "--group", "sex", "--out", str(tmp_path / "page.html")) == 0
     assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<svg") >= 7
     capsys.readouterr()
-    assert watched(file("moved.parquet", 1.5), "--json") == 2
+    assert watched(file("moved.parquet", 1.5), "--json") == 1
     assert json.loads(capsys.readouterr().out)["inputs"]["x"]["psi"] > 0.25
     frame.drop("noise").write_parquet(tmp_path / "less.parquet")
-    assert watched(tmp_path / "less.parquet") == 1 and "no column noise" in capsys.readouterr().err
+    assert watched(tmp_path / "less.parquet") == 2 and "no column noise" in capsys.readouterr().err
