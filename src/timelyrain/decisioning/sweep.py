@@ -61,6 +61,7 @@ class Sweep:
 
         self.squared, self.valued, self.periodic = until("std"), until(*_OF_VALUES), until("periods")
         self.sloped = {stat: until(stat) for stat in _SLOPES}
+        self.timed = max(self.periodic, *self.sloped.values())
         self.squares = np.array([_want(made, ("std",)) for made in outputs[: self.squared]], np.int64)
         keys = [(t, *plan.tables[t].selection.values[bit]) for bit, t in slots]
         distinct = [slot for slot, made in enumerate(outputs) if _want(made, ("distinct",))]
@@ -169,7 +170,7 @@ class _Pairs:
         self.counts = self.last - self.first
         self._columns = np.concatenate([self._column(*key) for key in sweep.values])
         sizes = events.sizes.take(sweep.value_table)
-        starts = np.cumsum(sizes) - sizes - ends.take(sweep.value_table)
+        starts = sizes.cumsum() - sizes - ends.take(sweep.value_table)
         self._to_value = starts.take(sweep.value) - self.shift
 
     def _turned(self) -> tuple[Ints, Ints, Ints]:
@@ -185,17 +186,17 @@ class _Pairs:
                 octets = np.ascontiguousarray(self._words(at // 8).view(np.uint8).reshape(count, 8).T)
             lines = flags[begins[at] : begins[at + 1]].reshape(bits, count)
             np.bitwise_and(octets[at % 8, :count], _MASKS[:bits], out=lines)
-        return np.flatnonzero(flags != 0), np.array(begins), np.array(rows)
+        return (flags != 0).nonzero()[0], np.array(begins), np.array(rows)
 
     def _words(self, number: int) -> Any:
         """Of each row, to which 64 families of its table it belongs, the first in the lowest bit of the first byte."""
         events, digits = self._events, self._sweep.digits[number]
         ends = events.ends[: len(digits.all) + 1]
-        words = np.repeat(digits.all, events.sizes[: len(digits.all)])
+        words = digits.all.repeat(events.sizes[: len(digits.all)])
         if digits.read:
             codes = [_code(events.source(table, source), breaks) for table, source, breaks in digits.read]
             at = np.concatenate(codes, dtype=np.int64)
-            at += np.repeat(digits.first, events.sizes.take(digits.table))
+            at += digits.first.repeat(events.sizes.take(digits.table))
             bits, used = digits.bits.take(at), 0
             for start, end, count in zip(ends[:-1], ends[1:], digits.count, strict=True):
                 if count and end > start:
@@ -213,8 +214,8 @@ class _Pairs:
         slots = self._sweep.valued
         count = int(self._end[slots - 1])
         values = np.zeros(count + 1, np.int64)
-        places = self.pair[:count] + np.repeat(self._to_value[:slots], self.sizes[:slots])
-        np.take(self._columns, places, out=values[:-1], mode="clip")
+        places = self.pair[:count] + self._to_value[:slots].repeat(self.sizes[:slots])
+        self._columns.take(places, out=values[:-1], mode="clip")
         return values
 
     @cached_property
@@ -225,12 +226,22 @@ class _Pairs:
     def _between(self, numbers: Ints, at: Ints | slice) -> Ints:
         """Sums over stretches. Running sums may leave int64 and come back: differences are right."""
         running = np.zeros(len(numbers) + 1, np.int64)
-        np.cumsum(numbers, out=running[1:])
+        numbers.cumsum(out=running[1:])
         return running.take(self.last[at], mode="clip") - running.take(self.first[at], mode="clip")
 
-    def _rows(self, slots: int) -> Ints:
-        """Of each pair of the first slots, its event's row."""
-        return self.pair[: self._end[slots - 1]] - np.repeat(self.shift[:slots], self.sizes[:slots])
+    @cached_property
+    def _rows(self) -> Ints:
+        """Of each pair whose time is asked for, its event's row."""
+        slots = self._sweep.timed
+        return self.pair[: self._end[slots - 1]] - self.shift[:slots].repeat(self.sizes[:slots])
+
+    @cached_property
+    def _period(self) -> Ints:
+        return self._events.period.take(self._rows)
+
+    def _until(self, slots: int) -> slice:
+        """Those of the first slots."""
+        return slice(int(self._end[slots - 1]))
 
     def read(self, stat: Stat, at: Ints) -> Ints:
         """The statistic of some stretches."""
@@ -270,7 +281,7 @@ class _Pairs:
         count = np.maximum(self.counts.take(at), 1)
         total = self._totals.take(at)
         slots = self._sweep.squared
-        x = self._x[: self._end[slots - 1]] * np.repeat(self._sweep.squares, self.sizes[:slots])
+        x = self._x[: self._end[slots - 1]] * self._sweep.squares.repeat(self.sizes[:slots])
         if float(np.square(x, dtype=np.float64).sum()) * float(count.max()) < _SMALL:
             return small_deviation(count, total, self._between(x * x, at))
         return deviation(count, total, *(self._between(part, at) for part in limbs(x)))
@@ -285,7 +296,7 @@ class _Pairs:
         return self._days(self.first.take(at), at) > self._days(self.last.take(at) - 1, at)
 
     def _slope(self, at: Ints) -> Ints:
-        days = self._events.days_ago.take(self._rows(self._sweep.sloped["slope"]))
+        days = self._events.days_ago.take(self._rows[self._until(self._sweep.sloped["slope"])])
         time, squares, products = (
             self._between(part, at) for part in (days, days * days, days * self._x[: len(days)])
         )
@@ -294,7 +305,7 @@ class _Pairs:
 
     def _period_slope(self, stat: Stat, at: Ints) -> Ints:
         """Least squares of the sums of whole periods, 0 to `whole` - 1 ago: their times are given, so two sums say all."""
-        period = self._events.period.take(self._rows(self._sweep.sloped[stat]))
+        period = self._period[self._until(self._sweep.sloped[stat])]
         if stat == "count_slope":
             total, products = 1000 * self.counts.take(at), 1000 * self._between(period, at)
         else:
@@ -304,9 +315,9 @@ class _Pairs:
         return 6 * ((whole - 1) * total - 2 * products) // (whole * (whole * whole - 1))
 
     def _periods(self, at: Ints) -> Ints:
-        period = self._events.period.take(self._rows(self._sweep.periodic))
+        period = self._period[self._until(self._sweep.periodic)]
         changes = np.zeros(len(period) + 1, np.int64)
-        np.cumsum(period[1:] != period[:-1], out=changes[1:-1])
+        (period[1:] != period[:-1]).cumsum(out=changes[1:-1])
         more = changes.take(self.last.take(at) - 1) - changes.take(self.first.take(at), mode="clip")
         return (more + 1) * (self.counts.take(at) > 0)
 
@@ -317,8 +328,8 @@ class _Pairs:
         pairs = [
             self.pair[start:end] for start, end in zip((ends - sizes).tolist(), ends.tolist(), strict=True)
         ]
-        places = np.concatenate(pairs) + np.repeat(self._to_value.take(keyed), sizes)
-        slots = np.repeat(keyed, sizes)
+        places = np.concatenate(pairs) + self._to_value.take(keyed).repeat(sizes)
+        slots = keyed.repeat(sizes)
         latest = np.zeros(len(places) + 1, np.int64)
         values, steady = self._columns.take(places), int(sizes[: self._sweep.steady].sum())
         last = np.ones(len(places), np.bool_)
@@ -327,9 +338,9 @@ class _Pairs:
                 slots[1:steady] != slots[: steady - 1]
             )
         last[steady:] = _latest(values[steady:], slots[steady:])
-        np.cumsum(last, out=latest[1:])
+        last.cumsum(out=latest[1:])
         moved = np.zeros(len(self._end), np.int64)
-        moved[keyed] = ends - np.cumsum(sizes)
+        moved[keyed] = ends - sizes.cumsum()
         moved = moved.take(self._sweep.slot.take(at))
         return latest.take(self.last.take(at) - moved) - latest.take(self.first.take(at) - moved)
 
