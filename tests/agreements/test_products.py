@@ -43,8 +43,8 @@ CALENDAR = WorkCalendar(date(2026, 1, 1), date(2029, 12, 31), name="tests")
 
 def read(words: dict[str, object]) -> tuple[list[str], policies.Product]:
     problems: list[str] = []
-    purpose = {"code": "shopping", "zh": "日常消费", "en": "everyday shopping"}
-    return problems, read_products({"purpose": [purpose], "product": [PLAIN | words]}, problems)[0]
+    purposes = {"shopping": policies.Purpose("shopping", "日常消费", "everyday shopping")}
+    return problems, read_products({"product": [PLAIN | words]}, purposes, problems)[0]
 
 
 def product(**words: object) -> policies.Product:

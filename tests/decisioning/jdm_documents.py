@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import strategies as st
 
 from tests.decisioning.test_policy_definition import SMALL
-from timelyrain.decisioning import Policy
+from timelyrain.decisioning import JdmInvalid, Policy, import_jdm
 from timelyrain.decisioning.compilers import compile_row
 from timelyrain.decisioning.language import Type
 
@@ -46,6 +46,20 @@ def document(
     return json.dumps(
         {"contentType": "application/vnd.gorules.decision", "nodes": [*ends, middle, *nodes], "edges": edges}
     )
+
+
+def put_together(
+    rules: Sequence[object], how: str, inputs: Sequence[object], *refusals: str
+) -> tuple[str, Policy] | None:
+    """A document of one table with output o, taken first or put together, and what it becomes; None where it is refused so."""
+    outputs = [{"id": "o", "name": "o", "field": "o"}]
+    text = document(rules, "first" if how == "first" else "collect", inputs=inputs, outputs=outputs)
+    try:
+        table = import_jdm(text, NAMES, collect=how.replace("first", "")).toml
+    except JdmInvalid as error:
+        assert any(refusal in str(error) for refusal in refusals), error
+        return None
+    return text, Policy.parse(SMALL + table, activated=True)
 
 
 def expression(value: str) -> object:

@@ -12,6 +12,7 @@ from tests.decisioning.jdm_documents import (
     NO_ZEN,
     chain,
     document,
+    put_together,
     run,
     some_points,
     table_node,
@@ -164,18 +165,10 @@ def test_conditions_over_other_fields_give_what_zen_gives(data: st.DataObject, h
             }
         )
     inputs = [{"id": "q", "name": "q"}, {"id": "age", "name": "age", "field": "age"}]
-    text = document(
-        rules,
-        "first" if how == "first" else "collect",
-        inputs=inputs,
-        outputs=[{"id": "o", "name": "o", "field": "o"}],
-    )
-    try:
-        table = import_jdm(text, NAMES, collect=how.replace("first", "")).toml
-    except JdmInvalid as error:
-        assert "no rule fits anything" in str(error) or "split it into simpler rules" in str(error), error
+    made = put_together(rules, how, inputs, "no rule fits anything", "split it into simpler rules")
+    if made is None:
         return
-    policy = Policy.parse(SMALL + table, activated=True)
+    text, policy = made
     points = some_points(policy, 60)
     decision = zen.ZenEngine().create_decision(text)
     for point, row in zip(points, run(policy, points), strict=True):
@@ -185,4 +178,4 @@ def test_conditions_over_other_fields_give_what_zen_gives(data: st.DataObject, h
         ]
         found = [one["o"] for one in (result if how != "first" else [result] if result else [])]
         together = {"sum": sum, "count": len, "first": lambda all_: all_[0] if all_ else None}[how]
-        assert row == {"risk_grade.o": together(found)}, (point, rules, table)
+        assert row == {"risk_grade.o": together(found)}, (point, rules)

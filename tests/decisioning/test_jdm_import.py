@@ -16,6 +16,7 @@ from tests.decisioning.jdm_documents import (
     YUAN,
     document,
     expression,
+    put_together,
     run,
     some_points,
     zen_cells,
@@ -258,18 +259,10 @@ def test_an_imported_table_gives_what_zen_gives(data: st.DataObject, how: str):
         for _ in range(data.draw(st.integers(1, 5)))
     ]
     inputs = [{"id": c, "name": c, "field": c} for c in columns]
-    text = document(
-        rules,
-        "first" if how == "first" else "collect",
-        inputs=inputs,
-        outputs=[{"id": "o", "name": "o", "field": "o"}],
-    )
-    try:
-        table = import_jdm(text, NAMES, collect=how.replace("first", "")).toml
-    except JdmInvalid as error:
-        assert "no rule fits anything" in str(error), error
+    made = put_together(rules, how, inputs, "no rule fits anything")
+    if made is None:
         return
-    policy = Policy.parse(SMALL + table, activated=True)
+    text, policy = made
     points = some_points(policy, 40)
     decision = zen.ZenEngine().create_decision(text)
     for point, row in zip(points, run(policy, points), strict=True):

@@ -205,8 +205,7 @@ def scores(policy: Policy, table: FeatureTable, scorer: Scorer | None) -> Column
     rows = len(table.numbers)
     if scorer is None:
         return Column(np.zeros(rows, np.int64), np.zeros(rows, np.bool_))
-    if not policy.features.keys() >= set(scorer.feature_names):
-        raise _mismatch(policy, scorer)
+    _places(policy, scorer)
     matrix = np.empty((rows, len(scorer.feature_names)), np.float64)
     for at, name in enumerate(scorer.feature_names):
         read = table[name]
@@ -291,13 +290,16 @@ def _given(policy: Policy, given: Mapping[str, Value]) -> dict[str, Value]:
     return found
 
 
-def _mismatch(policy: Policy, scorer: Scorer) -> ScorerMismatch:
-    """Of a model that reads what the policy does not have."""
-    name = next(name for name in scorer.feature_names if name not in policy.features)
-    return ScorerMismatch(
-        f"model {scorer.sha256[:12]} reads {name!r}, which {policy.name} does not have",
-        f"模型 {scorer.sha256[:12]} 要读 {name!r}，而 {policy.name} 没有",
-    )
+def _places(policy: Policy, scorer: Scorer) -> Ints:
+    """Where the model's inputs stand among the features."""
+    at = policy.engine.model_places(scorer.feature_names)
+    if at is None:
+        name = next(name for name in scorer.feature_names if name not in policy.features)
+        raise ScorerMismatch(
+            f"model {scorer.sha256[:12]} reads {name!r}, which {policy.name} does not have",
+            f"模型 {scorer.sha256[:12]} 要读 {name!r}，而 {policy.name} 没有",
+        )
+    return at
 
 
 def _score(
@@ -305,9 +307,7 @@ def _score(
 ) -> tuple[int | None, Sequence[float]]:
     if scorer is None:
         return None, ()
-    at = policy.engine.model_places(scorer.feature_names)
-    if at is None:
-        raise _mismatch(policy, scorer)
+    at = _places(policy, scorer)
     vector = values[at].astype(np.float64)
     vector[~known[at]] = np.nan
     score = scorer.score(vector)

@@ -139,9 +139,8 @@ def read_purposes(tables: Tables, problems: list[str]) -> dict[str, Purpose]:
     return purposes
 
 
-def read_products(tables: Tables, problems: list[str]) -> tuple[Product, ...]:
-    """Products of products.toml; what is wrong with them and their purposes goes to `problems`."""
-    purposes = read_purposes(tables, problems)
+def read_products(tables: Tables, purposes: dict[str, Purpose], problems: list[str]) -> tuple[Product, ...]:
+    """Products of products.toml, of these purposes; what is wrong goes to `problems`."""
     products = [
         _product(Entry(table, f"products.toml product {index + 1}", problems), purposes)
         for index, table in enumerate(tables.get("product", []))

@@ -148,12 +148,12 @@ def parse_pack(code: str, sources: dict[str, bytes], sha256: str = "") -> Pack:
         by_name.setdefault(rule.name, []).append(rule)
     problems += _between(by_name)
     offered = toml_tables(sources["products.toml"], "products.toml")
-    products = read_products(offered, problems)
-    purposes = tuple(read_purposes(offered, []).values())  # their problems are told with the products
+    purposes = read_purposes(offered, problems)
+    products = read_products(offered, purposes, problems)
     consents = read_consents(toml_tables(sources["consents.toml"], "consents.toml"), problems)
     if problems:
         raise PackInvalid(problems)
-    return Pack(code, sha256, tuple(rules), by_name, purposes, products, consents)
+    return Pack(code, sha256, tuple(rules), by_name, tuple(purposes.values()), products, consents)
 
 
 def _rule(entry: Entry) -> Rule:
